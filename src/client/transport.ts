@@ -1,0 +1,29 @@
+// The seam between the client and a cluster: TCP to any Kafka-compatible broker, or in-process to an embedded one.
+
+export interface BrokerAddress {
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+}
+
+/** One ordered conversation with one broker. Requests may be pipelined; responses come in order. */
+export interface Connection {
+  /**
+   * Sends one request given as the pieces of its frame WITHOUT the 4-byte length (header and body encoded by
+   * the caller) and resolves with the response frame without the length. `expectResponse` false (acks 0)
+   * resolves with an empty array once the bytes are handed over. Rejects with code ERR_MILLRACE_DISCONNECTED
+   * when the connection ends first. The pieces must not be touched until it resolves.
+   */
+  request(pieces: readonly Uint8Array[], correlationId: number, expectResponse: boolean): Promise<Uint8Array>
+  readonly isOpen: boolean
+  /** Bytes handed over but not yet taken by the kernel. */
+  readonly bufferedBytes: number
+  close(): void
+}
+
+export interface Transport {
+  /** Where to start; nodeId -1 for bootstrap addresses. */
+  readonly bootstrap: readonly BrokerAddress[]
+  connect(address: BrokerAddress, timeoutMs: number): Promise<Connection>
+  close(): void
+}

@@ -1,0 +1,132 @@
+// The metadata image: an immutable value that every thread of a node holds a copy of. The thread coordinator
+// keeps the newest one and posts `MetadataDelta`s to its workers (a whole image only to a new one). Pure: no I/O.
+
+import type { Uuid } from '../model/topic-partition.js'
+
+export interface BrokerEndpoint {
+  /** Listener name, e.g. PLAINTEXT. */
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly securityProtocol: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
+}
+
+export interface BrokerImage {
+  readonly id: number
+  /** czxid of the broker's registration znode. */
+  readonly epoch: bigint
+  readonly endpoints: readonly BrokerEndpoint[]
+  readonly rack: string | null
+  readonly fenced: boolean
+}
+
+export interface PartitionImage {
+  readonly partition: number
+  readonly replicas: readonly number[]
+  readonly isr: readonly number[]
+  readonly addingReplicas: readonly number[]
+  readonly removingReplicas: readonly number[]
+  /** -1: no leader. */
+  readonly leader: number
+  readonly leaderEpoch: number
+  /** Version of the partition's state for conditional changes. */
+  readonly partitionEpoch: number
+}
+
+export interface TopicImage {
+  readonly name: string
+  readonly id: Uuid
+  /** Index = partition number. */
+  readonly partitions: readonly PartitionImage[]
+}
+
+/** `type` is Kafka's resource type in words; broker configs use the id as name, '' for the cluster-wide default. */
+export type ConfigResourceKind = 'topic' | 'broker' | 'broker-logger' | 'client-metrics' | 'group'
+
+export interface MetadataImage {
+  readonly clusterId: string
+  readonly controllerId: number
+  readonly controllerEpoch: number
+  /** zxid of the newest change in this image. */
+  readonly zxid: bigint
+  readonly brokers: ReadonlyMap<number, BrokerImage>
+  readonly topics: ReadonlyMap<string, TopicImage>
+  readonly topicNames: ReadonlyMap<Uuid, string>
+  /** Overrides only: key `${kind}:${name}` → setting name → value. */
+  readonly configs: ReadonlyMap<string, ReadonlyMap<string, string>>
+}
+
+export type MetadataChange =
+  | { readonly kind: 'topic'; readonly topic: TopicImage }
+  | { readonly kind: 'topic-deleted'; readonly name: string; readonly id: Uuid }
+  | { readonly kind: 'broker'; readonly broker: BrokerImage }
+  | { readonly kind: 'broker-gone'; readonly id: number }
+  | { readonly kind: 'config'; readonly resource: ConfigResourceKind; readonly name: string; readonly values: ReadonlyMap<string, string> }
+  | { readonly kind: 'controller'; readonly id: number; readonly epoch: number }
+
+export interface MetadataDelta {
+  readonly zxid: bigint
+  readonly changes: readonly MetadataChange[]
+}
+
+export function emptyImage(clusterId: string): MetadataImage {
+  return {
+    clusterId,
+    controllerId: -1,
+    controllerEpoch: 0,
+    zxid: 0n,
+    brokers: new Map(),
+    topics: new Map(),
+    topicNames: new Map(),
+    configs: new Map(),
+  }
+}
+
+export function configKey(resource: ConfigResourceKind, name: string): string {
+  return `${resource}:${name}`
+}
+
+/** The image after `delta`. Maps the delta does not touch are shared with `image`. */
+export function applyDelta(image: MetadataImage, delta: MetadataDelta): MetadataImage {
+  const kinds = new Set(delta.changes.map((change) => change.kind))
+  const touchesTopics = kinds.has('topic') || kinds.has('topic-deleted')
+  const topics = touchesTopics ? new Map(image.topics) : image.topics
+  const topicNames = touchesTopics ? new Map(image.topicNames) : image.topicNames
+  const brokers = kinds.has('broker') || kinds.has('broker-gone') ? new Map(image.brokers) : image.brokers
+  const configs = kinds.has('config') ? new Map(image.configs) : image.configs
+  const next = { ...image, zxid: delta.zxid, topics, topicNames, brokers, configs }
+  for (const change of delta.changes) applyChange(next, change)
+  return next
+}
+
+type Draft = {
+  -readonly [K in keyof MetadataImage]: MetadataImage[K] extends ReadonlyMap<infer A, infer B> ? Map<A, B> : MetadataImage[K]
+}
+
+function applyChange(next: MetadataImage, change: MetadataChange): void {
+  const draft = next as Draft
+  switch (change.kind) {
+    case 'topic':
+      draft.topics.set(change.topic.name, change.topic)
+      draft.topicNames.set(change.topic.id, change.topic.name)
+      break
+    case 'topic-deleted':
+      draft.topics.delete(change.name)
+      draft.topicNames.delete(change.id)
+      break
+    case 'broker':
+      draft.brokers.set(change.broker.id, change.broker)
+      break
+    case 'broker-gone':
+      draft.brokers.delete(change.id)
+      break
+    case 'config':
+      if (change.values.size === 0) draft.configs.delete(configKey(change.resource, change.name))
+      else draft.configs.set(configKey(change.resource, change.name), change.values)
+      break
+    case 'controller':
+      draft.controllerId = change.id
+      draft.controllerEpoch = change.epoch
+      break
+  }
+}

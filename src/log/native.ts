@@ -1,0 +1,146 @@
+// The only file that imports the addon. Rust owns file handles and bytes; TypeScript owns every decision.
+// Runs on any thread that owns partitions (synchronous calls) and on pool threads (recovery, compaction).
+//
+// Numbers are JavaScript numbers (offsets are safe integers below 2^53). Functions that fail for an
+// operational reason throw an Error whose `code` is a stable string: ENOSPC, EIO, ENOENT, EACCES, … (errno
+// names) or ERR_MILLRACE_*. Verdicts about data are numbers (`BatchVerdict`), never thrown.
+
+import { createRequire } from 'node:module'
+
+/** What `verifyBatch` says about a record batch. Mapped to Kafka's error codes by `log/validation.ts`. */
+export const BatchVerdict = {
+  ok: 0,
+  /** CRC32C differs, or the bytes do not hold together (lengths, varints, counts): CORRUPT_MESSAGE. */
+  corrupt: 1,
+  /** Structure is readable but a rule is broken (count, offset delta, control bit, …): INVALID_RECORD. */
+  invalid: 2,
+  /** A record's timestamp is outside the allowed window: INVALID_TIMESTAMP. */
+  timestamp: 3,
+  /** A record without a key on a compacted topic: INVALID_RECORD. */
+  missingKey: 4,
+  /** Unknown compression codec id, or one the request version does not allow: UNSUPPORTED_COMPRESSION_TYPE. */
+  codec: 5,
+  /** Decompressed size passes the limit. */
+  tooLarge: 6,
+  /** Magic is not 2. */
+  magic: 7,
+} as const
+export type BatchVerdict = (typeof BatchVerdict)[keyof typeof BatchVerdict]
+
+/** Bits of `flags` in `verifyBatch`. */
+export const VerifyFlag = { requireKey: 1, fromClient: 2, checkTimestamps: 4 } as const
+
+/** Slots that `verifyBatch` fills in its `out` Float64Array. */
+export const VerifyOut = { records: 0, maxTimestamp: 1, maxTimestampDelta: 2, failedIndex: 3, uncompressedSize: 4, length: 5 } as const
+
+/** Slots of `out` in `readPlan` (a batch-aligned range in one segment file). `position` -1: nothing at or after the offset. */
+export const PlanOut = { position: 0, size: 1, firstBatchSize: 2, length: 3 } as const
+
+export interface RecoveredBatch {
+  readonly baseOffset: number
+  readonly lastOffset: number
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly baseSequence: number
+  readonly maxTimestamp: number
+  readonly leaderEpoch: number
+  readonly isControl: boolean
+  readonly isTransactional: boolean
+  readonly position: number
+  /** For a control batch: 0 ABORT, 1 COMMIT, else -1; coordinatorEpoch from the marker's value, else -1. */
+  readonly controlType: number
+  readonly coordinatorEpoch: number
+}
+
+export interface RecoveryReport {
+  /** Bytes of valid batches from the start; the file is NOT changed by the scan. */
+  readonly validBytes: number
+  readonly fileBytes: number
+  /** Next offset after the last valid batch (base offset of the segment when empty). */
+  readonly nextOffset: number
+  readonly maxTimestamp: number
+  readonly offsetOfMaxTimestamp: number
+  /** True when a whole valid batch starts after the first bad byte: a corrupt middle, not a torn tail. */
+  readonly corruptMiddle: boolean
+  /** Byte and offset ranges that hold no valid batch though valid ones follow (empty for a torn tail). */
+  readonly corruptRanges: readonly { position: number; size: number; firstOffset: number; lastOffset: number }[]
+  /** Batches with a producer id, control batches, and the first batch of every leader epoch. */
+  readonly batches: readonly RecoveredBatch[]
+}
+
+export interface CompactionResult {
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly recordsIn: number
+  readonly recordsOut: number
+}
+
+/** The addon's whole surface. Handles are numbers, valid on the thread that opened them. */
+export interface NativeAddon {
+  // ---- record batches, no I/O
+  crc32c(data: Uint8Array, offset: number, length: number): number
+  /**
+   * Checks one whole v2 batch at data[offset, offset+length): header, CRC32C, then every record (streaming
+   * through decompression up to `maxUncompressed` bytes): counts, offset deltas, varints, trailing bytes,
+   * timestamps in [minTimestamp, maxTimestamp] where VerifyFlag.checkTimestamps. Fills `out` by VerifyOut.
+   */
+  verifyBatch(data: Uint8Array, offset: number, length: number, flags: number, minTimestamp: number, maxTimestamp: number, maxUncompressed: number, out: Float64Array): number
+  /** Re-encodes a verified batch under another codec (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd; level -1: the codec's default). */
+  recompressBatch(data: Uint8Array, offset: number, length: number, codec: number, level: number, maxUncompressed: number): Uint8Array
+
+  // ---- segments: one handle per `.log` with its `.index` and `.timeindex`
+  /** Opens (or creates when `writable`) `<dir>/<baseOffset %020d>.log`. `size`: valid bytes known by the caller, -1 for the file's own. */
+  segmentOpen(dir: string, baseOffset: number, writable: boolean, size: number, indexIntervalBytes: number, maxIndexBytes: number): number
+  /**
+   * Appends whole batches at data[offset, offset+length). With `assignOffset` >= 0 the (single) batch gets that
+   * base offset and `leaderEpoch` patched into its header in place; with -1 batches keep theirs. `logAppendTime`
+   * >= 0 also sets timestamp type, max timestamp and the CRC. Blocks below 16 KiB are copied into a staging
+   * buffer; larger ones are written at once behind what is staged (one writev). Index entries are made here.
+   * `maxTimestamp` and `lastOffset` describe the appended bytes for the indexes. Returns the staged bytes afterwards.
+   */
+  segmentAppend(handle: number, data: Uint8Array, offset: number, length: number, assignOffset: number, leaderEpoch: number, logAppendTime: number, maxTimestamp: number, lastOffset: number): number
+  /** Writes what is staged. Returns the file size. Throws ENOSPC/EIO having cut the file back to its last whole written batch. */
+  segmentFlush(handle: number): number
+  /** Written bytes (staged ones not counted). */
+  segmentSize(handle: number): number
+  /** Finds the batch holding `startOffset` (or the first one after it) and how many bytes of whole batches follow up to `maxBytes`, below `maxOffset` (exclusive) and below the written size; at least one batch when `minOne`. */
+  segmentReadPlan(handle: number, startOffset: number, maxOffset: number, maxBytes: number, minOne: boolean, out: Float64Array): void
+  /** pread into target[targetOffset, +length); returns the bytes read. */
+  segmentRead(handle: number, position: number, length: number, target: Uint8Array, targetOffset: number): number
+  /** First record with timestamp >= `timestamp` at or after `startOffset`: out[0] offset (-1 none), out[1] its timestamp, out[2] leader epoch. */
+  segmentFindTimestamp(handle: number, timestamp: number, startOffset: number, maxUncompressed: number, out: Float64Array): void
+  /** Largest record timestamp of the segment and the offset of the first record that has it: out[0] offset (-1 none), out[1] timestamp, out[2] leader epoch. */
+  segmentMaxTimestamp(handle: number, maxUncompressed: number, out: Float64Array): void
+  /** Cuts file and indexes so that no batch holding an offset >= `offset` remains. Returns the new size. */
+  segmentTruncate(handle: number, offset: number): number
+  /** Writes the indexes out (roll, clean close, recovery point). */
+  segmentFlushIndexes(handle: number): void
+  /** fdatasync of the log (and of the indexes when `indexes`) on libuv's pool. Resolves with the log size that is now durable. */
+  segmentSync(handle: number, indexes: boolean): Promise<number>
+  segmentClose(handle: number): void
+
+  // ---- pool work: blocking, call on a background thread
+  /** Scans one segment file, validating every batch, and rewrites its two indexes from what is valid. Never changes the `.log`. */
+  recoverSegment(dir: string, baseOffset: number, fromPosition: number, indexIntervalBytes: number, maxUncompressed: number): RecoveryReport
+  /** One compaction pass over closed segments into `<firstBase>.log.cleaned` (see native/segment/src/compaction.rs for the arguments in `optionsJson`). */
+  compactSegments(dir: string, baseOffsets: Float64Array, optionsJson: string): CompactionResult
+
+  // ---- the process and the machine
+  /** Takes an exclusive flock on `path` (created when missing). Returns a handle; throws ERR_MILLRACE_LOCKED when another process has it. */
+  lockFile(path: string): number
+  unlockFile(handle: number): void
+  /** A listening TCP descriptor with SO_REUSEPORT. With `exclusive` it is first bound without it, so a port of another process is EADDRINUSE. Returns [fd, port]. */
+  listenSocket(host: string, port: number, backlog: number, exclusive: boolean): [number, number]
+  closeDescriptor(fd: number): void
+}
+
+let loaded: NativeAddon | undefined
+
+/** Loads the addon once per thread. Throws with the build command when it is missing. */
+export function native(): NativeAddon {
+  if (!loaded) {
+    const require = createRequire(import.meta.url)
+    loaded = require('../../../native/addon/index.js') as NativeAddon
+  }
+  return loaded
+}
