@@ -1,0 +1,67 @@
+// What a setting is: the shape of one row of the tables beside this file. Facts (name, type, default, range,
+// dynamic mode, synonyms) are Kafka 4.4's; `docs.ts` turns the rows into docs/configuration.md. Imports nothing.
+
+/** Kafka's ConfigDef types, in words. */
+export type ValueType = 'boolean' | 'int' | 'long' | 'short' | 'double' | 'list' | 'string' | 'password' | 'class'
+
+/** Kafka's ConfigType numbers on the wire (DescribeConfigs v3+). */
+export const WIRE_TYPE: Readonly<Record<ValueType, number>> = {
+  boolean: 1,
+  string: 2,
+  int: 3,
+  short: 4,
+  long: 5,
+  double: 6,
+  list: 7,
+  class: 8,
+  password: 9,
+}
+
+/** Kafka's ConfigSource numbers on the wire. */
+export const ConfigSource = {
+  unknown: 0,
+  topic: 1,
+  dynamicBroker: 2,
+  dynamicDefaultBroker: 3,
+  staticBroker: 4,
+  default: 5,
+  dynamicBrokerLogger: 6,
+  clientMetrics: 7,
+  group: 8,
+} as const
+export type ConfigSource = (typeof ConfigSource)[keyof typeof ConfigSource]
+
+/** Where a broker setting may be changed while the node runs; topic and group settings always are. */
+export type UpdateMode = 'read-only' | 'per-broker' | 'cluster-wide'
+
+/** `acted-on`: it changes what the node does. `known`: accepted with a warning, as nothing depends on it yet. */
+export type SettingStatus = 'acted-on' | 'known'
+
+export type Importance = 'high' | 'medium' | 'low'
+
+/** What a value may be beyond its type. */
+export interface ValueRange {
+  readonly min?: number
+  readonly max?: number
+  /** Allowed words (for a list: allowed items). */
+  readonly values?: readonly string[]
+  readonly nonEmpty?: boolean
+}
+
+export interface SettingDefinition {
+  readonly name: string
+  readonly type: ValueType
+  /** Kafka's default in text form; null: none. */
+  readonly default: string | null
+  readonly range?: ValueRange
+  readonly importance: Importance
+  readonly mode: UpdateMode
+  readonly status: SettingStatus
+  /** One short sentence; '' where the name says it. */
+  readonly doc: string
+}
+
+export interface TopicSettingDefinition extends SettingDefinition {
+  /** The broker settings that give the topic's default, strongest first, each with the factor to this setting's unit. */
+  readonly brokerSynonyms: readonly { readonly name: string; readonly factor: number }[]
+}
