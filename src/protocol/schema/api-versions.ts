@@ -1,0 +1,29 @@
+// API 18, versions 0-5, flexible from 3.
+
+import { array, bool, int16, int32, int64, message, string } from './dsl.js'
+import type { MessageOf } from './dsl.js'
+
+/**
+ * The supported feature by which a server says that it reads ProduceRequest's `millraceAck`. Clients know features by name and version
+ * range and pass over the ones they never heard of: Java and franz-go keep them in a map, librdkafka does not read the section.
+ */
+export const MILLRACE_ACK_FEATURE = { name: 'millrace.ack', minVersion: 0, maxVersion: 1 } as const
+
+export const apiVersionsRequest = message('ApiVersionsRequest', '0-5', '3+', {
+  clientSoftwareName: string('3+'),
+  clientSoftwareVersion: string('3+'),
+  clusterId: string('5+', { nullable: '5+', default: null }),
+  nodeId: int32('5+', { default: -1 }),
+})
+export type ApiVersionsRequest = MessageOf<typeof apiVersionsRequest>
+
+export const apiVersionsResponse = message('ApiVersionsResponse', '0-5', '3+', {
+  errorCode: int16('0+'),
+  apiKeys: array('0+', { apiKey: int16('0+'), minVersion: int16('0+'), maxVersion: int16('0+') }),
+  throttleTimeMs: int32('1+'),
+  supportedFeatures: array('3+', { name: string('3+'), minVersion: int16('3+'), maxVersion: int16('3+') }, { tag: 0 }),
+  finalizedFeaturesEpoch: int64('3+', { default: -1, tag: 1 }),
+  finalizedFeatures: array('3+', { name: string('3+'), maxVersionLevel: int16('3+'), minVersionLevel: int16('3+') }, { tag: 2 }),
+  zkMigrationReady: bool('3+', { tag: 3 }),
+})
+export type ApiVersionsResponse = MessageOf<typeof apiVersionsResponse>

@@ -1,0 +1,28 @@
+// API 29, versions 1-3, flexible from 2.
+
+import { array, int16, int32, int8, message, string } from './dsl.js'
+import type { MessageOf } from './dsl.js'
+
+export const describeAclsRequest = message('DescribeAclsRequest', '1-3', '2+', {
+  resourceTypeFilter: int8('0+'),
+  resourceNameFilter: string('0+', { nullable: '0+' }),
+  patternTypeFilter: int8('1+', { default: 3 }),
+  principalFilter: string('0+', { nullable: '0+' }),
+  hostFilter: string('0+', { nullable: '0+' }),
+  operation: int8('0+'),
+  permissionType: int8('0+'),
+})
+export type DescribeAclsRequest = MessageOf<typeof describeAclsRequest>
+
+export const describeAclsResponse = message('DescribeAclsResponse', '1-3', '2+', {
+  throttleTimeMs: int32('0+'),
+  errorCode: int16('0+'),
+  errorMessage: string('0+', { nullable: '0+' }),
+  resources: array('0+', {
+    resourceType: int8('0+'),
+    resourceName: string('0+'),
+    patternType: int8('1+', { default: 3 }),
+    acls: array('0+', { principal: string('0+'), host: string('0+'), operation: int8('0+'), permissionType: int8('0+') }),
+  }),
+})
+export type DescribeAclsResponse = MessageOf<typeof describeAclsResponse>

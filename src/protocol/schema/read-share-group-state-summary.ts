@@ -1,0 +1,29 @@
+// API 87, versions 0-1, flexible from 0.
+
+import { array, int16, int32, int64, message, string, uuid } from './dsl.js'
+import type { MessageOf } from './dsl.js'
+
+export const readShareGroupStateSummaryRequest = message('ReadShareGroupStateSummaryRequest', '0-1', '0+', {
+  groupId: string('0+'),
+  topics: array('0+', {
+    topicId: uuid('0+'),
+    partitions: array('0+', { partition: int32('0+'), leaderEpoch: int32('0+') }),
+  }),
+})
+export type ReadShareGroupStateSummaryRequest = MessageOf<typeof readShareGroupStateSummaryRequest>
+
+export const readShareGroupStateSummaryResponse = message('ReadShareGroupStateSummaryResponse', '0-1', '0+', {
+  results: array('0+', {
+    topicId: uuid('0+'),
+    partitions: array('0+', {
+      partition: int32('0+'),
+      errorCode: int16('0+'),
+      errorMessage: string('0+', { nullable: '0+', default: null }),
+      stateEpoch: int32('0+'),
+      leaderEpoch: int32('0+'),
+      startOffset: int64('0+'),
+      deliveryCompleteCount: int32('1+', { default: -1 }),
+    }),
+  }),
+})
+export type ReadShareGroupStateSummaryResponse = MessageOf<typeof readShareGroupStateSummaryResponse>
