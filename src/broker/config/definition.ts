@@ -1,4 +1,4 @@
-// What a setting is: the shape of one row of the tables beside this file. Facts (name, type, default, range,
+// What a setting is: the shape of one row of the tables under settings/. Facts (name, type, default, range,
 // dynamic mode, synonyms) are Kafka 4.4's; `docs.ts` turns the rows into docs/configuration.md. Imports nothing.
 
 /** Kafka's ConfigDef types, in words. */
@@ -31,7 +31,7 @@ export const ConfigSource = {
 } as const
 export type ConfigSource = (typeof ConfigSource)[keyof typeof ConfigSource]
 
-/** Where a broker setting may be changed while the node runs; topic and group settings always are. */
+/** Where a broker setting may be changed while the node runs; topic and group settings always may. */
 export type UpdateMode = 'read-only' | 'per-broker' | 'cluster-wide'
 
 /** `acted-on`: it changes what the node does. `known`: accepted with a warning, as nothing depends on it yet. */
@@ -43,25 +43,28 @@ export type Importance = 'high' | 'medium' | 'low'
 export interface ValueRange {
   readonly min?: number
   readonly max?: number
+  /** One value allowed outside [min, max]. */
+  readonly or?: string
   /** Allowed words (for a list: allowed items). */
   readonly values?: readonly string[]
+  readonly anyCase?: boolean
+  readonly pattern?: RegExp
   readonly nonEmpty?: boolean
+  /** A list of partition:broker pairs, or *. */
+  readonly replicas?: boolean
 }
 
 export interface SettingDefinition {
   readonly name: string
   readonly type: ValueType
-  /** Kafka's default in text form; null: none. */
+  /** The default in text form; null: none. */
   readonly default: string | null
-  readonly range?: ValueRange
+  readonly range: ValueRange
   readonly importance: Importance
   readonly mode: UpdateMode
+  /** Left out of answers and of the documentation unless set. */
+  readonly internal: boolean
   readonly status: SettingStatus
   /** One short sentence; '' where the name says it. */
   readonly doc: string
-}
-
-export interface TopicSettingDefinition extends SettingDefinition {
-  /** The broker settings that give the topic's default, strongest first, each with the factor to this setting's unit. */
-  readonly brokerSynonyms: readonly { readonly name: string; readonly factor: number }[]
 }

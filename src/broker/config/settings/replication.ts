@@ -1,0 +1,40 @@
+// Broker settings. Replication between nodes and transactions.
+// Names, types, defaults, ranges and update modes are those of Kafka 4.4. Data only.
+
+import { row } from './row.js'
+import type { SettingDefinition } from '../definition.js'
+
+export const REPLICATION_SETTINGS: readonly SettingDefinition[] = [
+  row('add.partitions.to.txn.retry.backoff.max.ms', 'int', '100', 'high', { min: 0 }),
+  row('add.partitions.to.txn.retry.backoff.ms', 'int', '20', 'high', { min: 1 }),
+  row('alter.log.dirs.replication.quota.window.num', 'int', '11', 'low', { min: 1 }),
+  row('alter.log.dirs.replication.quota.window.size.seconds', 'int', '1', 'low', { min: 1 }),
+  row('auto.leader.rebalance.enable', 'boolean', 'true', 'high'),
+  row('default.replication.factor', 'int', '1', 'medium', { acted: true }),
+  row('leader.imbalance.check.interval.seconds', 'long', '300', 'high', { min: 1 }),
+  row('num.replica.alter.log.dirs.threads', 'int', null, 'high'),
+  row('num.replica.fetchers', 'int', '1', 'high', { min: 1, dynamic: 'cluster-wide' }),
+  row('replica.fetch.backoff.ms', 'int', '1000', 'medium', { min: 0 }),
+  row('replica.fetch.max.bytes', 'int', '1048576', 'medium', { min: 0 }),
+  row('replica.fetch.min.bytes', 'int', '1', 'high'),
+  row('replica.fetch.response.max.bytes', 'int', '10485760', 'medium', { min: 0 }),
+  row('replica.fetch.wait.max.ms', 'int', '500', 'high'),
+  row('replica.high.watermark.checkpoint.interval.ms', 'long', '5000', 'high'),
+  row('replica.lag.time.max.ms', 'long', '30000', 'high'),
+  row('replica.selector.class', 'string', null, 'medium'),
+  row('replica.socket.receive.buffer.bytes', 'int', '65536', 'high'),
+  row('replica.socket.timeout.ms', 'int', '30000', 'high'),
+  row('replication.quota.window.num', 'int', '11', 'low', { min: 1 }),
+  row('replication.quota.window.size.seconds', 'int', '1', 'low', { min: 1 }),
+  row('transaction.abort.timed.out.transaction.cleanup.interval.ms', 'int', '10000', 'low', { min: 1 }),
+  row('transaction.max.timeout.ms', 'int', '900000', 'high', { min: 1, acted: true }),
+  row('transaction.partition.verification.enable', 'boolean', 'true', 'low', { dynamic: 'cluster-wide' }),
+  row('transaction.remove.expired.transaction.cleanup.interval.ms', 'int', '3600000', 'low', { min: 1 }),
+  row('transaction.state.log.load.buffer.size', 'int', '5242880', 'high', { min: 1 }),
+  row('transaction.state.log.min.isr', 'int', '2', 'high', { min: 1 }),
+  row('transaction.state.log.num.partitions', 'int', '50', 'high', { min: 1 }),
+  row('transaction.state.log.replication.factor', 'short', '3', 'high', { min: 1 }),
+  row('transaction.state.log.segment.bytes', 'int', '104857600', 'high', { min: 1 }),
+  row('transaction.two.phase.commit.enable', 'boolean', 'false', 'low'),
+  row('transactional.id.expiration.ms', 'int', '604800000', 'high', { min: 1 }),
+]

@@ -1,0 +1,63 @@
+// May this be set? Unknown names (with the nearest known one), values, what may change at run time, and rules
+// between settings. Pure; null means yes.
+
+import type { ConfigResourceKind } from '../../controller/image.js'
+import { findSetting, nearestName, settingsOf } from './registry.js'
+import type { TopicConfig } from './store-types.js'
+import { checkValue } from './values.js'
+
+/** What to call the settings of a kind in an error. */
+const KIND_WORD: Readonly<Record<ConfigResourceKind, string>> = {
+  topic: 'topic',
+  broker: 'broker',
+  'broker-logger': 'logger',
+  'client-metrics': 'client metrics',
+  group: 'group',
+}
+
+const LOG_LEVELS = ['FATAL', 'ERROR', 'WARN', 'INFO', 'DEBUG', 'TRACE', 'OFF']
+
+export function checkSetting(kind: ConfigResourceKind, name: string, value: string | null): string | null {
+  if (kind === 'broker-logger') {
+    const known = value === null || LOG_LEVELS.includes(value)
+    return known ? null : `Invalid level ${JSON.stringify(value)} for logger ${name}: set it to one of ${LOG_LEVELS.join(', ')}.`
+  }
+  const definition = findSetting(kind, name)
+  if (!definition) return unknownSetting(kind, name)
+  return value === null ? null : checkValue(definition, value)
+}
+
+export function unknownSetting(kind: ConfigResourceKind, name: string): string {
+  const nearest = nearestName(name, settingsOf(kind).keys())
+  const fix = nearest ? `; did you mean ${nearest}?` : '; docs/configuration.md lists all names.'
+  return `Unknown ${KIND_WORD[kind]} config name: ${name}${otherKind(kind, name)}${fix}`
+}
+
+/** A topic name given for a broker, or the other way round, is the commonest slip. */
+function otherKind(kind: ConfigResourceKind, name: string): string {
+  if (kind === 'broker' && settingsOf('topic').has(name)) return ' (it is a topic setting)'
+  if (kind === 'topic' && settingsOf('broker').has(name)) return ' (it is a broker setting)'
+  return ''
+}
+
+export function checkChange(kind: ConfigResourceKind, resource: string, name: string, value: string | null): string | null {
+  const problem = checkSetting(kind, name, value)
+  if (problem || kind !== 'broker') return problem
+  const mode = findSetting(kind, name)!.mode
+  if (mode === 'read-only') {
+    return `Cannot update ${name} dynamically: it is read-only while the node runs; set it in the configuration file or by --set and restart the node.`
+  }
+  if (mode === 'per-broker' && resource === '') {
+    return `Cannot update security config ${name} at the cluster-wide default: set it on each broker by its id.`
+  }
+  return null
+}
+
+/** Rules that need more than one setting. */
+export function checkTogether(config: TopicConfig): string | null {
+  const { minCompactionLagMs: min, maxCompactionLagMs: max } = config
+  if (min > max) {
+    return `conflict between topic config setting min.compaction.lag.ms (${min}) and max.compaction.lag.ms (${max}): the first may not be above the second; lower min.compaction.lag.ms or raise max.compaction.lag.ms.`
+  }
+  return null
+}
