@@ -84,15 +84,15 @@ export const streamsGroupTargetAssignmentMemberKey = message('StreamsGroupTarget
 })
 export type StreamsGroupTargetAssignmentMemberKey = MessageOf<typeof streamsGroupTargetAssignmentMemberKey>
 
-const taskIds = {
+const taskIdsOfTargetAssignmentMemberValue = {
   subtopologyId: string('0+'),
   partitions: arrayOf('0+', int32),
 }
 
 export const streamsGroupTargetAssignmentMemberValue = message('StreamsGroupTargetAssignmentMemberValue', '0', '0+', {
-  activeTasks: array('0+', taskIds),
-  standbyTasks: array('0+', taskIds),
-  warmupTasks: array('0+', taskIds),
+  activeTasks: array('0+', taskIdsOfTargetAssignmentMemberValue),
+  standbyTasks: array('0+', taskIdsOfTargetAssignmentMemberValue),
+  warmupTasks: array('0+', taskIdsOfTargetAssignmentMemberValue),
 })
 export type StreamsGroupTargetAssignmentMemberValue = MessageOf<typeof streamsGroupTargetAssignmentMemberValue>
 

@@ -1,0 +1,7 @@
+// The codec's public names.
+
+export { apiVersionsFor, supportedFeatures } from './api-versions.js'
+export { decode, decodeVersioned, encode, encodePieces, encodeVersioned } from './codec.js'
+export { correlationIdOf, decodeRequest, decodeRequestHeader, decodeResponse, encodeRequest, encodeResponse } from './frames.js'
+export type { RequestHeader } from './frames.js'
+export { ProtocolError } from './protocol-error.js'
