@@ -1,0 +1,115 @@
+// The vocabulary of the znode tree: stat, ACL, transactions and their results. Plain data, no behaviour.
+
+/** A znode's stat as ZooKeeper answers it. zxids and session ids exceed 2^53: bigint. Times are milliseconds. */
+export interface Stat {
+  readonly czxid: bigint
+  readonly mzxid: bigint
+  readonly ctime: number
+  readonly mtime: number
+  readonly version: number
+  readonly cversion: number
+  readonly aversion: number
+  /** 0n unless ephemeral (container and TTL nodes read 0n too). */
+  readonly ephemeralOwner: bigint
+  readonly dataLength: number
+  readonly numChildren: number
+  readonly pzxid: bigint
+}
+
+export const Perm = { read: 1, write: 2, create: 4, delete: 8, admin: 16, all: 31 } as const
+
+export interface AuthId {
+  readonly scheme: string
+  readonly id: string
+}
+
+export interface Acl extends AuthId {
+  readonly perms: number
+}
+
+/** world:anyone may do everything: what unsecured clients send. */
+export const OPEN_ACL: readonly Acl[] = [{ perms: Perm.all, scheme: 'world', id: 'anyone' }]
+
+export type CreateMode = 'persistent' | 'ephemeral' | 'container' | 'ttl'
+
+export interface CreateOp {
+  readonly kind: 'create'
+  readonly path: string
+  readonly data: Uint8Array | null
+  readonly acl: readonly Acl[]
+  readonly mode: CreateMode
+  /** The parent's counter is appended to `path` as %010d. */
+  readonly sequential: boolean
+  /** Milliseconds without children or changes after which a `ttl` node may go; 0 otherwise. */
+  readonly ttlMs: number
+}
+
+export interface DeleteOp {
+  readonly kind: 'delete'
+  readonly path: string
+  /** -1: any. */
+  readonly version: number
+}
+
+export interface SetDataOp {
+  readonly kind: 'setData'
+  readonly path: string
+  readonly data: Uint8Array | null
+  readonly version: number
+}
+
+export interface CheckOp {
+  readonly kind: 'check'
+  readonly path: string
+  readonly version: number
+}
+
+export interface SetAclOp {
+  readonly kind: 'setAcl'
+  readonly path: string
+  readonly acl: readonly Acl[]
+  readonly version: number
+}
+
+export type SingleOp = CreateOp | DeleteOp | SetDataOp | CheckOp | SetAclOp
+
+export type TxnBody =
+  | SingleOp
+  | { readonly kind: 'multi'; readonly ops: readonly SingleOp[] }
+  /** `timeoutMs` 0: an in-process session, which ends with its member's process. */
+  | { readonly kind: 'createSession'; readonly timeoutMs: number; readonly password: Uint8Array }
+  | { readonly kind: 'closeSession' }
+
+/** One entry of the agreed order. Operations are validated when applied, so a refused one is a transaction too. */
+export interface Txn {
+  readonly sessionId: bigint
+  /** What the session has authenticated as; empty for nobody. */
+  readonly auth: readonly AuthId[]
+  readonly body: TxnBody
+}
+
+/** Result of one operation. `path` and `stat` as far as the operation has them. */
+export interface OpResult {
+  readonly code: number
+  readonly path: string | null
+  readonly stat: Stat | null
+}
+
+export interface TxnResult {
+  readonly zxid: bigint
+  /** The transaction's own code; a failed multi carries the code of the operation that failed. */
+  readonly code: number
+  readonly path: string | null
+  readonly stat: Stat | null
+  /** One per operation of a multi; empty otherwise. */
+  readonly results: readonly OpResult[]
+}
+
+export const EventType = { created: 1, deleted: 2, dataChanged: 3, childrenChanged: 4 } as const
+export type EventType = (typeof EventType)[keyof typeof EventType]
+
+export interface WatchEvent {
+  readonly type: EventType
+  readonly path: string
+  readonly zxid: bigint
+}

@@ -1,0 +1,359 @@
+// The znode tree: ZooKeeper's data model as a pure state machine. `apply` is deterministic in (tree, txn, zxid, time),
+// so every member that applies the same transactions in the same order holds the same tree. It does no I/O and
+// knows no clock; durability is `store/`, order is the member's. Operations are validated here, at apply: a
+// transaction that fails changes nothing and fails the same way everywhere.
+
+import { isAllowed, normalizeAcl } from './acl.js'
+import { ZkCode } from './codes.js'
+import { childPath, nameOf, parentOf, pathProblem, sequenceSuffix } from './path.js'
+import {
+  OPEN_ACL,
+  Perm,
+  type Acl,
+  type AuthId,
+  type CheckOp,
+  type CreateOp,
+  type DeleteOp,
+  type OpResult,
+  type SetAclOp,
+  type SetDataOp,
+  type SingleOp,
+  type Stat,
+  type Txn,
+  type TxnResult,
+} from './types.js'
+import { Watches, type Delivery } from './watches.js'
+
+/** A znode. Mutable inside the tree only; `data` is never changed in place. */
+export interface Znode {
+  data: Uint8Array | null
+  acl: readonly Acl[]
+  readonly czxid: bigint
+  mzxid: bigint
+  pzxid: bigint
+  readonly ctime: number
+  mtime: number
+  version: number
+  aversion: number
+  /** Counts creations of children only: the next sequence number. The cversion on the wire is derived from it. */
+  childCreates: number
+  readonly ephemeralOwner: bigint
+  readonly kind: 'persistent' | 'ephemeral' | 'container' | 'ttl'
+  readonly ttlMs: number
+  readonly children: Set<string>
+}
+
+export interface SessionRecord {
+  readonly timeoutMs: number
+  readonly password: Uint8Array
+}
+
+export interface Applied {
+  readonly result: TxnResult
+  /** In delivery order; they go out before the result does. */
+  readonly deliveries: readonly Delivery[]
+}
+
+interface Step {
+  readonly zxid: bigint
+  readonly time: number
+  readonly sessionId: bigint
+  readonly auth: readonly AuthId[]
+  readonly undo: (() => void)[]
+  readonly changes: { readonly kind: 'created' | 'deleted' | 'data'; readonly path: string }[]
+}
+
+const RESERVED = ['/zookeeper', '/zookeeper/config', '/zookeeper/quota']
+
+export class ZnodeTree {
+  readonly watches = new Watches()
+  readonly #nodes = new Map<string, Znode>()
+  readonly #ephemerals = new Map<bigint, Set<string>>()
+  readonly #sessions = new Map<bigint, SessionRecord>()
+  #lastZxid = 0n
+
+  constructor() {
+    for (const path of ['/', ...RESERVED]) this.#place(path, emptyNode())
+  }
+
+  get lastZxid(): bigint {
+    return this.#lastZxid
+  }
+
+  get size(): number {
+    return this.#nodes.size
+  }
+
+  get nodes(): ReadonlyMap<string, Znode> {
+    return this.#nodes
+  }
+
+  get sessions(): ReadonlyMap<bigint, SessionRecord> {
+    return this.#sessions
+  }
+
+  node(path: string): Znode | undefined {
+    return this.#nodes.get(path)
+  }
+
+  ephemeralsOf(sessionId: bigint): readonly string[] {
+    return [...(this.#ephemerals.get(sessionId) ?? [])].sort()
+  }
+
+  /** Applies one transaction of the agreed order. zxids must rise. */
+  apply(txn: Txn, zxid: bigint, time: number): Applied {
+    if (zxid <= this.#lastZxid) throw new Error(`zxid ${zxid} applied after ${this.#lastZxid}: the order is broken`)
+    this.#lastZxid = zxid
+    const step: Step = { zxid, time, sessionId: txn.sessionId, auth: txn.auth, undo: [], changes: [] }
+    const result = this.#run(txn, step)
+    return { result, deliveries: this.#fire(step) }
+  }
+
+  #run(txn: Txn, step: Step): TxnResult {
+    const { body } = txn
+    const { zxid } = step
+    if (body.kind === 'createSession') {
+      this.#sessions.set(txn.sessionId, { timeoutMs: body.timeoutMs, password: body.password })
+      return { zxid, code: ZkCode.ok, path: null, stat: null, results: [] }
+    }
+    if (!this.#sessions.has(txn.sessionId)) return { zxid, code: ZkCode.sessionExpired, path: null, stat: null, results: [] }
+    if (body.kind === 'closeSession') {
+      this.#closeSession(step)
+      return { zxid, code: ZkCode.ok, path: null, stat: null, results: [] }
+    }
+    if (body.kind === 'multi') return this.#multi(body.ops, step)
+    return { zxid, ...this.#single(body, step), results: [] }
+  }
+
+  #fire(step: Step): Delivery[] {
+    const out: Delivery[] = []
+    for (const change of step.changes) {
+      if (change.kind === 'created') this.watches.fireCreated(change.path, step.zxid, out)
+      else if (change.kind === 'deleted') this.watches.fireDeleted(change.path, step.zxid, out)
+      else this.watches.fireDataChanged(change.path, step.zxid, out)
+    }
+    return out
+  }
+
+  /** All or nothing: a failing operation takes back what stood before it, and no watch fires. */
+  #multi(ops: readonly SingleOp[], step: Step): TxnResult {
+    const results: OpResult[] = []
+    for (let i = 0; i < ops.length; i++) {
+      const result = this.#single(ops[i]!, step)
+      if (result.code === ZkCode.ok) {
+        results.push(result)
+        continue
+      }
+      for (const undo of step.undo.reverse()) undo()
+      step.changes.length = 0
+      const failed = ops.map((_, at) => failure(at < i ? ZkCode.ok : at === i ? result.code : ZkCode.runtimeInconsistency))
+      return { zxid: step.zxid, code: result.code, path: null, stat: null, results: failed }
+    }
+    return { zxid: step.zxid, code: ZkCode.ok, path: null, stat: null, results }
+  }
+
+  #single(op: SingleOp, step: Step): OpResult {
+    switch (op.kind) {
+      case 'create':
+        return this.#create(op, step)
+      case 'delete':
+        return this.#delete(op, step)
+      case 'setData':
+        return this.#setData(op, step)
+      case 'check':
+        return this.#check(op, step)
+      case 'setAcl':
+        return this.#setAcl(op, step)
+    }
+  }
+
+  #create(op: CreateOp, step: Step): OpResult {
+    const wanted = op.sequential ? `${op.path}${sequenceSuffix(0)}` : op.path
+    if (pathProblem(wanted) || wanted === '/') return failure(wanted === '/' ? ZkCode.nodeExists : ZkCode.badArguments)
+    if (op.mode === 'ttl' && op.ttlMs <= 0) return failure(ZkCode.badArguments)
+    const acl = op.acl === OPEN_ACL ? OPEN_ACL : normalizeAcl(op.acl, step.auth)
+    if (typeof acl === 'number') return failure(acl)
+    const parentPath = parentOf(wanted)
+    const parent = this.#nodes.get(parentPath)
+    if (!parent) return failure(ZkCode.noNode)
+    if (!isAllowed(parent.acl, Perm.create, step.auth)) return failure(ZkCode.noAuth)
+    const path = op.sequential ? op.path + sequenceSuffix(parent.childCreates) : op.path
+    if (this.#nodes.has(path)) return failure(ZkCode.nodeExists)
+    if (parent.kind === 'ephemeral') return failure(ZkCode.noChildrenForEphemerals)
+    const owner = op.mode === 'ephemeral' ? step.sessionId : 0n
+    const node = newNode(op, acl, owner, step)
+    const { pzxid, childCreates } = parent
+    this.#place(path, node)
+    parent.childCreates = childCreates + 1
+    parent.pzxid = step.zxid
+    step.undo.push(() => {
+      this.#remove(path, node)
+      parent.childCreates = childCreates
+      parent.pzxid = pzxid
+    })
+    step.changes.push({ kind: 'created', path })
+    return { code: ZkCode.ok, path, stat: statOf(node) }
+  }
+
+  #delete(op: DeleteOp, step: Step): OpResult {
+    if (pathProblem(op.path) || op.path === '/' || RESERVED.includes(op.path)) return failure(ZkCode.badArguments)
+    const node = this.#nodes.get(op.path)
+    if (!node) return failure(ZkCode.noNode)
+    const parent = this.#nodes.get(parentOf(op.path))!
+    if (!isAllowed(parent.acl, Perm.delete, step.auth)) return failure(ZkCode.noAuth)
+    if (op.version !== -1 && op.version !== node.version) return failure(ZkCode.badVersion)
+    if (node.children.size > 0) return failure(ZkCode.notEmpty)
+    this.#deleteNode(op.path, node, parent, step)
+    return { code: ZkCode.ok, path: null, stat: null }
+  }
+
+  #deleteNode(path: string, node: Znode, parent: Znode, step: Step): void {
+    const { pzxid } = parent
+    this.#remove(path, node)
+    parent.pzxid = step.zxid
+    step.undo.push(() => {
+      this.#place(path, node)
+      parent.pzxid = pzxid
+    })
+    step.changes.push({ kind: 'deleted', path })
+  }
+
+  #setData(op: SetDataOp, step: Step): OpResult {
+    if (pathProblem(op.path)) return failure(ZkCode.badArguments)
+    const node = this.#nodes.get(op.path)
+    if (!node) return failure(ZkCode.noNode)
+    if (!isAllowed(node.acl, Perm.write, step.auth)) return failure(ZkCode.noAuth)
+    if (op.version !== -1 && op.version !== node.version) return failure(ZkCode.badVersion)
+    const { data, version, mzxid, mtime } = node
+    node.data = op.data
+    node.version = nextVersion(version)
+    node.mzxid = step.zxid
+    node.mtime = step.time
+    step.undo.push(() => Object.assign(node, { data, version, mzxid, mtime }))
+    step.changes.push({ kind: 'data', path: op.path })
+    return { code: ZkCode.ok, path: null, stat: statOf(node) }
+  }
+
+  #check(op: CheckOp, step: Step): OpResult {
+    if (pathProblem(op.path)) return failure(ZkCode.badArguments)
+    const node = this.#nodes.get(op.path)
+    if (!node) return failure(ZkCode.noNode)
+    if (!isAllowed(node.acl, Perm.read, step.auth)) return failure(ZkCode.noAuth)
+    if (op.version !== -1 && op.version !== node.version) return failure(ZkCode.badVersion)
+    return { code: ZkCode.ok, path: null, stat: null }
+  }
+
+  #setAcl(op: SetAclOp, step: Step): OpResult {
+    if (pathProblem(op.path)) return failure(ZkCode.badArguments)
+    const acl = normalizeAcl(op.acl, step.auth)
+    if (typeof acl === 'number') return failure(acl)
+    const node = this.#nodes.get(op.path)
+    if (!node) return failure(ZkCode.noNode)
+    if (!isAllowed(node.acl, Perm.admin, step.auth)) return failure(ZkCode.noAuth)
+    if (op.version !== -1 && op.version !== node.aversion) return failure(ZkCode.badVersion)
+    const { acl: before, aversion } = node
+    node.acl = acl
+    node.aversion = nextVersion(aversion)
+    step.undo.push(() => Object.assign(node, { acl: before, aversion }))
+    return { code: ZkCode.ok, path: null, stat: statOf(node) }
+  }
+
+  #closeSession(step: Step): void {
+    for (const path of this.ephemeralsOf(step.sessionId)) {
+      this.#deleteNode(path, this.#nodes.get(path)!, this.#nodes.get(parentOf(path))!, step)
+    }
+    this.#sessions.delete(step.sessionId)
+    step.undo.length = 0
+  }
+
+  #place(path: string, node: Znode): void {
+    this.#nodes.set(path, node)
+    if (path !== '/') this.#nodes.get(parentOf(path))!.children.add(nameOf(path))
+    if (node.ephemeralOwner === 0n) return
+    const owned = this.#ephemerals.get(node.ephemeralOwner)
+    if (owned) owned.add(path)
+    else this.#ephemerals.set(node.ephemeralOwner, new Set([path]))
+  }
+
+  #remove(path: string, node: Znode): void {
+    this.#nodes.delete(path)
+    this.#nodes.get(parentOf(path))!.children.delete(nameOf(path))
+    const owned = this.#ephemerals.get(node.ephemeralOwner)
+    if (!owned) return
+    owned.delete(path)
+    if (owned.size === 0) this.#ephemerals.delete(node.ephemeralOwner)
+  }
+
+  /** Rebuilds a tree from a snapshot: parents come before children. Watches belong to connections and are not in it. */
+  static restore(lastZxid: bigint, nodes: Iterable<readonly [string, Znode]>, sessions: Iterable<readonly [bigint, SessionRecord]>): ZnodeTree {
+    const tree = new ZnodeTree()
+    for (const [path, node] of nodes) {
+      for (const name of tree.#nodes.get(path)?.children ?? []) node.children.add(name)
+      tree.#place(path, node)
+    }
+    for (const [id, session] of sessions) tree.#sessions.set(id, session)
+    tree.#lastZxid = lastZxid
+    return tree
+  }
+}
+
+/** The stat as ZooKeeper answers it: cversion counts creations and deletions, childCreates the creations alone. */
+export function statOf(node: Znode): Stat {
+  return {
+    czxid: node.czxid,
+    mzxid: node.mzxid,
+    ctime: node.ctime,
+    mtime: node.mtime,
+    version: node.version,
+    cversion: node.childCreates * 2 - node.children.size,
+    aversion: node.aversion,
+    ephemeralOwner: node.ephemeralOwner,
+    dataLength: node.data?.length ?? 0,
+    numChildren: node.children.size,
+    pzxid: node.pzxid,
+  }
+}
+
+export function childPathsOf(path: string, node: Znode): string[] {
+  return [...node.children].map((name) => childPath(path, name))
+}
+
+function failure(code: number): OpResult {
+  return { code, path: null, stat: null }
+}
+
+/** Versions are int32 and skip -1, which means "any" in a request. */
+function nextVersion(version: number): number {
+  const next = (version + 1) | 0
+  return next === -1 ? 0 : next
+}
+
+function newNode(op: CreateOp, acl: readonly Acl[], ephemeralOwner: bigint, step: Step): Znode {
+  return {
+    data: op.data,
+    acl,
+    czxid: step.zxid,
+    mzxid: step.zxid,
+    pzxid: step.zxid,
+    ctime: step.time,
+    mtime: step.time,
+    version: 0,
+    aversion: 0,
+    childCreates: 0,
+    ephemeralOwner,
+    kind: op.mode,
+    ttlMs: op.mode === 'ttl' ? op.ttlMs : 0,
+    children: new Set(),
+  }
+}
+
+function emptyNode(): Znode {
+  return newNode({ kind: 'create', path: '', data: new Uint8Array(0), acl: OPEN_ACL, mode: 'persistent', sequential: false, ttlMs: 0 }, OPEN_ACL, 0n, {
+    zxid: 0n,
+    time: 0,
+    sessionId: 0n,
+    auth: [],
+    undo: [],
+    changes: [],
+  })
+}
