@@ -4,6 +4,7 @@
 // Precedence, strongest first: dynamic topic (1), dynamic per broker (2), dynamic broker default (3),
 // static (4: file and flags), built-in (5). The numbers are Kafka's ConfigSource.
 
+import type { LogConfig } from '../../log/config.js'
 import type { ConfigResourceKind, MetadataImage } from '../../controller/image.js'
 import { configKey } from '../../controller/image.js'
 import { ConfigSource, WIRE_TYPE } from './definition.js'
@@ -11,7 +12,7 @@ import type { SettingDefinition } from './definition.js'
 import { BROKER_TABLE, brokerChain, findSetting, settingsOf, TOPIC_TABLE } from './registry.js'
 import { GROUP_SYNONYMS, TOPIC_SYNONYMS } from './settings/resources.js'
 import type { ConfigEntry, ConfigStoreInput, ConfigSynonym, TopicConfig } from './store-types.js'
-import { buildTopicConfig } from './topic-config.js'
+import { buildTopicConfig, toLogConfig } from './topic-config.js'
 import { checkChange, checkSetting, checkTogether } from './validation.js'
 import { parseList } from './values.js'
 
@@ -48,10 +49,10 @@ export class ConfigStore {
     return { nodeId: this.nodeId, properties: this.#static }
   }
 
-  /** NaN when the setting has no value. Throws for a name that is not defined. */
+  /** NaN when the setting has no value; never above Number.MAX_SAFE_INTEGER. Throws for a name that is not defined. */
   getNumber(name: string): number {
     const value = this.#brokerValue(name)
-    return value === null ? NaN : Number(value)
+    return value === null ? NaN : Math.min(Number(value), Number.MAX_SAFE_INTEGER)
   }
 
   /** '' when the setting has no value. */
@@ -85,6 +86,11 @@ export class ConfigStore {
     return config
   }
 
+  /** The topic's settings as its partitions' logs take them. */
+  logConfig(topic: string): LogConfig {
+    return toLogConfig(this.topic(topic), this.getNumber('producer.id.expiration.ms'))
+  }
+
   /** Settings of a group (`consumer.session.timeout.ms`, …) as text; null when it has none. */
   groupSetting(group: string, name: string): string | null {
     const own = this.#freshConfigs().get(configKey('group', group))?.get(name)
@@ -114,6 +120,12 @@ export class ConfigStore {
   /** As `validate`, for a change at run time: also refuses read-only and wrongly scoped broker settings. `resource`: topic, broker id or ''. */
   validateChange(kind: ConfigResourceKind, resource: string, name: string, value: string | null): string | null {
     return checkChange(kind, resource, name, value)
+  }
+
+  /** A line for the log when the setting is known but changes nothing here; null for one that is acted on. */
+  warning(kind: ConfigResourceKind, name: string): string | null {
+    const idle = findSetting(kind, name)?.status === 'known'
+    return idle ? `${name} is a Kafka setting that this version knows but does not act on` : null
   }
 
   /** Checks a resource's overrides together, against the effective values they would give. */

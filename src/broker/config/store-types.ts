@@ -27,7 +27,7 @@ export interface ConfigEntry {
   readonly documentation: string
 }
 
-/** All effective settings of a topic. A long past 2^53 (such as flush.messages' default) is rounded. */
+/** All effective settings of a topic. A long past 2^53 (such as flush.messages' default) is Number.MAX_SAFE_INTEGER. */
 export interface TopicConfig {
   readonly cleanupPolicy: readonly string[]
   readonly isCompacted: boolean

@@ -2,10 +2,12 @@
 
 import type { TopicConfig } from './store-types.js'
 import { parseList } from './values.js'
+import type { CompressionSetting, LogConfig } from '../../log/config.js'
 
 /** `valueOf` gives each setting's effective text; `nodeLimit` is millrace.max.decompressed.bytes. */
 export function buildTopicConfig(valueOf: (name: string) => string | null, nodeLimit: number): TopicConfig {
-  const number = (name: string): number => Number(valueOf(name) ?? NaN)
+  // Kafka's "never" is 2^63-1, which no double holds; the largest safe integer means the same here.
+  const number = (name: string): number => Math.min(Number(valueOf(name) ?? NaN), Number.MAX_SAFE_INTEGER)
   const text = (name: string): string => (valueOf(name) ?? '').trim()
   const flag = (name: string): boolean => text(name).toLowerCase() === 'true'
   const cleanupPolicy = parseList(text('cleanup.policy'))
@@ -41,4 +43,36 @@ export function buildTopicConfig(valueOf: (name: string) => string | null, nodeL
     ack: text('millrace.ack') === 'disk' ? 'disk' : 'process',
     maxDecompressedBytes: Math.min(number('max.decompressed.message.bytes'), nodeLimit),
   } satisfies TopicConfig)
+}
+
+/** What the log of a partition of this topic is told. `producerIdExpirationMs` is the node's producer.id.expiration.ms. */
+export function toLogConfig(config: TopicConfig, producerIdExpirationMs: number): LogConfig {
+  return {
+    segmentBytes: config.segmentBytes,
+    segmentMs: config.segmentMs,
+    segmentJitterMs: config.segmentJitterMs,
+    segmentIndexBytes: config.segmentIndexBytes,
+    indexIntervalBytes: config.indexIntervalBytes,
+    retentionBytes: config.retentionBytes,
+    retentionMs: config.retentionMs,
+    cleanupPolicy: { delete: config.isDeleted, compact: config.isCompacted },
+    maxMessageBytes: config.maxMessageBytes,
+    compressionType: (config.compressionType === 'uncompressed' ? 'none' : config.compressionType) as CompressionSetting,
+    gzipLevel: config.compressionGzipLevel,
+    lz4Level: config.compressionLz4Level,
+    zstdLevel: config.compressionZstdLevel,
+    messageTimestampType: config.messageTimestampType,
+    messageTimestampBeforeMaxMs: config.messageTimestampBeforeMaxMs,
+    messageTimestampAfterMaxMs: config.messageTimestampAfterMaxMs,
+    flushMessages: config.flushMessages,
+    flushMs: config.flushMs,
+    fileDeleteDelayMs: config.fileDeleteDelayMs,
+    minCleanableDirtyRatio: config.minCleanableDirtyRatio,
+    deleteRetentionMs: config.deleteRetentionMs,
+    minCompactionLagMs: config.minCompactionLagMs,
+    maxCompactionLagMs: config.maxCompactionLagMs,
+    ack: config.ack,
+    maxDecompressedBytes: config.maxDecompressedBytes,
+    producerIdExpirationMs,
+  }
 }

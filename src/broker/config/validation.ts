@@ -3,6 +3,7 @@
 
 import type { ConfigResourceKind } from '../../controller/image.js'
 import { findSetting, nearestName, settingsOf } from './registry.js'
+import { TOPIC_SYNONYMS } from './settings/resources.js'
 import type { TopicConfig } from './store-types.js'
 import { checkValue } from './values.js'
 
@@ -28,16 +29,18 @@ export function checkSetting(kind: ConfigResourceKind, name: string, value: stri
 }
 
 export function unknownSetting(kind: ConfigResourceKind, name: string): string {
-  const nearest = nearestName(name, settingsOf(kind).keys())
+  const other = otherKind(kind, name)
+  const nearest = other?.name ?? nearestName(name, settingsOf(kind).keys())
   const fix = nearest ? `; did you mean ${nearest}?` : '; docs/configuration.md lists all names.'
-  return `Unknown ${KIND_WORD[kind]} config name: ${name}${otherKind(kind, name)}${fix}`
+  return `Unknown ${KIND_WORD[kind]} config name: ${name}${other ? ` (it is a ${other.word} setting)` : ''}${fix}`
 }
 
-/** A topic name given for a broker, or the other way round, is the commonest slip. */
-function otherKind(kind: ConfigResourceKind, name: string): string {
-  if (kind === 'broker' && settingsOf('topic').has(name)) return ' (it is a topic setting)'
-  if (kind === 'topic' && settingsOf('broker').has(name)) return ' (it is a broker setting)'
-  return ''
+/** A topic name given for a broker, or the other way round, is the commonest slip: both names of one thing are known. */
+function otherKind(kind: ConfigResourceKind, name: string): { word: string; name: string | undefined } | undefined {
+  if (kind === 'broker' && settingsOf('topic').has(name)) return { word: 'topic', name: TOPIC_SYNONYMS[name]?.[0]?.[0] }
+  if (kind !== 'topic' || !settingsOf('broker').has(name)) return undefined
+  const twin = Object.entries(TOPIC_SYNONYMS).find(([, chain]) => chain.some(([member]) => member === name))
+  return { word: 'broker', name: twin?.[0] }
 }
 
 export function checkChange(kind: ConfigResourceKind, resource: string, name: string, value: string | null): string | null {

@@ -1,0 +1,169 @@
+// `millrace serve`: flags and file → static settings → one node, until a signal.
+
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import type { Broker, BrokerOptions } from '../broker/broker.js'
+import { CliError, ExitCode, usageError } from './errors.js'
+import { collect, parseHostPort, parseWhole } from './options.js'
+import type { HostPort } from './options.js'
+import { printJson } from './output.js'
+import { run } from './run.js'
+
+export interface ServeFlags {
+  readonly listen?: string[]
+  readonly advertise?: string
+  readonly dataDir?: string[]
+  readonly nodeId?: string
+  readonly workers?: string
+  readonly config?: string
+  readonly set?: string[]
+  readonly logLevel?: string
+  readonly json?: boolean
+}
+
+export function registerServe(program: Command): void {
+  program
+    .command('serve')
+    .description('run a node')
+    .option('-l, --listen <host:port>', 'accept Kafka clients here; repeatable; port 0 takes a free one (default: 127.0.0.1:9092)', collect)
+    .option('--advertise <host:port>', 'the address clients are told to use, where it differs (NAT, containers)')
+    .option('-d, --data-dir <dir>', 'keep data here; repeatable (default: ./data)', collect)
+    .option('--node-id <id>', 'id of this node (default: 1)')
+    .option('--workers <count>', 'threads that own partitions (default: one per core, at most 4)')
+    .option('-c, --config <file>', 'settings, .properties or .toml, under Kafka\'s names')
+    .option('-s, --set <key=value>', 'one setting; repeatable, wins over the file', collect)
+    .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent (default: info)')
+    .option('--json', 'print the ready line as JSON')
+    .action(run(serve))
+}
+
+/** The setting each flag stands for: the node then has one set of static settings, whatever they came by. */
+export function flagSettings(flags: ServeFlags): Map<string, string> {
+  const settings = new Map<string, string>()
+  if (flags.listen) settings.set('listeners', flags.listen.map((text) => `PLAINTEXT://${formatAddress(parseHostPort(text, '--listen'))}`).join(','))
+  if (flags.advertise) settings.set('advertised.listeners', `PLAINTEXT://${formatAddress(parseHostPort(flags.advertise, '--advertise'))}`)
+  if (flags.dataDir) settings.set('log.dirs', flags.dataDir.join(','))
+  if (flags.nodeId !== undefined) settings.set('node.id', String(parseWhole(flags.nodeId, '--node-id', 0, 2_147_483_647)))
+  if (flags.workers !== undefined) settings.set('millrace.workers', String(parseWhole(flags.workers, '--workers', 1, 64)))
+  if (flags.logLevel) settings.set('millrace.log.level', flags.logLevel)
+  return settings
+}
+
+export function formatAddress({ host, port }: HostPort): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+const DEFAULT_LISTEN: HostPort = { host: '127.0.0.1', port: 9092 }
+
+/** What startBroker takes, from static settings; everything absent gets serve's default. */
+export function brokerOptions(properties: ReadonlyMap<string, string>): Omit<BrokerOptions, 'logger' | 'onProgress'> {
+  const listen = parseListeners(properties)
+  const advertised = properties.get('advertised.listeners')?.split(',')[0]
+  const dirs = properties.get('log.dirs') ?? properties.get('log.dir') ?? './data'
+  const nodeId = Number(properties.get('node.id') ?? properties.get('broker.id') ?? 1)
+  if (nodeId < 0) throw usageError(`node.id is ${nodeId}, and a node's id is 0 or more`, 'set node.id, or give --node-id')
+  const workers = Number(properties.get('millrace.workers') ?? -1)
+  return {
+    nodeId,
+    dataDirs: dirs.split(',').map((dir) => resolve(dir.trim())),
+    listen,
+    ...(advertised ? { advertise: parseHostPort(advertised, 'advertised.listeners') } : {}),
+    workers: workers > 0 ? workers : Math.max(1, Math.min(4, availableParallelism())),
+    properties,
+  }
+}
+
+function parseListeners(properties: ReadonlyMap<string, string>): HostPort[] {
+  const listeners = properties.get('listeners')
+  if (listeners === undefined) return [DEFAULT_LISTEN]
+  const controllers = new Set((properties.get('controller.listener.names') ?? '').split(',').filter((name) => name !== ''))
+  const served = listeners.split(',').filter((listener) => !controllers.has(listener.split('://')[0]!))
+  for (const listener of served) {
+    const name = /^([A-Za-z_0-9]+):\/\//.exec(listener)?.[1]
+    const protocols = properties.get('listener.security.protocol.map') ?? ''
+    const mapped = protocols.split(',').find((pair) => pair.split(':')[0] === name)?.split(':')[1] ?? name
+    if (mapped && mapped !== 'PLAINTEXT') {
+      throw usageError(`the listener ${listener} needs ${mapped}, and this version serves PLAINTEXT only`, 'use PLAINTEXT://HOST:PORT in listeners')
+    }
+  }
+  if (served.length === 0) throw usageError('listeners names no address for clients', 'set listeners=PLAINTEXT://127.0.0.1:9092, or give --listen')
+  return served.map((listener) => parseHostPort(listener, 'listeners'))
+}
+
+async function serve(flags: ServeFlags): Promise<number> {
+  const startedAt = performance.now()
+  const { loadStaticConfig } = await import('../broker/config/static-config.js')
+  const { properties, warnings } = loadStaticConfig({ file: flags.config, set: flags.set, flags: flagSettings(flags) })
+  const options = brokerOptions(properties)
+  const { createLogger } = await import('../env/real.js')
+  const logger = createLogger(properties.get('millrace.log.level') ?? 'info')
+  for (const warning of warnings) logger.warn({}, warning)
+
+  // Signals are watched before the start, so that an early one still stops cleanly.
+  const stopped = watchSignals()
+  const { startBroker } = await import('../broker/broker.js')
+  const onProgress = (text: string): void => void process.stderr.write(`${text}\n`)
+  const broker = await startBroker({ ...options, logger, onProgress }).catch((error: unknown) => {
+    throw startError(error, options)
+  })
+  printReady(broker, options, performance.now() - startedAt, flags.json === true)
+  const signal = await stopped
+  logger.info({ signal }, 'stopping; a second signal ends the process at once')
+  await broker.close()
+  return ExitCode.ok
+}
+
+function printReady(broker: Broker, options: Pick<BrokerOptions, 'dataDirs'>, totalMs: number, json: boolean): void {
+  const addresses = broker.addresses.map(formatAddress)
+  const startMs = Math.round(broker.startMs)
+  if (json) {
+    printJson({ ready: true, kafka: addresses, node: broker.nodeId, data: options.dataDirs, startMs, totalMs: Math.round(totalMs), pid: process.pid })
+    return
+  }
+  const first = broker.addresses[0]!
+  const reach = formatAddress({ host: first.host === '0.0.0.0' || first.host === '::' ? '127.0.0.1' : first.host, port: first.port })
+  const bootstrap = reach === '127.0.0.1:9092' ? '' : ` -b ${reach}`
+  const command = process.env['npm_lifecycle_event'] ? 'npx millrace' : 'millrace'
+  process.stdout.write(
+    `millrace ready kafka=${addresses.join(',')} node=${broker.nodeId} data=${options.dataDirs.join(',')} in ${startMs} ms\n` +
+      `  echo hello | ${command} produce greetings${bootstrap}\n` +
+      `  ${command} consume greetings --from beginning${bootstrap}\n`,
+  )
+}
+
+/** Resolves with the first SIGTERM or SIGINT; the second one ends the process. */
+function watchSignals(): Promise<string> {
+  return new Promise((resolve) => {
+    let seen = false
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (seen) process.exit(ExitCode.interrupted)
+        seen = true
+        resolve(signal)
+      })
+    }
+  })
+}
+
+/** What goes wrong at a start, in the person's terms. */
+function startError(error: unknown, options: Pick<BrokerOptions, 'listen' | 'dataDirs'>): unknown {
+  if (!(error instanceof Error)) return error
+  const code = (error as NodeJS.ErrnoException).code
+  const addresses = options.listen.map(formatAddress).join(', ')
+  const dirs = options.dataDirs.join(', ')
+  switch (code) {
+    case 'EADDRINUSE':
+      return new CliError(`cannot listen on ${addresses}: the port is taken by another process`, ExitCode.failed, 'stop that process, or listen elsewhere with --listen HOST:PORT (port 0 takes a free one)', { cause: error })
+    case 'EADDRNOTAVAIL':
+      return new CliError(`cannot listen on ${addresses}: this machine has no such address`, ExitCode.failed, 'listen on 127.0.0.1 or 0.0.0.0, and give the outside address with --advertise HOST:PORT', { cause: error })
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new CliError(`no permission: ${error.message}`, ExitCode.failed, `make ${dirs} writable for this user, or choose another with --data-dir; ports below 1024 need a privilege`, { cause: error })
+    case 'ERR_MILLRACE_LOCKED':
+      return new CliError(`the data directory is in use by another process: ${error.message}`, ExitCode.failed, 'stop that process, or give this one its own --data-dir', { cause: error })
+    default:
+      return error
+  }
+}
