@@ -1,0 +1,17 @@
+//! The Node door of the `segment` crate: argument checks, handles, error codes. No file format, no policy.
+//!
+//! What is called per request (`hot.rs`) speaks Node-API directly, because a generated wrapper takes a reference
+//! to every typed array; the rest is generated. The contract is `src/log/native.ts`.
+
+mod cold;
+mod handles;
+mod hot;
+mod raw;
+
+use napi::bindgen_prelude::Object;
+use napi_derive::napi;
+
+#[napi(module_exports)]
+pub fn exports(exports: Object, env: napi::Env) -> napi::Result<()> {
+    hot::register(&env, &exports)
+}

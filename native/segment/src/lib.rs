@@ -1,0 +1,21 @@
+//! Log segments in Kafka's on-disk format.
+//!
+//! Owns: record batches (v2) as bytes, CRC32C, the codecs, `.log` / `.index` / `.timeindex` files, recovery
+//! scans and compaction passes. Never decides policy (when to roll, what to delete, what an acknowledgement
+//! means) and knows nothing of Node. Every function runs on the caller's thread and may block on the disk.
+
+pub mod batch;
+pub mod codec;
+pub mod compaction;
+pub mod crc;
+pub mod error;
+pub mod index;
+pub mod net;
+pub mod recovery;
+pub mod segment;
+pub mod storage;
+pub mod verify;
+pub mod walk;
+
+
+pub use error::{Error, Result};

@@ -1,0 +1,143 @@
+//! Listening sockets and lock files: the few system calls Node has no door to.
+
+use std::ffi::CString;
+use std::io;
+use std::mem;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// A listening TCP socket with SO_REUSEPORT; returns the descriptor and its port. With `exclusive` the address is
+/// first bound without SO_REUSEPORT, so that a port another process holds (shared or not) is refused.
+pub fn listen(host: &str, port: u16, backlog: i32, exclusive: bool) -> Result<(RawFd, u16)> {
+    let what = format!("cannot listen on {}", shown(host, port));
+    let address = (host, port)
+        .to_socket_addrs()
+        .map_err(|e| Error::new("ENOTFOUND", format!("{what}: {e}")))?
+        .next()
+        .ok_or_else(|| Error::new("ENOTFOUND", format!("{what}: no address")))?;
+    let fail = |e: io::Error| Error::os(&e, &what);
+    let mut bound_to = address;
+    if exclusive {
+        let probe = bind(&address, false).map_err(fail)?;
+        bound_to = local_address(&probe).map_err(fail)?;
+    }
+    let socket = bind(&bound_to, true).map_err(fail)?;
+    // SAFETY: a plain system call on a descriptor that `socket` owns.
+    check(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map_err(fail)?;
+    let port = local_address(&socket).map_err(fail)?.port();
+    Ok((socket.into_raw_fd(), port))
+}
+
+fn shown(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+fn bind(address: &SocketAddr, reuse_port: bool) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // SAFETY: creates a descriptor; nothing else has it yet.
+    let fd = check(unsafe { libc::socket(family, libc::SOCK_STREAM, 0) })?;
+    // SAFETY: `fd` is open and owned by nobody else.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: plain calls on an open descriptor.
+    unsafe {
+        check(libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC))?;
+        check(libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK))?;
+    }
+    set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR)?;
+    if reuse_port {
+        set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEPORT)?;
+    }
+    let (storage, length) = raw_address(address);
+    // SAFETY: `storage` holds a valid address of `length` bytes for this call.
+    check(unsafe { libc::bind(fd, (&raw const storage).cast(), length) })?;
+    Ok(socket)
+}
+
+fn set_option(fd: RawFd, level: libc::c_int, name: libc::c_int) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the value pointer and its length describe `on`, which outlives the call.
+    check(unsafe { libc::setsockopt(fd, level, name, (&raw const on).cast(), mem::size_of_val(&on) as libc::socklen_t) })
+        .map(drop)
+}
+
+fn raw_address(address: &SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
+    // SAFETY: sockaddr_storage is plain data for which all zeros is valid.
+    let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
+    match address {
+        SocketAddr::V4(v4) => {
+            // SAFETY: sockaddr_storage is large and aligned enough for every sockaddr type.
+            let raw = unsafe { &mut *(&raw mut storage).cast::<libc::sockaddr_in>() };
+            raw.sin_family = libc::AF_INET as libc::sa_family_t;
+            raw.sin_port = v4.port().to_be();
+            raw.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
+            (storage, mem::size_of::<libc::sockaddr_in>() as libc::socklen_t)
+        }
+        SocketAddr::V6(v6) => {
+            // SAFETY: as above.
+            let raw = unsafe { &mut *(&raw mut storage).cast::<libc::sockaddr_in6>() };
+            raw.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+            raw.sin6_port = v6.port().to_be();
+            raw.sin6_addr.s6_addr = v6.ip().octets();
+            raw.sin6_scope_id = v6.scope_id();
+            (storage, mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t)
+        }
+    }
+}
+
+fn local_address(socket: &OwnedFd) -> io::Result<SocketAddr> {
+    // SAFETY: sockaddr_storage is plain data for which all zeros is valid.
+    let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
+    let mut length = mem::size_of_val(&storage) as libc::socklen_t;
+    // SAFETY: the pointers describe `storage` and `length`, which outlive the call.
+    check(unsafe { libc::getsockname(socket.as_raw_fd(), (&raw mut storage).cast(), &raw mut length) })?;
+    if storage.ss_family as libc::c_int == libc::AF_INET6 {
+        // SAFETY: the kernel filled a sockaddr_in6, as its family says.
+        let raw = unsafe { &*(&raw const storage).cast::<libc::sockaddr_in6>() };
+        let ip = std::net::Ipv6Addr::from(raw.sin6_addr.s6_addr);
+        Ok(std::net::SocketAddrV6::new(ip, u16::from_be(raw.sin6_port), 0, raw.sin6_scope_id).into())
+    } else {
+        // SAFETY: the kernel filled a sockaddr_in, as its family says.
+        let raw = unsafe { &*(&raw const storage).cast::<libc::sockaddr_in>() };
+        let ip = std::net::Ipv4Addr::from(raw.sin_addr.s_addr.to_ne_bytes());
+        Ok((ip, u16::from_be(raw.sin_port)).into())
+    }
+}
+
+pub fn close(fd: RawFd) -> Result<()> {
+    // SAFETY: the caller owns `fd`; closing a number that is not open only reports EBADF.
+    check(unsafe { libc::close(fd) }).map(drop).map_err(|e| Error::os(&e, &format!("cannot close descriptor {fd}")))
+}
+
+/// Takes an exclusive lock on `path` for as long as the returned descriptor is open.
+pub fn lock(path: &Path) -> Result<OwnedFd> {
+    let name = CString::new(path.as_os_str().as_encoded_bytes())
+        .map_err(|_| Error::new("EINVAL", format!("{} is no path", path.display())))?;
+    // SAFETY: `name` is a NUL-terminated string that outlives the call.
+    let fd = check(unsafe { libc::open(name.as_ptr(), libc::O_RDWR | libc::O_CREAT | libc::O_CLOEXEC, 0o644) })
+        .map_err(|e| Error::io(&e, "cannot open", path))?;
+    // SAFETY: `fd` is open and owned by nobody else.
+    let file = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: a plain call on an open descriptor.
+    match check(unsafe { libc::flock(fd, libc::LOCK_EX | libc::LOCK_NB) }) {
+        Ok(_) => Ok(file),
+        Err(e) if e.raw_os_error() == Some(libc::EWOULDBLOCK) => {
+            Err(Error::new("ERR_MILLRACE_LOCKED", format!("{} is locked by another process", path.display())))
+        }
+        Err(e) => Err(Error::io(&e, "cannot lock", path)),
+    }
+}

@@ -1,0 +1,692 @@
+//! One open segment: the `.log` file, what is staged for it, and its indexes.
+//!
+//! The writer stages small blocks and writes larger ones at once. A failed write cuts the file back to what the
+//! last successful write left, drops what was staged with its index entries, and reports the errno; a failed
+//! sync, an EIO or a failed cut poisons the segment until it is opened again. Runs on the thread that opened it;
+//! only `sync` work may leave for another one.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use crate::batch::{self, Header};
+use crate::codec;
+use crate::error::{Error, Result};
+use crate::index::{Indexer, Indexes, OFFSET_ENTRY};
+use crate::storage::{read_file, read_full, write_all, File, Mode, Storage};
+use crate::walk::Records;
+
+/// Blocks from this size on are not copied into the staging buffer.
+pub const STAGE_BELOW: usize = 16 * 1024;
+/// The staging buffer is written out when it reaches this size.
+const STAGE_LIMIT: usize = 256 * 1024;
+/// Write-back of dirty pages is started every so many bytes.
+const WRITEBACK_EVERY: u64 = 8 << 20;
+/// Header walks read this much at once.
+const WALK_CHUNK: usize = 8 * 1024;
+/// How many of the newest batches are found without reading the file.
+const RECENT: usize = 64;
+
+pub fn log_path(dir: &Path, base_offset: i64) -> PathBuf {
+    dir.join(format!("{base_offset:020}.log"))
+}
+
+pub fn index_path(dir: &Path, base_offset: i64) -> PathBuf {
+    dir.join(format!("{base_offset:020}.index"))
+}
+
+pub fn time_index_path(dir: &Path, base_offset: i64) -> PathBuf {
+    dir.join(format!("{base_offset:020}.timeindex"))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// `None`: no batch at or after the offset.
+    pub position: Option<u64>,
+    pub size: u64,
+    pub first_batch_size: u64,
+}
+
+/// A record found by timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    pub offset: i64,
+    pub timestamp: i64,
+    pub leader_epoch: i32,
+}
+
+/// What one append is to do to its block.
+#[derive(Debug, Clone, Copy)]
+pub struct Append {
+    /// Base offset for the single batch, or -1: batches keep their own.
+    pub assign_offset: i64,
+    pub leader_epoch: i32,
+    /// -1: create time.
+    pub log_append_time: i64,
+    /// Largest timestamp of the block's records; -1 when unknown.
+    pub max_timestamp: i64,
+}
+
+/// What a failed write falls back to.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    indexer: Indexer,
+    offsets: usize,
+    times: usize,
+    next_offset: i64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Recent {
+    base_offset: i64,
+    last_offset: i64,
+    position: u64,
+    size: u64,
+}
+
+pub struct Segment {
+    storage: Arc<dyn Storage>,
+    dir: PathBuf,
+    path: PathBuf,
+    base_offset: i64,
+    writable: bool,
+    interval: u64,
+    max_index_bytes: usize,
+    file: Option<Arc<dyn File>>,
+    written: u64,
+    writeback_at: u64,
+    staged: Vec<u8>,
+    loaded: bool,
+    indexes: Indexes,
+    indexer: Indexer,
+    /// Offset after the last batch, staged ones included. Known once `loaded`.
+    next_offset: i64,
+    mark: Mark,
+    recent: [Recent; RECENT],
+    recent_count: usize,
+    poisoned: Arc<AtomicBool>,
+}
+
+/// A sync that may run on another thread.
+pub struct SyncJob {
+    log: Arc<dyn File>,
+    indexes: Vec<Arc<dyn File>>,
+    path: PathBuf,
+    size: u64,
+    poisoned: Arc<AtomicBool>,
+}
+
+impl SyncJob {
+    /// Returns the log size that is durable now.
+    pub fn run(&self) -> Result<u64> {
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(poisoned(&self.path));
+        }
+        let result = self.log.sync().and_then(|()| self.indexes.iter().try_for_each(|f| f.sync()));
+        match result {
+            Ok(()) => Ok(self.size),
+            Err(e) => {
+                self.poisoned.store(true, Ordering::Release);
+                Err(Error::io(&e, "cannot sync", &self.path))
+            }
+        }
+    }
+}
+
+fn poisoned(path: &Path) -> Error {
+    Error::new("ERR_MILLRACE_POISONED", format!("{} had an I/O error; reopen it before using it again", path.display()))
+}
+
+impl Segment {
+    /// `size` -1: the file's own length is valid.
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        base_offset: i64,
+        writable: bool,
+        size: i64,
+        interval: u64,
+        max_index_bytes: usize,
+    ) -> Result<Segment> {
+        let path = log_path(dir, base_offset);
+        let mode = if writable { Mode::Write } else { Mode::Read };
+        let file = storage.open(&path, mode).map_err(|e| Error::io(&e, "cannot open", &path))?;
+        let length = file.len().map_err(|e| Error::io(&e, "cannot stat", &path))?;
+        let written = if size < 0 { length } else { (size as u64).min(length) };
+        if writable && written < length {
+            file.truncate(written).map_err(|e| Error::io(&e, "cannot truncate", &path))?;
+        }
+        let indexer = Indexer::new(base_offset, interval, max_index_bytes / OFFSET_ENTRY);
+        let mut segment = Segment {
+            storage,
+            dir: dir.to_path_buf(),
+            path,
+            base_offset,
+            writable,
+            interval,
+            max_index_bytes,
+            file: Some(file),
+            written,
+            writeback_at: written,
+            staged: Vec::new(),
+            loaded: false,
+            indexes: Indexes::default(),
+            indexer,
+            next_offset: base_offset,
+            mark: Mark { indexer, offsets: 0, times: 0, next_offset: base_offset },
+            recent: [Recent::default(); RECENT],
+            recent_count: 0,
+            poisoned: Arc::new(AtomicBool::new(false)),
+        };
+        if writable {
+            segment.load()?;
+        }
+        Ok(segment)
+    }
+
+    pub fn size(&self) -> u64 {
+        self.written
+    }
+
+    pub fn staged(&self) -> usize {
+        self.staged.len()
+    }
+
+    pub fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Gives the descriptor back; the next read opens it again. For read-only segments.
+    pub fn release_file(&mut self) {
+        if !self.writable {
+            self.file = None;
+        }
+    }
+
+    /// Offset after the last written batch.
+    pub fn next_offset(&mut self) -> Result<i64> {
+        self.load()?;
+        Ok(self.mark.next_offset)
+    }
+
+    fn file(&mut self) -> Result<Arc<dyn File>> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let file = self.storage.open(&self.path, Mode::Read).map_err(|e| Error::io(&e, "cannot open", &self.path))?;
+        self.file = Some(file.clone());
+        Ok(file)
+    }
+
+    fn io<T>(&self, result: std::io::Result<T>, what: &str) -> Result<T> {
+        result.map_err(|e| Error::io(&e, what, &self.path))
+    }
+
+    /// Reads the indexes (or rebuilds them from the headers) and finds the end of the last batch.
+    fn load(&mut self) -> Result<()> {
+        if self.loaded {
+            return Ok(());
+        }
+        if self.written > 0 {
+            let offsets = index_path(&self.dir, self.base_offset);
+            let times = time_index_path(&self.dir, self.base_offset);
+            let stored = match (self.io(read_file(self.storage.as_ref(), &offsets), "cannot read the index of")?,
+                self.io(read_file(self.storage.as_ref(), &times), "cannot read the time index of")?) {
+                (Some(o), Some(t)) => Indexes::decode(&o, &t, self.written),
+                _ => None,
+            };
+            // A log longer than an index interval without a single entry was not closed cleanly.
+            let stored = stored.filter(|i| !i.offsets.is_empty() || self.written <= self.interval);
+            self.indexes = stored.unwrap_or_default();
+            self.resume_indexer()?;
+        }
+        self.loaded = true;
+        self.set_mark();
+        Ok(())
+    }
+
+    /// Walks the headers behind the last index entry, adding the entries that are missing.
+    fn resume_indexer(&mut self) -> Result<()> {
+        let mut indexer = Indexer::new(self.base_offset, self.interval, self.max_index_bytes / OFFSET_ENTRY);
+        if let Some(last) = self.indexes.times.last() {
+            indexer.max_timestamp = last.timestamp;
+            indexer.offset_of_max = self.base_offset + last.relative as i64;
+        }
+        let start = self.indexes.offsets.last().map_or(0, |e| e.position as u64);
+        let had_entry = !self.indexes.offsets.is_empty();
+        let mut next_offset = self.base_offset;
+        let mut indexes = std::mem::take(&mut self.indexes);
+        let mut first = true;
+        self.walk(start, self.written, |position, header| {
+            let size = header.size as u64;
+            if first && had_entry {
+                // The entry for this one exists; what it left behind counts towards the next.
+                indexer.bytes_since_entry = size;
+                if header.max_timestamp > indexer.max_timestamp {
+                    indexer.max_timestamp = header.max_timestamp;
+                    indexer.offset_of_max = header.last_offset();
+                }
+            } else {
+                indexer.add(&mut indexes, header.last_offset(), header.max_timestamp, position, size);
+            }
+            first = false;
+            next_offset = header.last_offset() + 1;
+            true
+        })?;
+        self.indexes = indexes;
+        self.indexer = indexer;
+        self.next_offset = next_offset;
+        Ok(())
+    }
+
+    fn set_mark(&mut self) {
+        self.mark = Mark {
+            indexer: self.indexer,
+            offsets: self.indexes.offsets.len(),
+            times: self.indexes.times.len(),
+            next_offset: self.next_offset,
+        };
+    }
+
+    fn to_mark(&mut self) {
+        self.staged.clear();
+        self.indexer = self.mark.indexer;
+        self.indexes.offsets.truncate(self.mark.offsets);
+        self.indexes.times.truncate(self.mark.times);
+        self.next_offset = self.mark.next_offset;
+        self.recent_count = 0;
+    }
+
+    /// Calls `visit` for every batch header from `start` (a batch boundary) below `limit`; stops when it says
+    /// false, at the limit, or at bytes that are no header (then jumps to the next indexed batch, if any).
+    fn walk(&mut self, start: u64, limit: u64, mut visit: impl FnMut(u64, &Header) -> bool) -> Result<()> {
+        let file = self.file()?;
+        let mut chunk = [0u8; WALK_CHUNK];
+        let (mut chunk_at, mut chunk_len) = (0u64, 0usize);
+        let mut position = start;
+        while position + batch::OVERHEAD as u64 <= limit {
+            let inside = position >= chunk_at && position + batch::OVERHEAD as u64 <= chunk_at + chunk_len as u64;
+            if !inside {
+                let want = (limit - position).min(WALK_CHUNK as u64) as usize;
+                chunk_at = position;
+                chunk_len = self.io(read_full(file.as_ref(), &mut chunk[..want], position), "cannot read")?;
+            }
+            let at = (position - chunk_at) as usize;
+            let header = Header::parse(&chunk[at.min(chunk_len)..chunk_len])
+                .filter(|h| h.is_plausible(self.base_offset, self.base_offset) && position + h.size as u64 <= limit);
+            match header {
+                Some(header) => {
+                    if !visit(position, &header) {
+                        return Ok(());
+                    }
+                    position += header.size as u64;
+                }
+                None => match self.indexes.next_position(position) {
+                    Some(next) if next < limit => position = next,
+                    _ => return Ok(()),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends whole batches. Returns the bytes staged afterwards.
+    pub fn append(&mut self, data: &mut [u8], append: &Append) -> Result<usize> {
+        if !self.writable {
+            return Err(Error::new("ERR_MILLRACE_READ_ONLY", format!("{} is open for reading", self.path.display())));
+        }
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(poisoned(&self.path));
+        }
+        if append.assign_offset >= 0 {
+            self.assign(data, append)?;
+        }
+        self.check(data)?;
+        let start = self.written + self.staged.len() as u64;
+        let mut at = 0;
+        while at < data.len() {
+            let header = Header::parse(&data[at..]).expect("checked above");
+            self.note(&header, start + at as u64);
+            at += header.size;
+        }
+        if data.len() >= STAGE_BELOW {
+            self.write(Some(data))?;
+        } else {
+            self.staged.extend_from_slice(data);
+            if self.staged.len() >= STAGE_LIMIT {
+                self.write(None)?;
+            }
+        }
+        Ok(self.staged.len())
+    }
+
+    /// Gives the one batch its place: base offset, leader epoch, timestamps.
+    #[inline]
+    fn assign(&mut self, data: &mut [u8], append: &Append) -> Result<()> {
+        match Header::parse(data) {
+            Some(header) if header.size == data.len() => {}
+            _ => return Err(not_batches(&self.path)),
+        }
+        batch::put_i64(data, batch::BASE_OFFSET, append.assign_offset);
+        batch::put_i32(data, batch::LEADER_EPOCH, append.leader_epoch);
+        if append.log_append_time >= 0 {
+            batch::set_timestamps(data, true, append.log_append_time);
+        } else if append.max_timestamp >= 0 {
+            batch::set_timestamps(data, false, append.max_timestamp);
+        }
+        Ok(())
+    }
+
+    /// Whole batches, offsets that go on from the last one, and a place in the indexes for each.
+    #[inline]
+    fn check(&self, data: &[u8]) -> Result<()> {
+        let mut next_offset = self.next_offset;
+        let mut at = 0;
+        while at < data.len() {
+            let header = Header::parse(&data[at..]).filter(|h| h.size <= data.len() - at && h.magic == 2);
+            let Some(header) = header else { return Err(not_batches(&self.path)) };
+            if header.base_offset < next_offset || header.last_offset_delta < 0 {
+                return Err(Error::new(
+                    "ERR_MILLRACE_OFFSET_ORDER",
+                    format!("batch at offset {} cannot follow: {} ends at {next_offset}", header.base_offset, self.path.display()),
+                ));
+            }
+            if header.last_offset() - self.base_offset > i32::MAX as i64 {
+                return Err(Error::new(
+                    "ERR_MILLRACE_OFFSET_OVERFLOW",
+                    format!("offset {} is more than 2^31-1 behind the base of {}; roll first", header.last_offset(), self.path.display()),
+                ));
+            }
+            next_offset = header.last_offset() + 1;
+            at += header.size;
+        }
+        if self.written + self.staged.len() as u64 + data.len() as u64 > i32::MAX as u64 {
+            return Err(Error::new(
+                "ERR_MILLRACE_SEGMENT_FULL",
+                format!("{} cannot pass 2 GiB; roll first", self.path.display()),
+            ));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn note(&mut self, header: &Header, position: u64) {
+        let size = header.size as u64;
+        self.indexer.add(&mut self.indexes, header.last_offset(), header.max_timestamp, position, size);
+        self.next_offset = header.last_offset() + 1;
+        self.recent[self.recent_count % RECENT] =
+            Recent { base_offset: header.base_offset, last_offset: header.last_offset(), position, size };
+        self.recent_count += 1;
+    }
+
+    /// Writes what is staged. Returns the file size.
+    pub fn flush(&mut self) -> Result<u64> {
+        if !self.staged.is_empty() {
+            self.write(None)?;
+        }
+        Ok(self.written)
+    }
+
+    fn write(&mut self, block: Option<&[u8]>) -> Result<()> {
+        let file = self.file()?;
+        let block = block.unwrap_or(&[]);
+        if let Err(error) = write_all(file.as_ref(), &[&self.staged, block], self.written) {
+            let cut = file.truncate(self.written);
+            if cut.is_err() || error.raw_os_error() == Some(libc::EIO) {
+                self.poisoned.store(true, Ordering::Release);
+            }
+            self.to_mark();
+            return Err(Error::io(&error, "cannot write", &self.path));
+        }
+        self.written += (self.staged.len() + block.len()) as u64;
+        self.staged.clear();
+        self.set_mark();
+        if self.written - self.writeback_at >= WRITEBACK_EVERY {
+            file.start_writeback(self.writeback_at, self.written - self.writeback_at);
+            self.writeback_at = self.written;
+        }
+        Ok(())
+    }
+
+    /// The range of the file that answers a read.
+    pub fn plan(&mut self, start_offset: i64, max_offset: i64, max_bytes: u64, min_one: bool) -> Result<Plan> {
+        self.load()?;
+        let nothing = Plan { position: None, size: 0, first_batch_size: 0 };
+        if start_offset >= self.mark.next_offset || start_offset >= max_offset {
+            return Ok(nothing);
+        }
+        let Some((position, first_size, first_base)) = self.find(start_offset)? else { return Ok(nothing) };
+        if first_base >= max_offset {
+            return Ok(nothing);
+        }
+        let limit = if max_offset >= self.mark.next_offset {
+            self.written
+        } else {
+            self.find_base(max_offset, position)?
+        };
+        let wanted = if max_bytes < first_size { if min_one { first_size } else { 0 } } else { max_bytes };
+        Ok(Plan { position: Some(position), size: wanted.min(limit - position), first_batch_size: first_size })
+    }
+
+    /// The written batch that holds `offset`, or the first one after it: position, size, base offset.
+    fn find(&mut self, offset: i64) -> Result<Option<(u64, u64, i64)>> {
+        let count = self.recent_count.min(RECENT);
+        for back in 1..=count {
+            let r = self.recent[(self.recent_count - back) % RECENT];
+            if r.last_offset < offset {
+                break;
+            }
+            let previous_ends_before = back < count && {
+                let p = self.recent[(self.recent_count - back - 1) % RECENT];
+                p.last_offset < offset
+            };
+            if (r.base_offset <= offset || previous_ends_before) && r.position < self.written {
+                return Ok(Some((r.position, r.size, r.base_offset)));
+            }
+        }
+        let from = self.indexes.lookup(offset - self.base_offset);
+        let mut found = None;
+        self.walk(from, self.written, |position, header| {
+            if header.last_offset() >= offset {
+                found = Some((position, header.size as u64, header.base_offset));
+            }
+            found.is_none()
+        })?;
+        Ok(found)
+    }
+
+    /// Position of the first batch whose base offset is at least `offset`; the written size when there is none.
+    fn find_base(&mut self, offset: i64, not_before: u64) -> Result<u64> {
+        let count = self.recent_count.min(RECENT);
+        for back in 1..=count {
+            let r = self.recent[(self.recent_count - back) % RECENT];
+            if r.base_offset == offset {
+                return Ok(r.position.min(self.written));
+            }
+            if r.base_offset < offset {
+                return Ok((r.position + r.size).min(self.written));
+            }
+        }
+        let from = self.indexes.lookup(offset - 1 - self.base_offset).max(not_before);
+        let (mut end, mut result) = (from, None);
+        self.walk(from, self.written, |position, header| {
+            if header.base_offset >= offset {
+                result = Some(position.min(end.max(from)));
+                return false;
+            }
+            end = position + header.size as u64;
+            true
+        })?;
+        Ok(result.unwrap_or(end))
+    }
+
+    pub fn read(&mut self, position: u64, target: &mut [u8]) -> Result<usize> {
+        let left = self.written.saturating_sub(position);
+        let want = (target.len() as u64).min(left) as usize;
+        let file = self.file()?;
+        self.io(read_full(file.as_ref(), &mut target[..want], position), "cannot read")
+    }
+
+    /// First record at or after `start_offset` whose timestamp is at least `timestamp`.
+    pub fn find_timestamp(&mut self, timestamp: i64, start_offset: i64, limit: usize) -> Result<Option<Found>> {
+        self.load()?;
+        if self.indexer.max_timestamp < timestamp {
+            return Ok(None);
+        }
+        let by_time = self.indexes.lookup_time(timestamp);
+        let from = self.indexes.lookup(by_time.max(start_offset - self.base_offset));
+        self.first_record(from, limit, |h| h.max_timestamp >= timestamp && h.last_offset() >= start_offset, |f| {
+            f.timestamp >= timestamp && f.offset >= start_offset
+        })
+    }
+
+    /// First record that has the segment's largest timestamp.
+    pub fn max_timestamp(&mut self, limit: usize) -> Result<Option<Found>> {
+        self.load()?;
+        let (largest, offset) = (self.indexer.max_timestamp, self.indexer.offset_of_max);
+        if largest < 0 {
+            return Ok(None);
+        }
+        let from = self.indexes.lookup(offset - self.base_offset);
+        self.first_record(from, limit, |h| h.last_offset() >= offset, |f| f.timestamp >= largest)
+    }
+
+    fn first_record(
+        &mut self,
+        from: u64,
+        limit: usize,
+        batch_fits: impl Fn(&Header) -> bool,
+        record_fits: impl Fn(&Found) -> bool,
+    ) -> Result<Option<Found>> {
+        let mut position = from;
+        loop {
+            let mut candidate = None;
+            self.walk(position, self.written, |at, header| {
+                if batch_fits(header) {
+                    candidate = Some((at, *header));
+                }
+                candidate.is_none()
+            })?;
+            let Some((at, header)) = candidate else { return Ok(None) };
+            let mut bytes = vec![0; header.size];
+            let n = self.read(at, &mut bytes)?;
+            if n == header.size {
+                if let Some(found) = search_batch(&bytes, &header, limit, &record_fits)? {
+                    return Ok(Some(found));
+                }
+            }
+            position = at + header.size as u64;
+        }
+    }
+
+    /// Cuts so that no batch holding an offset at or after `offset` remains. Returns the new size.
+    pub fn truncate(&mut self, offset: i64) -> Result<u64> {
+        if !self.writable {
+            return Err(Error::new("ERR_MILLRACE_READ_ONLY", format!("{} is open for reading", self.path.display())));
+        }
+        self.flush()?;
+        if offset >= self.next_offset {
+            return Ok(self.written);
+        }
+        let position = self.find(offset)?.map_or(self.written, |(position, ..)| position);
+        let file = self.file()?;
+        self.io(file.truncate(position), "cannot truncate")?;
+        self.written = position;
+        self.writeback_at = self.writeback_at.min(position);
+        self.indexes.truncate(position, offset - self.base_offset);
+        self.recent_count = 0;
+        self.resume_indexer()?;
+        self.set_mark();
+        Ok(position)
+    }
+
+    /// Writes both indexes out, with the largest timestamp as the last time entry. Not for what is staged.
+    pub fn flush_indexes(&mut self) -> Result<()> {
+        self.store_indexes().map(drop)
+    }
+
+    fn store_indexes(&mut self) -> Result<Vec<Arc<dyn File>>> {
+        self.flush()?;
+        self.load()?;
+        self.indexer.finish(&mut self.indexes);
+        self.set_mark();
+        store_indexes(self.storage.as_ref(), &self.dir, self.base_offset, &self.indexes)
+    }
+
+    /// Makes a job that syncs what is written now.
+    pub fn sync_job(&mut self, with_indexes: bool) -> Result<SyncJob> {
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(poisoned(&self.path));
+        }
+        let indexes = if with_indexes { self.store_indexes()? } else { Vec::new() };
+        Ok(SyncJob {
+            log: self.file()?,
+            indexes,
+            path: self.path.clone(),
+            size: self.written,
+            poisoned: self.poisoned.clone(),
+        })
+    }
+
+    /// Writes what is left and, for a writable segment, the indexes.
+    pub fn close(mut self) -> Result<()> {
+        if self.writable && !self.poisoned.load(Ordering::Acquire) {
+            self.store_indexes()?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes both index files whole; returns them open, to be synced.
+pub fn store_indexes(storage: &dyn Storage, dir: &Path, base_offset: i64, indexes: &Indexes) -> Result<Vec<Arc<dyn File>>> {
+    let files = [
+        (index_path(dir, base_offset), indexes.encode_offsets()),
+        (time_index_path(dir, base_offset), indexes.encode_times()),
+    ];
+    let mut open = Vec::with_capacity(2);
+    for (path, bytes) in files {
+        let file = storage.open(&path, Mode::Write).map_err(|e| Error::io(&e, "cannot open", &path))?;
+        write_all(file.as_ref(), &[&bytes], 0)
+            .and_then(|()| file.truncate(bytes.len() as u64))
+            .map_err(|e| Error::io(&e, "cannot write", &path))?;
+        open.push(file);
+    }
+    Ok(open)
+}
+
+#[cold]
+fn not_batches(path: &Path) -> Error {
+    Error::new("ERR_MILLRACE_NOT_A_BATCH", format!("the bytes for {} are not whole record batches", path.display()))
+}
+
+fn search_batch(bytes: &[u8], header: &Header, limit: usize, fits: &impl Fn(&Found) -> bool) -> Result<Option<Found>> {
+    let plain;
+    let records = if header.codec() == codec::NONE {
+        &bytes[batch::OVERHEAD..]
+    } else {
+        plain = codec::decompress(header.codec(), &bytes[batch::OVERHEAD..], limit).map_err(|e| {
+            Error::new("ERR_MILLRACE_CORRUPT", format!("the batch at offset {} does not decompress: {e:?}", header.base_offset))
+        })?;
+        &plain
+    };
+    for record in Records::new(records, header.count) {
+        let timestamp = if header.is_log_append_time() {
+            header.max_timestamp
+        } else {
+            header.base_timestamp.wrapping_add(record.fields.timestamp_delta)
+        };
+        let found = Found {
+            offset: header.base_offset + record.fields.offset_delta as i64,
+            timestamp,
+            leader_epoch: header.leader_epoch,
+        };
+        if fits(&found) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}

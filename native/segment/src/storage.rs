@@ -1,0 +1,182 @@
+//! Files as this crate needs them, behind a trait, so that tests can lose what was not synced.
+
+use std::fs;
+use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// An open file. Positions are explicit, so one handle serves readers and the writer at once.
+pub trait File: Send + Sync {
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+    /// Writes a prefix of `parts` at `position`; returns how many bytes went in.
+    fn write_at(&self, parts: &[IoSlice<'_>], position: u64) -> io::Result<usize>;
+    fn truncate(&self, length: u64) -> io::Result<()>;
+    /// fdatasync: data and the length are durable when it returned.
+    fn sync(&self) -> io::Result<()>;
+    fn len(&self) -> io::Result<u64>;
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Asks the kernel to start writing a range back; never waits for it. A hint.
+    fn start_writeback(&self, position: u64, length: u64);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Read,
+    /// Read and write; created when missing.
+    Write,
+    /// Read and write; created or emptied.
+    Fresh,
+}
+
+pub trait Storage: Send + Sync {
+    fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn File>>;
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn remove(&self, path: &Path) -> io::Result<()>;
+}
+
+/// The machine's own file system.
+pub struct Disk;
+
+struct DiskFile(fs::File);
+
+impl Storage for Disk {
+    fn open(&self, path: &Path, mode: Mode) -> io::Result<Arc<dyn File>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true);
+        match mode {
+            Mode::Read => {}
+            Mode::Write => {
+                options.write(true).create(true);
+            }
+            Mode::Fresh => {
+                options.write(true).create(true).truncate(true);
+            }
+        }
+        Ok(Arc::new(DiskFile(options.open(path)?)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+}
+
+impl File for DiskFile {
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        loop {
+            match self.0.read_at(buffer, position) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                other => return other,
+            }
+        }
+    }
+
+    fn write_at(&self, parts: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
+        loop {
+            // SAFETY: IoSlice has the layout of iovec on Unix (its documented guarantee); `parts` outlives the
+            // call, and the descriptor is open because `self` owns it.
+            let n = unsafe {
+                libc::pwritev(
+                    self.0.as_raw_fd(),
+                    parts.as_ptr().cast::<libc::iovec>(),
+                    parts.len() as libc::c_int,
+                    position as libc::off_t,
+                )
+            };
+            if n >= 0 {
+                return Ok(n as usize);
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+    }
+
+    fn truncate(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn start_writeback(&self, position: u64, length: u64) {
+        // SAFETY: plain system call on a descriptor that `self` keeps open. Its result is ignored: a hint.
+        unsafe {
+            libc::sync_file_range(
+                self.0.as_raw_fd(),
+                position as libc::off64_t,
+                length as libc::off64_t,
+                libc::SYNC_FILE_RANGE_WRITE,
+            );
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn start_writeback(&self, _position: u64, _length: u64) {}
+}
+
+/// Writes all of `parts` at `position`.
+pub fn write_all(file: &dyn File, parts: &[&[u8]], position: u64) -> io::Result<()> {
+    let total: usize = parts.iter().map(|p| p.len()).sum();
+    let mut done = 0usize;
+    while done < total {
+        let mut skip = done;
+        let mut rest: [IoSlice<'_>; 2] = [IoSlice::new(&[]), IoSlice::new(&[])];
+        let mut count = 0;
+        for part in parts {
+            if skip >= part.len() {
+                skip -= part.len();
+                continue;
+            }
+            rest[count] = IoSlice::new(&part[skip..]);
+            skip = 0;
+            count += 1;
+        }
+        let n = file.write_at(&rest[..count], position + done as u64)?;
+        if n == 0 {
+            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        }
+        done += n;
+    }
+    Ok(())
+}
+
+/// Reads until `buffer` is full or the file ends; returns the bytes read.
+pub fn read_full(file: &dyn File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        let n = file.read_at(&mut buffer[done..], position + done as u64)?;
+        if n == 0 {
+            break;
+        }
+        done += n;
+    }
+    Ok(done)
+}
+
+/// The whole file, or `None` when it is missing.
+pub fn read_file(storage: &dyn Storage, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match storage.open(path, Mode::Read) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let mut bytes = vec![0; file.len()? as usize];
+    let n = read_full(file.as_ref(), &mut bytes, 0)?;
+    bytes.truncate(n);
+    Ok(Some(bytes))
+}
