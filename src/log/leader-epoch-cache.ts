@@ -1,0 +1,86 @@
+// Where each leader epoch began in this log: answers OffsetsForLeaderEpoch and says where a follower must truncate.
+// Kept in `leader-epoch-checkpoint` (Kafka's text form), written before the first record of an epoch is acknowledged.
+
+import { readCheckpoint, writeCheckpoint, LEADER_EPOCH_FILE } from './checkpoints.js'
+import { LogError } from './codes.js'
+import type { EpochEndOffset } from './types.js'
+
+interface EpochStart {
+  readonly epoch: number
+  readonly startOffset: number
+}
+
+const UNKNOWN: EpochEndOffset = { leaderEpoch: -1, endOffset: -1 }
+
+export class LeaderEpochCache {
+  readonly #dir: string
+  /** Ascending in both fields. */
+  #entries: EpochStart[] = []
+
+  constructor(dir: string) {
+    this.#dir = dir
+    for (const line of readCheckpoint(dir, LEADER_EPOCH_FILE) ?? []) {
+      const match = /^(\d+) (\d+)$/.exec(line)
+      if (!match) throw new LogError('ERR_MILLRACE_CHECKPOINT', `${dir}/${LEADER_EPOCH_FILE}: unreadable line "${line}"`)
+      this.#entries.push({ epoch: Number(match[1]), startOffset: Number(match[2]) })
+    }
+  }
+
+  get entries(): readonly EpochStart[] {
+    return this.#entries
+  }
+
+  /** -1: no epoch seen. */
+  get latestEpoch(): number {
+    return this.#entries.length === 0 ? -1 : this.#entries[this.#entries.length - 1]!.epoch
+  }
+
+  /** Notes that `epoch` begins at `startOffset`; older or known epochs change nothing. */
+  assign(epoch: number, startOffset: number): void {
+    if (epoch <= this.latestEpoch || epoch < 0) return
+    // entries at or after the new start hold no records any more
+    const kept = this.#entries.filter((entry) => entry.startOffset < startOffset)
+    this.#replace([...kept, { epoch, startOffset }])
+  }
+
+  /** Kafka's end offset: where the next larger epoch began, or the log's end for the newest one. */
+  endOffsetFor(epoch: number, logEndOffset: number): EpochEndOffset {
+    if (epoch < 0) return UNKNOWN
+    if (epoch === this.latestEpoch) return { leaderEpoch: epoch, endOffset: logEndOffset }
+    const higher = this.#entries.findIndex((entry) => entry.epoch > epoch)
+    if (higher === -1) return UNKNOWN
+    const endOffset = this.#entries[higher]!.startOffset
+    return { leaderEpoch: higher === 0 ? epoch : this.#entries[higher - 1]!.epoch, endOffset }
+  }
+
+  /** The epoch under which the record at `offset` was written; -1 unknown. */
+  epochFor(offset: number): number {
+    for (let i = this.#entries.length - 1; i >= 0; i--) {
+      if (this.#entries[i]!.startOffset <= offset) return this.#entries[i]!.epoch
+    }
+    return -1
+  }
+
+  /** Forgets epochs that began at or after `endOffset`. */
+  truncateFromEnd(endOffset: number): void {
+    if (this.#entries.every((entry) => entry.startOffset < endOffset)) return
+    this.#replace(this.#entries.filter((entry) => entry.startOffset < endOffset))
+  }
+
+  /** Forgets epochs that ended before `startOffset`; the one that covers it now starts there. */
+  truncateFromStart(startOffset: number): void {
+    const covering = this.#entries.findLastIndex((entry) => entry.startOffset <= startOffset)
+    if (covering === -1 || (covering === 0 && this.#entries[0]!.startOffset === startOffset)) return
+    this.#replace([{ epoch: this.#entries[covering]!.epoch, startOffset }, ...this.#entries.slice(covering + 1)])
+  }
+
+  clear(): void {
+    if (this.#entries.length > 0) this.#replace([])
+  }
+
+  /** The file first, memory after: a failed write leaves both as they were. */
+  #replace(entries: EpochStart[]): void {
+    writeCheckpoint(this.#dir, LEADER_EPOCH_FILE, entries.map((entry) => `${entry.epoch} ${entry.startOffset}`))
+    this.#entries = entries
+  }
+}

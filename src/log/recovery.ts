@@ -1,0 +1,155 @@
+// After an unclean stop: every segment past the recovery point is scanned on the pool, in parallel, and judged here.
+// Bad bytes at the very end of the log are a torn tail: cut, the cut bytes kept aside. Bad bytes with valid batches
+// after them, in the same segment or a later one, are a corrupt middle: quarantined, nothing changed, nothing deleted.
+
+import { copyFileSync, existsSync, statSync, truncateSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileName, removeIfAny, SUFFIX, syncPath } from './files.js'
+import type { RecoveryReport } from './native.js'
+import type { LogOptions, QuarantinedRange } from './types.js'
+
+export interface Recovered {
+  /** By base offset. */
+  readonly reports: ReadonlyMap<number, RecoveryReport>
+  readonly quarantined: readonly QuarantinedRange[]
+  /** Segments that remain, ascending. */
+  readonly baseOffsets: readonly number[]
+  readonly nextOffset: number
+  /** The last segment holds bad bytes or must not grow for another reason: appends go to a new one. */
+  readonly mustRoll: boolean
+  readonly cutBytes: number
+}
+
+const PROGRESS_AFTER_MS = 1000
+
+/** Scans `baseOffsets[first…]`. */
+export async function recoverSegments(o: LogOptions, baseOffsets: readonly number[], first: number): Promise<Recovered> {
+  const scanned = baseOffsets.slice(first)
+  const started = o.env.clock.monotonic()
+  let done = 0
+  const scans = scanned.map(async (baseOffset) => {
+    const report = await o.runInPool({
+      name: 'recoverSegment',
+      dir: o.dir,
+      baseOffset,
+      fromPosition: 0,
+      indexIntervalBytes: o.config.indexIntervalBytes,
+      maxUncompressed: o.config.maxDecompressedBytes,
+    })
+    done++
+    if (o.env.clock.monotonic() - started > PROGRESS_AFTER_MS) o.onProgress?.(done, scanned.length)
+    return report
+  })
+  const reports = await Promise.all(scans)
+  return judge(o, baseOffsets, first, reports)
+}
+
+async function judge(o: LogOptions, baseOffsets: readonly number[], first: number, reports: readonly RecoveryReport[]): Promise<Recovered> {
+  const holding = lastWithData(reports)
+  const byBase = new Map<number, RecoveryReport>()
+  const quarantined: QuarantinedRange[] = []
+  let cutBytes = 0
+  let mustRoll = false
+  const kept = baseOffsets.slice(0, first)
+  for (let i = 0; i < reports.length; i++) {
+    const report = reports[i]!
+    const baseOffset = baseOffsets[first + i]!
+    if (i > holding && i > 0) {
+      // behind the last valid batch of the log: leftovers of a roll whose predecessor lost its tail
+      cutBytes += await keepAside(o, baseOffset, 0, report.fileBytes)
+      removeSegmentFiles(o.dir, baseOffset)
+      continue
+    }
+    kept.push(baseOffset)
+    byBase.set(baseOffset, report)
+    for (const range of report.corruptRanges) {
+      quarantined.push({ ...range, segmentBaseOffset: baseOffset, foundAtMs: o.env.clock.now() })
+    }
+    if (i < holding) {
+      const hole = lostEnd(o, report, baseOffset, baseOffsets[first + i + 1]!)
+      if (hole) quarantined.push(hole)
+    } else {
+      const end = endOfValid(report)
+      cutBytes += await keepAside(o, baseOffset, end, report.fileBytes)
+      if (end < report.fileBytes) truncateSync(join(o.dir, fileName(baseOffset, SUFFIX.log)), end)
+      mustRoll = report.corruptMiddle
+    }
+  }
+  if (cutBytes > 0) await syncPath(o.dir)
+  const last = byBase.get(kept[kept.length - 1]!)
+  return { reports: byBase, quarantined, baseOffsets: kept, nextOffset: last?.nextOffset ?? 0, mustRoll, cutBytes }
+}
+
+/** Index of the last report with a valid batch; 0 when none has one. */
+function lastWithData(reports: readonly RecoveryReport[]): number {
+  const last = reports.findLastIndex((report) => report.validBytes > 0 || report.corruptMiddle)
+  return Math.max(last, 0)
+}
+
+/** Position after the last valid batch. With a corrupt middle the file is kept whole: only what follows is judged by the scan. */
+function endOfValid(report: RecoveryReport): number {
+  return report.corruptMiddle ? report.fileBytes : report.validBytes
+}
+
+/** The end of a segment is missing though a later segment holds valid batches: those offsets are lost, and that is said. */
+function lostEnd(o: LogOptions, report: RecoveryReport, baseOffset: number, nextBaseOffset: number): QuarantinedRange | undefined {
+  if (report.corruptMiddle && report.nextOffset >= nextBaseOffset) return undefined
+  const badTail = !report.corruptMiddle && report.validBytes < report.fileBytes
+  // compaction leaves gaps between segments that are no loss
+  const gap = report.nextOffset < nextBaseOffset && !o.config.cleanupPolicy.compact
+  if (!badTail && !gap) return undefined
+  return {
+    segmentBaseOffset: baseOffset,
+    position: report.validBytes,
+    size: report.fileBytes - report.validBytes,
+    firstOffset: report.nextOffset,
+    lastOffset: nextBaseOffset - 1,
+    foundAtMs: o.env.clock.now(),
+  }
+}
+
+/** Copies [position, end) into `<base>.log.torn-<n>`, durably, before anything is cut. Returns the bytes kept. */
+async function keepAside(o: LogOptions, baseOffset: number, position: number, end: number): Promise<number> {
+  if (end <= position) return 0
+  const path = join(o.dir, fileName(baseOffset, SUFFIX.log))
+  let n = 1
+  while (existsSync(`${path}.torn-${n}`)) n++
+  const aside = `${path}.torn-${n}`
+  if (position === 0) {
+    copyFileSync(path, aside)
+  } else {
+    await copyRange(path, aside, position, end)
+  }
+  await syncPath(aside)
+  o.env.logger.warn({ file: path, position, bytes: end - position, keptIn: aside }, 'a torn tail was cut off the log and kept aside')
+  return end - position
+}
+
+async function copyRange(from: string, to: string, position: number, end: number): Promise<void> {
+  const source = await open(from, 'r')
+  try {
+    const target = await open(to, 'w')
+    try {
+      const chunk = Buffer.allocUnsafe(1024 * 1024)
+      for (let at = position; at < end; ) {
+        const { bytesRead } = await source.read(chunk, 0, Math.min(chunk.length, end - at), at)
+        if (bytesRead === 0) break
+        await target.write(chunk, 0, bytesRead)
+        at += bytesRead
+      }
+    } finally {
+      await target.close()
+    }
+  } finally {
+    await source.close()
+  }
+}
+
+function removeSegmentFiles(dir: string, baseOffset: number): void {
+  for (const suffix of [SUFFIX.log, SUFFIX.index, SUFFIX.timeIndex, SUFFIX.txnIndex]) removeIfAny(join(dir, fileName(baseOffset, suffix)))
+}
+
+export function logFileSize(dir: string, baseOffset: number): number {
+  return statSync(join(dir, fileName(baseOffset, SUFFIX.log))).size
+}

@@ -1,0 +1,82 @@
+// `.txnindex`: the aborted transactions whose markers lie in one segment, in Kafka's form (version 0, 34 bytes each:
+// int16 version, int64 producer id, first offset, last offset, last stable offset). Loaded on first use; few entries.
+
+import { appendFileSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileName, readFileIfAny, removeIfAny, SUFFIX } from './files.js'
+
+const ENTRY_SIZE = 34
+
+export interface AbortedEntry {
+  readonly producerId: number
+  readonly firstOffset: number
+  /** Offset of the marker. */
+  readonly lastOffset: number
+  /** The last stable offset once this transaction was decided. */
+  readonly lastStableOffset: number
+}
+
+export class TransactionIndex {
+  readonly #path: string
+  #entries: AbortedEntry[] | undefined
+
+  constructor(dir: string, baseOffset: number) {
+    this.#path = join(dir, fileName(baseOffset, SUFFIX.txnIndex))
+  }
+
+  get path(): string {
+    return this.#path
+  }
+
+  entries(): readonly AbortedEntry[] {
+    return (this.#entries ??= decode(readFileIfAny(this.#path) ?? new Uint8Array(0)))
+  }
+
+  append(entry: AbortedEntry): void {
+    this.entries()
+    appendFileSync(this.#path, encode(entry))
+    this.#entries!.push(entry)
+  }
+
+  /** Forgets markers at or after `offset`. */
+  truncateTo(offset: number): void {
+    const kept = this.entries().filter((entry) => entry.lastOffset < offset)
+    if (kept.length === this.#entries!.length) return
+    truncateSync(this.#path, kept.length * ENTRY_SIZE)
+    this.#entries = kept
+  }
+
+  /** Empties it before recovery writes it anew. */
+  reset(): void {
+    removeIfAny(this.#path)
+    this.#entries = []
+  }
+
+  forget(): void {
+    this.#entries = undefined
+  }
+}
+
+function encode(entry: AbortedEntry): Uint8Array {
+  const bytes = new Uint8Array(ENTRY_SIZE)
+  const view = new DataView(bytes.buffer)
+  view.setBigInt64(2, BigInt(entry.producerId))
+  view.setBigInt64(10, BigInt(entry.firstOffset))
+  view.setBigInt64(18, BigInt(entry.lastOffset))
+  view.setBigInt64(26, BigInt(entry.lastStableOffset))
+  return bytes
+}
+
+function decode(bytes: Uint8Array): AbortedEntry[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const entries: AbortedEntry[] = []
+  for (let at = 0; at + ENTRY_SIZE <= bytes.length; at += ENTRY_SIZE) {
+    entries.push({
+      producerId: Number(view.getBigInt64(at + 2)),
+      firstOffset: Number(view.getBigInt64(at + 10)),
+      lastOffset: Number(view.getBigInt64(at + 18)),
+      lastStableOffset: Number(view.getBigInt64(at + 26)),
+    })
+  }
+  return entries
+}
