@@ -170,7 +170,8 @@ export class Writer {
   }
 
   private pass(value: Uint8Array): void {
-    if (value.length < EXTERNAL_BYTES) return this.copy(value)
+    // What is not bytes in memory (a file range that the sender reads later) has only a length and is always passed on.
+    if (value.length < EXTERNAL_BYTES && value instanceof Uint8Array) return this.copy(value)
     if (this.position > this.start) this.pieces.push(this.slab.subarray(this.start, this.position))
     this.start = this.position
     this.pieces.push(value)

@@ -6,8 +6,9 @@ import type { MessageOf } from './dsl.js'
 /**
  * The supported feature by which a server says that it reads ProduceRequest's `millraceAck`. Clients know features by name and version
  * range and pass over the ones they never heard of: Java and franz-go keep them in a map, librdkafka does not read the section.
+ * The range starts at 1 because Java clients before 4.0 refuse a whole answer in which a feature starts at 0 (KAFKA-17011).
  */
-export const MILLRACE_ACK_FEATURE = { name: 'millrace.ack', minVersion: 0, maxVersion: 1 } as const
+export const MILLRACE_ACK_FEATURE = { name: 'millrace.ack', minVersion: 1, maxVersion: 1 } as const
 
 export const apiVersionsRequest = message('ApiVersionsRequest', '0-5', '3+', {
   clientSoftwareName: string('3+'),
