@@ -82,6 +82,17 @@ class Runner {
       this.topics.set(kinds[index]!, { name: row['name'] as string, id: row['id'] as Buffer })
     }
     for (const topic of this.topics.values()) await this.untilLed(topic.name)
+    await this.untilInternalTopic()
+  }
+
+  /** One case writes to __consumer_offsets, which the first question for a coordinator makes. */
+  private async untilInternalTopic(): Promise<void> {
+    for (const deadline = Date.now() + 20_000; Date.now() < deadline; ) {
+      const found = answered(await call(await this.open(), 'FindCoordinator', 1, { key: 'any-group', type: 0 }))
+      if (found['error'] === 0) return
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    throw new Error('no group coordinator within 20 s')
   }
 
   private async untilLed(name: string): Promise<void> {

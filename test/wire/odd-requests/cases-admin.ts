@@ -194,7 +194,11 @@ const BROKER = 4
 async function describe(context: Context, type: number, name: string, keys: string[] | null = null): Promise<unknown> {
   const result = await context.call('DescribeConfigs', 3, { resources: [{ type, name, keys }], synonyms: false, documentation: false })
   if (typeof result === 'string') return result
-  return rows(result['results']).map((row) => ({ error: row['error'], message: row['message'], type: row['type'], name: row['name'], configs: keys ? row['configs'] : configCount(row['configs']) }))
+  return rows(result['results']).map((row) => ({ error: row['error'], message: row['message'], type: row['type'], name: row['name'], configs: keys && keys.length > 0 ? rows(row['configs']).toSorted(byName) : configCount(row['configs']) }))
+}
+
+function byName(a: Fields, b: Fields): number {
+  return String(a['name']).localeCompare(String(b['name']))
 }
 
 async function topicConfigNames(context: Context): Promise<unknown> {
