@@ -30,7 +30,8 @@ export class SimEnv implements Env {
   constructor(seed = 1, start = 1_700_000_000_000) {
     this.time = start
     this.start = start
-    this.clock = { now: () => this.time, monotonic: () => this.time - this.start }
+    // Whole milliseconds on the wall, as Date.now gives them.
+    this.clock = { now: () => Math.floor(this.time), monotonic: () => this.time - this.start }
     this.timers = {
       after: (delayMs, task) => this.add(delayMs, task, undefined),
       every: (periodMs, task) => this.add(periodMs, task, periodMs),

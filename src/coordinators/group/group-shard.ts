@@ -135,10 +135,9 @@ export class GroupCoordinatorShard implements messages.GroupCoordinatorMethods {
       const known = this.groups.get(argument.groupId)
       const errorCode = offsets.refuseCommit(known, argument)
       if (errorCode !== ErrorCode.none) return { records: [], response: { errorCode, topics: [] } }
-      const group = known ?? this.createGroup(argument.groupId)
-      const member = group.members.get(argument.memberId)
-      // A commit proves life as a heartbeat does.
-      if (member !== undefined && (group.state === 'Stable' || group.state === 'PreparingRebalance')) restartSession(group, member, this.effects)
+      const member = known?.members.get(argument.memberId)
+      // A commit proves life as a heartbeat does. (A new simple group comes to be when its first offset is replayed.)
+      if (known !== undefined && member !== undefined && known.state !== 'CompletingRebalance') restartSession(known, member, this.effects)
       return offsets.commitOffsets(argument, this.options.config(), this.effects.now())
     })
     return outcome.response ?? { errorCode: commitError(outcome.errorCode), topics: [] }
@@ -223,11 +222,19 @@ export class GroupCoordinatorShard implements messages.GroupCoordinatorMethods {
     const { groupId } = record
     if (record.kind === 'offset') {
       if (record.value !== null && !this.groups.has(groupId)) this.createGroup(groupId)
+      else if (record.value === null) this.forgetIfUnstored(groupId)
     } else if (record.value === null) {
       this.groups.delete(groupId)
       // A commit that was in flight when the group was deleted outlives it.
       if (this.store.offsets.has(groupId)) this.createGroup(groupId)
     }
+  }
+
+  /** A group that only commits is its offsets: without them, nothing in the log tells of it. */
+  private forgetIfUnstored(groupId: string): void {
+    const group = this.groups.get(groupId)
+    if (group?.state !== 'Empty' || group.pendingJoinMembers.size > 0) return
+    if (!this.store.groups.has(groupId) && !this.store.offsets.has(groupId)) this.groups.delete(groupId)
   }
 
   private parse(record: CoordinatorRecord): GroupRecord | undefined {

@@ -205,8 +205,9 @@ export class CoordinatorRuntime {
 
   private async appendBatch(records: readonly CoordinatorRecord[]): Promise<{ errorCode: number; offset: number }> {
     const { env, writer } = this.options
+    const batch = encodeBatch(records, env.clock.now())
     try {
-      return await writer.append(encodeBatch(records, env.clock.now()))
+      return await writer.append(batch)
     } catch (cause) {
       env.logger.error({ err: cause }, 'the append of coordinator records failed')
       return { errorCode: ErrorCode.unknownServerError, offset: 0 }
