@@ -30,7 +30,7 @@ export function registerServe(program: Command): void {
     .option('--advertise <host:port>', 'the address clients are told to use, where it differs (NAT, containers)')
     .option('-d, --data-dir <dir>', 'keep data here; repeatable (default: ./data)', collect)
     .option('--node-id <id>', 'id of this node (default: 1)')
-    .option('--workers <count>', 'threads that own partitions (default: one per core, at most 4)')
+    .option('--workers <count>', 'threads that own partitions (default: one less than the cores, 1 to 8)')
     .option('-c, --config <file>', 'settings, .properties or .toml, under Kafka\'s names')
     .option('-s, --set <key=value>', 'one setting; repeatable, wins over the file', collect)
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent (default: info)')
@@ -57,7 +57,7 @@ export function formatAddress({ host, port }: HostPort): string {
 const DEFAULT_LISTEN: HostPort = { host: '127.0.0.1', port: 9092 }
 
 /** What startBroker takes, from static settings; everything absent gets serve's default. */
-export function brokerOptions(properties: ReadonlyMap<string, string>): Omit<BrokerOptions, 'logger' | 'onProgress'> {
+export function brokerOptions(properties: ReadonlyMap<string, string>): Omit<BrokerOptions, 'logger' | 'logLevel' | 'onProgress'> {
   const listen = parseListeners(properties)
   const advertised = properties.get('advertised.listeners')?.split(',')[0]
   const dirs = properties.get('log.dirs') ?? properties.get('log.dir') ?? './data'
@@ -69,9 +69,15 @@ export function brokerOptions(properties: ReadonlyMap<string, string>): Omit<Bro
     dataDirs: dirs.split(',').map((dir) => resolve(dir.trim())),
     listen,
     ...(advertised ? { advertise: parseHostPort(advertised, 'advertised.listeners') } : {}),
-    workers: workers > 0 ? workers : Math.max(1, Math.min(4, availableParallelism())),
+    workers: workers > 0 ? workers : defaultWorkers(),
     properties,
+    logLevel: properties.get('millrace.log.level') ?? 'info',
   }
+}
+
+/** One core is left to the kernel's network and disk work, to clients on the same machine, and to the coordinator. */
+function defaultWorkers(): number {
+  return Math.max(1, Math.min(8, availableParallelism() - 1))
 }
 
 function parseListeners(properties: ReadonlyMap<string, string>): HostPort[] {
@@ -97,14 +103,15 @@ async function serve(flags: ServeFlags): Promise<number> {
   const { properties, warnings } = loadStaticConfig({ file: flags.config, set: flags.set, flags: flagSettings(flags) })
   const options = brokerOptions(properties)
   const { createLogger } = await import('../env/real.js')
-  const logger = createLogger(properties.get('millrace.log.level') ?? 'info')
+  const level = properties.get('millrace.log.level') ?? 'info'
+  const logger = createLogger(level)
   for (const warning of warnings) logger.warn({}, warning)
 
   // Signals are watched before the start, so that an early one still stops cleanly.
   const stopped = watchSignals()
   const { startBroker } = await import('../broker/broker.js')
   const onProgress = (text: string): void => void process.stderr.write(`${text}\n`)
-  const broker = await startBroker({ ...options, logger, onProgress }).catch((error: unknown) => {
+  const broker = await startBroker({ ...options, logger, logLevel: level, onProgress }).catch((error: unknown) => {
     throw startError(error, options)
   })
   printReady(broker, options, performance.now() - startedAt, flags.json === true)

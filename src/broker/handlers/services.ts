@@ -1,13 +1,30 @@
 // The doors a handler may open. Each has one implementation; which thread does the work is hidden here.
 
-import type { ConfigStore } from '../config/config-store.js'
 import type { ControllerApi } from '../../controller/controller-api.js'
+import type { ReadPlan } from '../../log/types.js'
+import type { ConfigStore } from '../config/config-store.js'
+import type { PartitionService } from '../partition-service.js'
+import type { FetchSessions } from './fetch-session.js'
+
+export interface LogDirStatus {
+  readonly path: string
+  readonly failed: boolean
+}
 
 export interface BrokerServices {
+  /** The APIs this node serves. */
+  readonly handledKeys: readonly number[]
   /** Topics, partitions, configs, ids: runs on the thread coordinator, which hosts the controller. Each call resolves after this thread's image has the change. */
   readonly controller: ControllerApi
   /** Effective settings (override → dynamic default → static → built-in default) with their source. */
   readonly configs: ConfigStore
+  /** Produce, fetch plans and questions to partitions, wherever their owner is. */
+  readonly partitions: PartitionService
+  readonly fetchSessions: FetchSessions
+  /** The bytes of a plan, as something that the response writer reads when the socket takes them. Stands in a `records` field. */
+  openRecords(topic: string, partition: number, plan: ReadPlan): Uint8Array
+  /** The node's data directories. */
+  logDirs(): readonly LogDirStatus[]
   /** Calls `method` of the group coordinator that owns `partition` of __consumer_offsets, on whichever worker that is. */
   callGroupCoordinator(partition: number, method: string, argument: object): Promise<object>
   /** The __consumer_offsets partition of a group id (Java hashCode mod partition count), creating the topic when missing; -1 while it cannot be. */

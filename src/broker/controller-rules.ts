@@ -1,0 +1,17 @@
+// What the controller is told from the settings of this node.
+
+import type { ControllerRules } from '../controller/rules.js'
+import type { ConfigStore } from './config/config-store.js'
+
+export function controllerRules(configs: ConfigStore): ControllerRules {
+  return {
+    defaults: () => ({
+      numPartitions: configs.getNumber('num.partitions'),
+      replicationFactor: configs.getNumber('default.replication.factor'),
+      deleteTopicEnable: configs.getBoolean('delete.topic.enable'),
+    }),
+    validateConfig: (kind, entity, name, value) => configs.validateChange(kind, entity, name, value),
+    validateTogether: (kind, values) => configs.validateTogether(kind, values),
+    listDefault: (kind, entity, name) => (configs.isListType(name) ? (configs.currentValue(kind, entity, name) ?? '') : null),
+  }
+}

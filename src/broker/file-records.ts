@@ -1,0 +1,92 @@
+// Records of a fetch answer that are still in their segment file. Stands in the `records` field of a response; the response writer reads the
+// range chunk by chunk as the socket takes it. Runs on the worker that holds the connection, which may not be the partition's owner:
+// then it reads the immutable bytes through a handle of its own.
+
+import { native } from '../log/native.js'
+import type { ReadPlan } from '../log/types.js'
+import type { ReplicaManager } from '../replica/replica-manager.js'
+import type { FilePiece } from './listener/response-writer.js'
+
+export class FileRecords implements FilePiece {
+  readonly size: number
+  /** What the codec writes as the field's length. */
+  readonly length: number
+  private readonly plan: ReadPlan
+  private readonly source: RecordSource
+
+  constructor(plan: ReadPlan, source: RecordSource) {
+    this.size = plan.size
+    this.length = plan.size
+    this.plan = plan
+    this.source = source
+  }
+
+  read(position: number, length: number, target: Buffer): void {
+    this.source.read(this.plan, position, length, target)
+  }
+
+  release(): void {
+    this.source.release(this.plan)
+  }
+}
+
+export interface RecordSource {
+  read(plan: ReadPlan, position: number, length: number, target: Buffer): void
+  release(plan: ReadPlan): void
+}
+
+/** Of a partition that lives on this worker. */
+export class OwnRecords implements RecordSource {
+  private readonly replicas: ReplicaManager
+  private readonly topic: string
+  private readonly partition: number
+
+  constructor(replicas: ReplicaManager, topic: string, partition: number) {
+    this.replicas = replicas
+    this.topic = topic
+    this.partition = partition
+  }
+
+  read(plan: ReadPlan, position: number, length: number, target: Buffer): void {
+    const hosted = this.replicas.find(this.topic, this.partition)
+    if (!hosted) throw new Error(`${this.topic}-${this.partition} left this node while its records were being sent`)
+    const read = hosted.log.readInto({ ...plan, position: plan.position + position, size: length }, target, 0)
+    if (read !== length) throw new Error(`${this.topic}-${this.partition}: ${read} bytes where ${length} were planned`)
+  }
+
+  release(): void {}
+}
+
+interface SharedHandle {
+  readonly handle: number
+  users: number
+}
+
+/** Of partitions that other workers own: read-only handles opened when an answer is planned, closed with its last user. */
+export class ForeignRecords implements RecordSource {
+  private readonly open = new Map<string, SharedHandle>()
+
+  acquire(plan: ReadPlan): void {
+    const key = keyOf(plan)
+    let shared = this.open.get(key)
+    if (!shared) this.open.set(key, (shared = { handle: native().segmentOpen(plan.dir, plan.segmentBaseOffset, false, -1, 4096, 0), users: 0 }))
+    shared.users++
+  }
+
+  read(plan: ReadPlan, position: number, length: number, target: Buffer): void {
+    const read = native().segmentRead(this.open.get(keyOf(plan))!.handle, plan.position + position, length, target, 0)
+    if (read !== length) throw new Error(`${plan.dir}: ${read} bytes where ${length} were planned`)
+  }
+
+  release(plan: ReadPlan): void {
+    const key = keyOf(plan)
+    const shared = this.open.get(key)
+    if (!shared || --shared.users > 0) return
+    this.open.delete(key)
+    native().segmentClose(shared.handle)
+  }
+}
+
+function keyOf(plan: ReadPlan): string {
+  return `${plan.dir}/${plan.segmentBaseOffset}/${plan.generation}`
+}

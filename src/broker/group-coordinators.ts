@@ -1,0 +1,113 @@
+// The group coordinators of this worker: one per partition of __consumer_offsets that it owns and leads. Gives each its door to the
+// partition's log. Runs on the partition's owner.
+
+import type { MetadataImage } from '../controller/image.js'
+import { groupConfigFrom } from '../coordinators/group/group-config.js'
+import { GroupCoordinatorShard } from '../coordinators/group/group-shard.js'
+import type { AppendResult as CommitResult, PartitionWriter } from '../coordinators/runtime/coordinator-record.js'
+import type { Env } from '../env/env.js'
+import { errors } from '../model/errors.js'
+import { GROUP_METADATA_TOPIC } from '../model/topic-partition.js'
+import type { ReplicaManager } from '../replica/replica-manager.js'
+import type { ConfigStore } from './config/config-store.js'
+
+/** What a load reads at a time. */
+const LOAD_CHUNK_BYTES = 1 << 20
+const COORDINATOR_TERMS = { acks: -1, disk: false, apiVersion: 9, origin: 'coordinator' } as const
+
+export interface GroupCoordinatorsOptions {
+  readonly env: Env
+  readonly replicas: ReplicaManager
+  readonly configs: ConfigStore
+  image(): MetadataImage
+}
+
+export class GroupCoordinators {
+  private readonly options: GroupCoordinatorsOptions
+  private readonly shards = new Map<number, GroupCoordinatorShard>()
+
+  constructor(options: GroupCoordinatorsOptions) {
+    this.options = options
+  }
+
+  /** Called after a partition of __consumer_offsets opened here. Loading goes on in the background; until then calls are told so. */
+  opened(partition: number): void {
+    if (this.shards.has(partition)) return
+    const { env, configs, image } = this.options
+    const shard = new GroupCoordinatorShard({
+      partition,
+      writer: this.writerFor(partition),
+      env,
+      config: () => groupConfigFrom((name) => configs.getNumber(name)),
+      image,
+    })
+    this.shards.set(partition, shard)
+    shard.load().catch((error: Error) => env.logger.error({ partition, error: error.message }, 'loading a group coordinator failed'))
+  }
+
+  topicsDeleted(names: readonly string[]): void {
+    if (names.includes(GROUP_METADATA_TOPIC)) this.close()
+    for (const shard of this.shards.values()) shard.onTopicsDeleted(names)
+  }
+
+  /** Throws when no coordinator of that partition is here. */
+  call(partition: number, method: string, argument: object): Promise<object> {
+    const shard = this.shards.get(partition)
+    if (!shard) throw new Error(`the coordinator of ${GROUP_METADATA_TOPIC}-${partition} is not on this worker`)
+    return (shard[method as keyof GroupCoordinatorShard] as unknown as (argument: object) => Promise<object>).call(shard, argument)
+  }
+
+  close(): void {
+    for (const shard of this.shards.values()) shard.resign()
+    this.shards.clear()
+  }
+
+  private writerFor(partition: number): PartitionWriter {
+    const { replicas } = this.options
+    return {
+      append: (batch) =>
+        new Promise<CommitResult>((resolve) => {
+          const sink = {
+            complete: (_slot: number, { errorCode, baseOffset }: { errorCode: number; baseOffset: number }) => resolve({ errorCode, offset: baseOffset }),
+          }
+          replicas.append(GROUP_METADATA_TOPIC, partition, batch, COORDINATOR_TERMS, sink, 0)
+          // Several commits of one turn share a write.
+          if (replicas.hasStaged) setImmediate(() => replicas.flush())
+        }),
+      load: () => readAll(replicas, partition),
+    }
+  }
+}
+
+async function* readAll(replicas: ReplicaManager, partition: number): AsyncGenerator<Uint8Array> {
+  const hosted = replicas.find(GROUP_METADATA_TOPIC, partition)
+  if (!hosted) return
+  const { log, state } = hosted
+  const end = state.highWatermark
+  let offset = log.logStartOffset
+  while (offset < end) {
+    const plan = log.planRead(offset, LOAD_CHUNK_BYTES, end, true)
+    if (plan.kind === 'error') throw Object.assign(new Error(plan.errorMessage), { code: errors.KAFKA_STORAGE_ERROR.name })
+    if (plan.size === 0) return
+    const chunk = Buffer.allocUnsafe(plan.size)
+    const whole = wholeBatches(chunk.subarray(0, log.readInto(plan, chunk, 0)))
+    if (whole.bytes.length === 0) return
+    yield whole.bytes
+    offset = whole.nextOffset
+    // Other partitions of this worker must not wait for a long load.
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/** A plan may end in the middle of a batch: what is left out is read again with the next chunk. */
+function wholeBatches(chunk: Buffer): { bytes: Buffer; nextOffset: number } {
+  let position = 0
+  let nextOffset = 0
+  while (chunk.length - position >= 61) {
+    const size = 12 + chunk.readInt32BE(position + 8)
+    if (chunk.length - position < size) break
+    nextOffset = Number(chunk.readBigInt64BE(position)) + chunk.readInt32BE(position + 23) + 1
+    position += size
+  }
+  return { bytes: chunk.subarray(0, position), nextOffset }
+}

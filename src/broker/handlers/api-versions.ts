@@ -1,0 +1,31 @@
+// API 18, ApiVersions. 3: flexible, client software, features. 4: feature min version 0. 5: cluster and node id. The answer derives from the
+// tables and from the handlers there are. A version that is too new is answered in version 0 with UNSUPPORTED_VERSION and the whole
+// list (KIP-511), by the request processor.
+
+import { errors } from '../../model/errors.js'
+import { apiVersionsFor, supportedFeatures } from '../../protocol/codec/index.js'
+import type { ApiVersionsRequest, ApiVersionsResponse } from '../../protocol/schema/api-versions.js'
+import type { HandlerContext, RequestContext } from './handler.js'
+
+/** KIP-511's rule for names and versions of client software. */
+const SOFTWARE_PATTERN = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
+
+export function apiVersionsAnswer(errorCode: number, handledKeys: readonly number[]): ApiVersionsResponse {
+  return {
+    errorCode,
+    apiKeys: apiVersionsFor(handledKeys),
+    throttleTimeMs: 0,
+    supportedFeatures,
+    finalizedFeaturesEpoch: -1,
+    finalizedFeatures: [],
+    zkMigrationReady: false,
+  }
+}
+
+export function handleApiVersions(request: ApiVersionsRequest, context: RequestContext, broker: HandlerContext): ApiVersionsResponse {
+  const { clientSoftwareName, clientSoftwareVersion } = request
+  if (context.version >= 3 && !(SOFTWARE_PATTERN.test(clientSoftwareName) && SOFTWARE_PATTERN.test(clientSoftwareVersion))) {
+    return { ...apiVersionsAnswer(errors.INVALID_REQUEST.code, []), supportedFeatures: [] }
+  }
+  return apiVersionsAnswer(errors.NONE.code, broker.services.handledKeys)
+}

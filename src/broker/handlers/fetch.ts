@@ -1,0 +1,185 @@
+// API 1, Fetch. 4: isolation level. 5: log start offset. 7: sessions. 9: leader epoch. 11: rack. 12: flexible, last fetched epoch.
+// 13: topic ids. 15: replica state is tagged. 16: node endpoints. 18: high watermark is tagged.
+// Plans first (which file ranges), then the answer; the bytes are read as the socket takes them. Waits for min_bytes by watching the
+// high watermarks of what is asked, never by polling.
+
+import type { MetadataImage } from '../../controller/image.js'
+import { errors } from '../../model/errors.js'
+import type { FetchRequest, FetchResponse } from '../../protocol/schema/fetch.js'
+import type { FetchOutcome } from '../../replica/hosted-partition.js'
+import { failedFetch } from '../../replica/hosted-partition.js'
+import { type FetchContext, hasNews, remember, rotate, type WantedPartition } from './fetch-session.js'
+import type { HandlerContext, RequestContext } from './handler.js'
+
+const READ_COMMITTED = 1
+const NO_LEADER = { leaderId: -1, leaderEpoch: -1 } as const
+const NO_EPOCH = { epoch: -1, endOffset: -1 } as const
+const NO_SNAPSHOT = { endOffset: -1, epoch: -1 } as const
+const NO_RECORDS = new Uint8Array(0)
+
+type Waiting = Exclude<FetchContext, { kind: 'error' }>
+type PartitionAnswer = FetchResponse['responses'][number]['partitions'][number]
+
+export function handleFetch(request: FetchRequest, context: RequestContext, broker: HandlerContext): FetchResponse | Promise<FetchResponse> {
+  const image = broker.image()
+  const { fetchSessions, partitions, configs } = broker.services
+  const fetch = fetchSessions.context(request, context.version, broker.env.clock.monotonic(), (id) => image.topicNames.get(id))
+  if (fetch.kind === 'error') return { throttleTimeMs: 0, errorCode: fetch.errorCode, sessionId: 0, responses: [], nodeEndpoints: [] }
+  const maxBytes = Math.min(request.maxBytes, configs.getNumber('fetch.max.bytes'))
+  const job = new FetchJob(request, context, broker, fetch, maxBytes)
+  if (!partitions.ownsAll(fetch.wanted)) return job.runAcrossWorkers()
+  return job.runHere()
+}
+
+class FetchJob {
+  private readonly request: FetchRequest
+  private readonly context: RequestContext
+  private readonly broker: HandlerContext
+  private readonly fetch: Waiting
+  private readonly maxBytes: number
+  private readonly readCommitted: boolean
+  private readonly deadline: number
+
+  constructor(request: FetchRequest, context: RequestContext, broker: HandlerContext, fetch: Waiting, maxBytes: number) {
+    this.request = request
+    this.context = context
+    this.broker = broker
+    this.fetch = fetch
+    this.maxBytes = maxBytes
+    this.readCommitted = request.isolationLevel === READ_COMMITTED
+    this.deadline = broker.env.clock.monotonic() + request.maxWaitMs
+  }
+
+  runHere(): FetchResponse | Promise<FetchResponse> {
+    const outcomes = this.planHere()
+    return this.isEnough(outcomes) ? this.answer(outcomes) : this.waitFor(() => this.planHere())
+  }
+
+  async runAcrossWorkers(): Promise<FetchResponse> {
+    const plan = (): Promise<FetchOutcome[]> => this.planEverywhere()
+    const outcomes = await plan()
+    return this.isEnough(outcomes) ? this.answer(outcomes) : this.waitFor(plan)
+  }
+
+  private planHere(): FetchOutcome[] {
+    return this.withUnknown(this.broker.services.partitions.planLocal(this.items(), this.readCommitted, this.maxBytes, true))
+  }
+
+  private async planEverywhere(): Promise<FetchOutcome[]> {
+    return this.withUnknown(await this.broker.services.partitions.planAll(this.items(), this.readCommitted, this.maxBytes))
+  }
+
+  private items(): readonly WantedPartition[] {
+    return this.fetch.wanted
+  }
+
+  /** A partition that no worker has may not exist at all: the image knows better what to call that. */
+  private withUnknown(outcomes: FetchOutcome[]): FetchOutcome[] {
+    const image = this.broker.image()
+    for (let i = 0; i < outcomes.length; i++) {
+      if (outcomes[i]!.errorCode === errors.NOT_LEADER_OR_FOLLOWER.code) outcomes[i] = this.named(this.fetch.wanted[i]!, image, outcomes[i]!)
+    }
+    return outcomes
+  }
+
+  private named(wanted: WantedPartition, image: MetadataImage, outcome: FetchOutcome): FetchOutcome {
+    if (wanted.topic === '') return failedFetch(errors.UNKNOWN_TOPIC_ID.code)
+    const topic = image.topics.get(wanted.topic)
+    if (!topic || wanted.partition < 0 || wanted.partition >= topic.partitions.length) return failedFetch(errors.UNKNOWN_TOPIC_OR_PARTITION.code)
+    return outcome
+  }
+
+  private isEnough(outcomes: readonly FetchOutcome[]): boolean {
+    if (outcomes.length === 0 || this.request.maxWaitMs <= 0) return true
+    let bytes = 0
+    for (const outcome of outcomes) {
+      if (outcome.errorCode !== 0 || outcome.divergingEpoch) return true
+      bytes += outcome.plan?.size ?? 0
+    }
+    return bytes >= this.request.minBytes
+  }
+
+  /** Looks again at every move of a high watermark, until there is enough or the client's time is up. */
+  private waitFor(plan: () => FetchOutcome[] | Promise<FetchOutcome[]>): Promise<FetchResponse> {
+    const { env, services } = this.broker
+    return new Promise((resolve, reject) => {
+      let stopWatching = (): void => {}
+      let looking = false
+      let again = false
+      let over = false
+      const finish = (outcomes: FetchOutcome[]): void => {
+        over = true
+        stopWatching()
+        timer.cancel()
+        resolve(this.answer(outcomes))
+      }
+      const look = async (): Promise<void> => {
+        if (looking) {
+          again = true
+          return
+        }
+        looking = true
+        do {
+          again = false
+          stopWatching()
+          if (!this.context.isOpen()) return finish([])
+          // Watch first, look second: a move in between is seen.
+          stopWatching = services.partitions.watch(this.fetch.wanted, wake)
+          const planned = plan()
+          const outcomes = planned instanceof Promise ? await planned : planned
+          if (over) return
+          if (this.isEnough(outcomes) || env.clock.monotonic() >= this.deadline) return finish(outcomes)
+        } while (again)
+        looking = false
+      }
+      const wake = (): void => {
+        if (!over) look().catch(reject)
+      }
+      const timer = env.timers.after(Math.max(0, this.deadline - env.clock.monotonic()), wake)
+      wake()
+    })
+  }
+
+  private answer(outcomes: readonly FetchOutcome[]): FetchResponse {
+    const { fetch } = this
+    const responses: { topic: string; topicId: string; partitions: PartitionAnswer[] }[] = []
+    const served: WantedPartition[] = []
+    outcomes.forEach((outcome, i) => {
+      const wanted = fetch.wanted[i]!
+      if (outcome.plan && fetch.session) served.push(wanted)
+      if (fetch.kind === 'incremental') {
+        if (!hasNews(wanted, outcome)) return
+      } else remember(wanted, outcome)
+      let last = responses.at(-1)
+      if (!last || last.topic !== wanted.topic || last.topicId !== wanted.topicId) {
+        last = { topic: wanted.topic, topicId: wanted.topicId, partitions: [] }
+        responses.push(last)
+      }
+      last.partitions.push(this.partitionAnswer(wanted, outcome))
+    })
+    if (fetch.session) rotate(fetch.session, served)
+    return { throttleTimeMs: 0, errorCode: 0, sessionId: fetch.sessionId, responses, nodeEndpoints: [] }
+  }
+
+  private partitionAnswer(wanted: WantedPartition, outcome: FetchOutcome): PartitionAnswer {
+    const { errorCode, highWatermark, lastStableOffset, logStartOffset, abortedTransactions, plan, divergingEpoch } = outcome
+    return {
+      partitionIndex: wanted.partition,
+      errorCode,
+      highWatermark,
+      lastStableOffset,
+      logStartOffset,
+      divergingEpoch: divergingEpoch ?? NO_EPOCH,
+      currentLeader: errorCode === errors.NOT_LEADER_OR_FOLLOWER.code || errorCode === errors.FENCED_LEADER_EPOCH.code ? this.currentLeader(wanted) : NO_LEADER,
+      snapshotId: NO_SNAPSHOT,
+      abortedTransactions: this.readCommitted ? abortedTransactions : null,
+      preferredReadReplica: -1,
+      records: plan ? this.broker.services.openRecords(wanted.topic, wanted.partition, plan) : NO_RECORDS,
+    }
+  }
+
+  private currentLeader({ topic, partition }: WantedPartition) {
+    const found = this.broker.image().topics.get(topic)?.partitions[partition]
+    return found ? { leaderId: found.leader, leaderEpoch: found.leaderEpoch } : NO_LEADER
+  }
+}

@@ -1,0 +1,165 @@
+// One accepted connection: frames in, answers out in order, and the limits that keep it from hurting others. Runs on the worker that accepted it.
+//
+// Reading stops while too many requests are unanswered or too many answer bytes wait for a slow reader, and starts again at half of
+// that. What was already read is still handled, so the overshoot is one chunk.
+
+import { Socket } from 'node:net'
+import type { Logger } from '../../env/env.js'
+import type { BufferPool } from './buffer-pool.js'
+import { FrameReader } from './frame-reader.js'
+import { ResponseWriter, type ResponsePiece } from './response-writer.js'
+
+export interface ConnectionLimits {
+  /** socket.request.max.bytes */
+  readonly maxFrameBytes: number
+  /** Unanswered requests of one connection. */
+  readonly maxInFlight: number
+  /** Answer bytes in memory of one connection. */
+  readonly maxBufferedBytes: number
+}
+
+/** Who a connection talks to. */
+export interface RequestHandler {
+  /**
+   * One request frame at bytes[start, end), valid only during the call. Calls `respond` once, now or later: the pieces of the whole
+   * answer with its length, or null when the request has none. Throws for a frame that cannot be understood: the connection is closed.
+   */
+  request(connection: Connection, bytes: Buffer, start: number, end: number, respond: (pieces: readonly ResponsePiece[] | null) => void): void
+  /** The frames of this turn have all been handed over. */
+  turnEnded(): void
+}
+
+export interface ConnectionOwner {
+  readonly pool: BufferPool
+  readonly limits: ConnectionLimits
+  readonly handler: RequestHandler
+  readonly logger: Logger
+  monotonic(): number
+  closed(connection: Connection): void
+  /** The connection now holds `change` bytes more (or less) of a half-received frame. False: the limit is reached, stop reading until `resumeReading`. */
+  held(connection: Connection, change: number): boolean
+}
+
+export class Connection {
+  readonly listenerName: string
+  readonly remoteAddress: string
+  readonly localAddress: string
+  readonly localPort: number
+  lastActive: number
+  private readonly socket: Socket
+  private readonly owner: ConnectionOwner
+  private readonly reader: FrameReader
+  private readonly writer: ResponseWriter
+  private heldBytes = 0
+  private paused = false
+  private open = true
+  private inTurn = false
+
+  /** `handle` is the accepted socket's libuv handle; `receiveBuffer` is shared by every connection of the worker. */
+  constructor(handle: unknown, receiveBuffer: Buffer, listenerName: string, owner: ConnectionOwner) {
+    this.owner = owner
+    this.listenerName = listenerName
+    this.lastActive = owner.monotonic()
+    this.reader = new FrameReader(owner.pool, owner.limits.maxFrameBytes, {
+      frame: (bytes, start, end) => this.frame(bytes, start, end),
+      badLength: (length) => this.badLength(length),
+    })
+    const onread = { buffer: receiveBuffer, callback: (length: number, buffer: Buffer) => this.received(length, buffer) }
+    // `handle` and `onread` together are what keeps a read free of allocation; the option exists but the published types omit it.
+    this.socket = new Socket({ handle, onread, allowHalfOpen: false } as never)
+    this.socket.setNoDelay(true)
+    this.socket.setKeepAlive(true, 60_000)
+    this.remoteAddress = this.socket.remoteAddress ?? ''
+    this.localAddress = this.socket.localAddress ?? ''
+    this.localPort = this.socket.localPort ?? 0
+    this.writer = new ResponseWriter(
+      this.socket,
+      owner.pool,
+      () => this.drained(),
+      (error) => this.destroy(`cannot read the records of an answer: ${error.message}`),
+    )
+    this.socket.on('error', (error) => this.destroy(error.message))
+    this.socket.on('end', () => this.destroy('the client closed'))
+    this.socket.on('close', () => this.destroy('closed'))
+    this.socket.resume()
+  }
+
+  get isOpen(): boolean {
+    return this.open
+  }
+  /** Nothing is asked and nothing is on its way: only such a connection counts as idle. */
+  get isQuiet(): boolean {
+    return this.writer.outstanding === 0
+  }
+
+  destroy(reason: string): void {
+    if (!this.open) return
+    this.open = false
+    this.owner.logger.debug({ client: this.remoteAddress, reason }, 'connection closed')
+    this.reader.close()
+    this.owner.held(this, -this.heldBytes)
+    this.writer.end()
+    this.socket.destroy()
+    this.owner.closed(this)
+  }
+
+  resumeReading(): void {
+    if (!this.open || !this.paused || this.overLimit(0.5)) return
+    this.paused = false
+    this.socket.resume()
+    // A net.Socket with a user buffer stops its handle on pause(); read(0) starts it again.
+    this.socket.read(0)
+  }
+
+  private received(length: number, buffer: Buffer): boolean {
+    this.lastActive = this.owner.monotonic()
+    this.inTurn = true
+    this.reader.feed(buffer, length)
+    this.inTurn = false
+    this.owner.handler.turnEnded()
+    if (!this.open) return false
+    this.writer.pump()
+    const change = this.reader.heldBytes - this.heldBytes
+    this.heldBytes += change
+    if ((change !== 0 && !this.owner.held(this, change)) || this.overLimit(1)) {
+      this.paused = true
+      this.socket.pause()
+      return false
+    }
+    return true
+  }
+
+  private frame(bytes: Buffer, start: number, end: number): void {
+    if (!this.open) return
+    const slot = this.writer.reserve()
+    try {
+      this.owner.handler.request(this, bytes, start, end, (pieces) => {
+        this.writer.complete(slot, pieces)
+        if (!this.inTurn) this.writer.pump()
+        if (this.paused) this.resumeReading()
+      })
+    } catch (error) {
+      this.owner.logger.warn({ client: this.remoteAddress, error: (error as Error).message }, 'closing a connection that sent what cannot be understood')
+      this.destroy((error as Error).message)
+    }
+  }
+
+  private badLength(length: number): void {
+    const { maxFrameBytes } = this.owner.limits
+    this.owner.logger.warn(
+      { client: this.remoteAddress, length, limit: maxFrameBytes, setting: 'socket.request.max.bytes' },
+      length <= 0 ? 'closing a connection: a request length must be positive' : 'closing a connection: the request is larger than socket.request.max.bytes',
+    )
+    this.destroy(`invalid request length ${length}`)
+  }
+
+  private drained(): void {
+    this.lastActive = this.owner.monotonic()
+    if (this.paused) this.resumeReading()
+  }
+
+  private overLimit(share: number): boolean {
+    const { maxInFlight, maxBufferedBytes } = this.owner.limits
+    return this.writer.outstanding > maxInFlight * share || this.writer.bufferedBytes > maxBufferedBytes * share
+  }
+}

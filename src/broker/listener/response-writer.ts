@@ -1,0 +1,188 @@
+// Answers of one connection: kept in request order, written as the socket drains. Records of a fetch answer are file ranges that are
+// read only when the socket takes them, so a slow reader holds a few hundred bytes and one chunk, not its 50 MiB.
+// Nothing else writes to the socket.
+
+import type { Socket } from 'node:net'
+import type { BufferPool } from './buffer-pool.js'
+
+/** A range of a segment file, read at the moment it is sent. */
+export interface FilePiece {
+  readonly size: number
+  /** Fills target[0, length) from `position` bytes into the range. Throws when the bytes cannot be had. */
+  read(position: number, length: number, target: Buffer): void
+  /** Called once, when the range has been sent or the connection ended. */
+  release(): void
+}
+
+export type ResponsePiece = Uint8Array | FilePiece
+
+/** One chunk of file bytes on its way to the socket. Stays in the L2 cache between pread and write. */
+const CHUNK_BYTES = 256 * 1024
+/** What one connection may write before others get a turn. */
+const TURN_BYTES = 4 * 1024 * 1024
+/** Memory pieces up to this size are joined into one write. */
+const JOIN_BYTES = 64 * 1024
+
+interface Slot {
+  pieces: readonly ResponsePiece[] | null | undefined
+}
+
+export class ResponseWriter {
+  private readonly socket: Socket
+  private readonly pool: BufferPool
+  private readonly onDrained: () => void
+  private readonly onBroken: (error: Error) => void
+  private slots: Slot[] = []
+  private output: ResponsePiece[] = []
+  private outputHead = 0
+  private filePosition = 0
+  private memoryBytes = 0
+  private waiting = false
+  private ended = false
+
+  constructor(socket: Socket, pool: BufferPool, onDrained: () => void, onBroken: (error: Error) => void) {
+    this.socket = socket
+    this.pool = pool
+    this.onDrained = onDrained
+    this.onBroken = onBroken
+  }
+
+  /** Requests that have no answer yet, or whose answer waits for an earlier one. */
+  get outstanding(): number {
+    return this.slots.length
+  }
+
+  /** Answer bytes in memory that the kernel has not taken. */
+  get bufferedBytes(): number {
+    return this.memoryBytes + this.socket.writableLength
+  }
+
+  get hasOutput(): boolean {
+    return this.outputHead < this.output.length || this.waiting
+  }
+
+  /** Takes the next place in the order of answers. */
+  reserve(): Slot {
+    const slot: Slot = { pieces: undefined }
+    this.slots.push(slot)
+    return slot
+  }
+
+  /** Fills a place. `null`: this request has no answer. */
+  complete(slot: Slot, pieces: readonly ResponsePiece[] | null): void {
+    slot.pieces = pieces
+    if (this.ended) {
+      if (pieces) releaseAll(pieces)
+      return
+    }
+    if (this.slots[0] !== slot) return
+    let ready = 0
+    while (ready < this.slots.length && this.slots[ready]!.pieces !== undefined) {
+      for (const piece of this.slots[ready]!.pieces ?? []) {
+        this.output.push(piece)
+        if (piece instanceof Uint8Array) this.memoryBytes += piece.length
+      }
+      ready++
+    }
+    this.slots.splice(0, ready)
+  }
+
+  /** Writes as much as the socket takes. Called at the end of a turn and when the socket has drained. */
+  pump(): void {
+    if (this.waiting || this.ended) return
+    let budget = TURN_BYTES
+    while (this.outputHead < this.output.length) {
+      if (budget <= 0) {
+        this.waitForTurn()
+        return
+      }
+      const piece = this.output[this.outputHead]!
+      const sent = piece instanceof Uint8Array ? this.writeMemory() : this.writeFile(piece)
+      if (sent < 0) return
+      budget -= sent
+    }
+    this.output.length = 0
+    this.outputHead = 0
+  }
+
+  end(): void {
+    if (this.ended) return
+    this.ended = true
+    releaseAll(this.output.slice(this.outputHead))
+    for (const slot of this.slots) if (slot.pieces) releaseAll(slot.pieces)
+    this.output = []
+    this.slots = []
+    this.memoryBytes = 0
+  }
+
+  /** Joins the memory pieces at the head into one write. Returns the bytes written, -1 when the socket is full. */
+  private writeMemory(): number {
+    const first = this.output[this.outputHead] as Uint8Array
+    let end = this.outputHead + 1
+    let bytes = first.length
+    while (end < this.output.length) {
+      const next = this.output[end]!
+      if (!(next instanceof Uint8Array) || bytes + next.length > JOIN_BYTES) break
+      bytes += next.length
+      end++
+    }
+    const joined = end === this.outputHead + 1 ? first : Buffer.concat(this.output.slice(this.outputHead, end) as Uint8Array[], bytes)
+    this.outputHead = end
+    this.memoryBytes -= bytes
+    return this.write(joined, undefined) ? bytes : -1
+  }
+
+  private writeFile(piece: FilePiece): number {
+    const length = Math.min(CHUNK_BYTES, piece.size - this.filePosition)
+    const chunk = this.pool.acquire(length)
+    try {
+      piece.read(this.filePosition, length, chunk)
+    } catch (error) {
+      // The frame's length is already on the wire: only a closed connection tells the client that these bytes are not coming.
+      this.pool.release(chunk)
+      this.onBroken(error as Error)
+      return -1
+    }
+    this.filePosition += length
+    if (this.filePosition === piece.size) {
+      piece.release()
+      this.filePosition = 0
+      this.outputHead++
+    }
+    return this.write(chunk.length === length ? chunk : chunk.subarray(0, length), chunk) ? length : -1
+  }
+
+  /** False when the kernel did not take everything: `pump` goes on once it has. `pooled` is given back when its bytes are gone. */
+  private write(bytes: Uint8Array, pooled: Buffer | undefined): boolean {
+    const socket = this.socket
+    if (socket.destroyed) return false
+    this.waiting = true
+    let returned = false
+    socket.write(bytes, () => {
+      if (pooled && !returned) this.pool.release(pooled)
+      returned = true
+      if (!this.waiting || socket.writableLength > 0) return
+      this.waiting = false
+      this.pump()
+      this.onDrained()
+    })
+    if (socket.writableLength > 0) return false
+    this.waiting = false
+    if (pooled) this.pool.release(pooled)
+    returned = true
+    return true
+  }
+
+  private waitForTurn(): void {
+    this.waiting = true
+    setImmediate(() => {
+      this.waiting = false
+      this.pump()
+      this.onDrained()
+    })
+  }
+}
+
+function releaseAll(pieces: readonly ResponsePiece[]): void {
+  for (const piece of pieces) if (!(piece instanceof Uint8Array)) piece.release()
+}

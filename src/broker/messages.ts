@@ -1,0 +1,51 @@
+// What the thread coordinator and its workers say to each other. Plain data that crosses threads.
+
+import type { MessagePort } from 'node:worker_threads'
+import type { MetadataDelta, MetadataImage } from '../controller/image.js'
+import type { OpenPartition } from '../replica/replica-manager.js'
+import type { LogDirStatus } from './handlers/services.js'
+
+/** Everything a worker starts from. */
+export interface WorkerInit {
+  readonly worker: number
+  readonly nodeId: number
+  readonly properties: ReadonlyMap<string, string>
+  readonly logLevel: string
+  readonly image: MetadataImage
+  readonly placement: ReadonlyMap<string, Int16Array>
+  readonly logDirs: readonly LogDirStatus[]
+}
+
+/** Coordinator → worker `update`: a change of metadata with what follows from it for this worker. */
+export interface WorkerUpdate {
+  readonly delta: MetadataDelta
+  /** Topics whose placement is new; null: gone. */
+  readonly placement: readonly (readonly [topic: string, owners: Int16Array | null])[]
+  /** Partitions this worker shall open (or hear the new leadership of). */
+  readonly open: readonly OpenPartition[]
+}
+
+export interface ListenCommand {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+}
+
+/** Coordinator → worker `peer` and `connect`: a port to another worker, or of an in-process connection. */
+export interface PortMessage {
+  readonly id: number
+  readonly port: MessagePort
+}
+
+/** Worker → coordinator `controller`. */
+export interface ControllerCall {
+  readonly method: string
+  readonly args: readonly unknown[]
+}
+
+export interface LogFailure {
+  readonly topic: string
+  readonly partition: number
+  readonly dir: string
+  readonly message: string
+}

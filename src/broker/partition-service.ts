@@ -1,0 +1,257 @@
+// The one door to partitions for handlers: does the work here when this worker owns the partition, or groups it by owner and crosses
+// the mailbox once per owner. Runs on every worker.
+
+import type { AppendResult } from '../log/types.js'
+import { errors } from '../model/errors.js'
+import type { AppendTerms, FetchItem, FetchOutcome } from '../replica/hosted-partition.js'
+import { failedAppend, failedFetch } from '../replica/hosted-partition.js'
+import type { ProduceSink } from '../replica/purgatory/produce-queue.js'
+import * as operations from '../replica/partition-operations.js'
+import type { ReplicaManager } from '../replica/replica-manager.js'
+import { type Caller, type MailboxHandler } from '../threads/mailbox.js'
+import { ownerOf, type PlacementTable } from '../threads/placement.js'
+
+/** A question's name → question → answer. */
+export interface PartitionQuestions {
+  listOffsets: [operations.ListOffsetsQuestion, operations.ListOffsetsAnswer]
+  epochEnd: [operations.EpochEndQuestion, operations.EpochEndAnswer]
+  deleteRecords: [operations.DeleteRecordsQuestion, operations.DeleteRecordsAnswer]
+}
+export type QuestionName = keyof PartitionQuestions
+
+const answers: { [Name in QuestionName]: (manager: ReplicaManager, question: PartitionQuestions[Name][0]) => PartitionQuestions[Name][1] } = {
+  listOffsets: operations.listOffsets,
+  epochEnd: operations.epochEnd,
+  deleteRecords: operations.deleteRecords,
+}
+
+interface ForwardedProduce {
+  readonly terms: AppendTerms
+  /** All records of the message, one after the other. */
+  readonly bytes: ArrayBuffer
+  readonly items: readonly { readonly topic: string; readonly partition: number; readonly offset: number; readonly size: number }[]
+}
+
+export interface ProduceItem {
+  readonly topic: string
+  readonly partition: number
+  readonly records: Uint8Array
+  readonly slot: number
+}
+
+interface WatchRequest {
+  readonly id: number
+  readonly items: readonly { readonly topic: string; readonly partition: number }[]
+}
+
+export interface PartitionServiceOptions {
+  readonly worker: number
+  readonly replicas: ReplicaManager
+  placement(): PlacementTable
+  /** The other worker's mailbox. */
+  peer(worker: number): Caller | undefined
+  peers(): readonly number[]
+}
+
+export class PartitionService {
+  private readonly options: PartitionServiceOptions
+  private readonly remoteWatches = new Map<number, () => void>()
+  private nextWatch = 1
+
+  constructor(options: PartitionServiceOptions) {
+    this.options = options
+  }
+
+  get replicas(): ReplicaManager {
+    return this.options.replicas
+  }
+
+  owner(topic: string, partition: number): number {
+    return ownerOf(this.options.placement(), topic, partition)
+  }
+
+  /** Appends here, or adds to `forward` what another worker owns: the caller sends that with `forwardProduce` once it has all. */
+  produce(item: ProduceItem, terms: AppendTerms, sink: ProduceSink, forward: Map<number, ProduceItem[]>): void {
+    const { topic, partition, slot } = item
+    const owner = this.owner(topic, partition)
+    if (owner === this.options.worker || owner === -1) this.replicas.append(topic, partition, item.records, terms, sink, slot)
+    else {
+      const items = forward.get(owner)
+      if (items) items.push(item)
+      else forward.set(owner, [item])
+    }
+  }
+
+  /** The records are copied once, into a buffer that changes hands: what they lie in now is the connection's receive buffer. */
+  forwardProduce(owner: number, items: readonly ProduceItem[], terms: AppendTerms, sink: ProduceSink): void {
+    const failAll = (): void => {
+      for (const item of items) sink.complete(item.slot, failedAppend(errors.NOT_LEADER_OR_FOLLOWER.code))
+    }
+    const peer = this.options.peer(owner)
+    if (!peer) {
+      failAll()
+      return
+    }
+    const total = items.reduce((sum, item) => sum + item.records.length, 0)
+    const bytes = new ArrayBuffer(total)
+    const view = new Uint8Array(bytes)
+    let offset = 0
+    const forwarded = items.map(({ topic, partition, records }) => {
+      view.set(records, offset)
+      offset += records.length
+      return { topic, partition, offset: offset - records.length, size: records.length }
+    })
+    const message: ForwardedProduce = { terms, bytes, items: forwarded }
+    peer.call<AppendResult[]>('produce', message, [bytes]).then((results) => {
+      for (let i = 0; i < items.length; i++) sink.complete(items[i]!.slot, results[i]!)
+    }, failAll)
+  }
+
+  /** Asks the owners; the answers come in the order of the questions. */
+  async ask<Name extends QuestionName>(
+    name: Name,
+    questions: readonly PartitionQuestions[Name][0][],
+    unavailable: (errorCode: number) => PartitionQuestions[Name][1],
+  ): Promise<PartitionQuestions[Name][1][]> {
+    type Answer = PartitionQuestions[Name][1]
+    const results: Answer[] = Array.from({ length: questions.length })
+    const remote = new Map<number, number[]>()
+    for (let i = 0; i < questions.length; i++) {
+      const { topic, partition } = questions[i]!
+      const owner = this.owner(topic, partition)
+      if (owner === this.options.worker || owner === -1) results[i] = answers[name](this.replicas, questions[i]!)
+      else remote.set(owner, [...(remote.get(owner) ?? []), i])
+    }
+    await Promise.all(
+      [...remote].map(async ([owner, indexes]) => {
+        const peer = this.options.peer(owner)
+        const asked = indexes.map((i) => questions[i]!)
+        const answered = await (peer ? peer.call<Answer[]>('ask', { name, questions: asked }) : Promise.reject(new Error('gone'))).catch(() =>
+          asked.map(() => unavailable(errors.NOT_LEADER_OR_FOLLOWER.code)),
+        )
+        indexes.forEach((i, at) => (results[i] = answered[at]!))
+      }),
+    )
+    return results
+  }
+
+  /** The logs of all workers. */
+  async describeLogs(): Promise<operations.LogDescription[]> {
+    const remote = await Promise.all(this.options.peers().map((worker) => this.options.peer(worker)!.call<operations.LogDescription[]>('describeLogs', null)))
+    return [...operations.describeLogs(this.replicas), ...remote.flat()]
+  }
+
+  /** True when this worker owns all of these: a fetch of them needs no promise. */
+  ownsAll(items: readonly { readonly topic: string; readonly partition: number }[]): boolean {
+    for (const { topic, partition } of items) {
+      const owner = this.owner(topic, partition)
+      if (owner !== this.options.worker && owner !== -1) return false
+    }
+    return true
+  }
+
+  /** One pass over what this worker owns. `budget`: bytes left of the whole answer; the first batch found is whole whatever its size. */
+  planLocal(items: readonly FetchItem[], readCommitted: boolean, maxBytes: number, minOne: boolean): FetchOutcome[] {
+    let budget = maxBytes
+    let first = minOne
+    return items.map((item) => {
+      const hosted = this.replicas.find(item.topic, item.partition)
+      if (!hosted) return failedFetch(this.replicas.missingCode(item.topic, item.partition))
+      const outcome = hosted.planFetch(item, readCommitted, Math.max(0, budget), first)
+      if (outcome.plan) {
+        budget -= outcome.plan.size
+        first = false
+      }
+      return outcome
+    })
+  }
+
+  /** One pass over all owners, without waiting for data. */
+  async planAll(items: readonly FetchItem[], readCommitted: boolean, maxBytes: number): Promise<FetchOutcome[]> {
+    const results: FetchOutcome[] = Array.from({ length: items.length })
+    const byOwner = new Map<number, number[]>()
+    items.forEach((item, i) => {
+      const owner = this.owner(item.topic, item.partition)
+      byOwner.set(owner, [...(byOwner.get(owner) ?? []), i])
+    })
+    await Promise.all(
+      [...byOwner].map(async ([owner, indexes]) => {
+        const asked = indexes.map((i) => items[i]!)
+        const here = owner === this.options.worker || owner === -1
+        // Each owner may fill its share; the caller cuts the sum. A single batch over its share still goes out whole.
+        const share = Math.max(1, Math.floor((maxBytes * indexes.length) / items.length))
+        const outcomes = here
+          ? this.planLocal(asked, readCommitted, share, true)
+          : await (this.options.peer(owner)?.call<FetchOutcome[]>('plan', { items: asked, readCommitted, maxBytes: share }) ?? Promise.reject(new Error('gone'))).catch(() =>
+              asked.map(() => failedFetch(errors.NOT_LEADER_OR_FOLLOWER.code)),
+            )
+        indexes.forEach((i, at) => (results[i] = outcomes[at]!))
+      }),
+    )
+    return results
+  }
+
+  /** Calls `wake` at every move of any of these partitions' high watermarks. Returns how to stop. */
+  watch(items: readonly { readonly topic: string; readonly partition: number }[], wake: () => void): () => void {
+    const stops: (() => void)[] = []
+    const remote = new Map<number, { topic: string; partition: number }[]>()
+    for (const { topic, partition } of items) {
+      const owner = this.owner(topic, partition)
+      if (owner === this.options.worker || owner === -1) {
+        const hosted = this.replicas.find(topic, partition)
+        if (hosted) stops.push(hosted.watch(wake))
+      } else remote.set(owner, [...(remote.get(owner) ?? []), { topic, partition }])
+    }
+    for (const [owner, watched] of remote) {
+      const id = this.nextWatch++
+      const peer = this.options.peer(owner)
+      peer?.call('watch', { id: id + this.options.worker * 2 ** 40, items: watched }).then(wake, wake)
+      stops.push(() => peer?.notify('unwatch', id + this.options.worker * 2 ** 40))
+    }
+    return () => {
+      for (const stop of stops) stop()
+    }
+  }
+
+  /** What other workers may ask of this one. */
+  handlers(): [string, MailboxHandler][] {
+    return [
+      ['produce', (message: ForwardedProduce) => this.producedElsewhere(message)],
+      ['ask', ({ name, questions }: { name: QuestionName; questions: never[] }) => questions.map((question) => answers[name](this.replicas, question))],
+      ['plan', ({ items, readCommitted, maxBytes }: { items: FetchItem[]; readCommitted: boolean; maxBytes: number }) => this.planLocal(items, readCommitted, maxBytes, true)],
+      ['describeLogs', () => operations.describeLogs(this.replicas)],
+      ['watch', (request: WatchRequest) => this.watchedElsewhere(request)],
+      ['unwatch', (id: number) => this.remoteWatches.get(id)?.()],
+    ]
+  }
+
+  private producedElsewhere({ terms, bytes, items }: ForwardedProduce): Promise<AppendResult[]> {
+    return new Promise((resolve) => {
+      const results: AppendResult[] = Array.from({ length: items.length })
+      let remaining = items.length
+      const sink: ProduceSink = {
+        complete: (slot, result) => {
+          results[slot] = result
+          if (--remaining === 0) resolve(results)
+        },
+      }
+      items.forEach(({ topic, partition, offset, size }, slot) => {
+        this.replicas.append(topic, partition, new Uint8Array(bytes, offset, size), terms, sink, slot)
+      })
+      // One mailbox message is one turn here: the microtask runs after all envelopes of the message were handled.
+      if (this.replicas.hasStaged) queueMicrotask(() => this.replicas.flush())
+    })
+  }
+
+  private watchedElsewhere({ id, items }: WatchRequest): Promise<null> {
+    return new Promise((resolve) => {
+      const stop = this.watch(items, () => end())
+      const end = (): void => {
+        stop()
+        this.remoteWatches.delete(id)
+        resolve(null)
+      }
+      this.remoteWatches.set(id, end)
+    })
+  }
+}

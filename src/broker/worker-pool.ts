@@ -1,0 +1,107 @@
+// The workers of a node, as the thread coordinator sees them: starts them, connects each with each other, replaces one that died.
+// With zero workers there is one that runs on this very thread.
+
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import type { Env } from '../env/env.js'
+import { type Caller, LocalCaller, Mailbox, type MailboxHandlers, type MailboxPort } from '../threads/mailbox.js'
+import type { WorkerInit } from './messages.js'
+import { BrokerWorker } from './worker.js'
+
+export interface WorkerPoolOptions {
+  readonly env: Env
+  readonly count: number
+  /** What a worker may ask of the thread coordinator. */
+  readonly handlers: MailboxHandlers
+  initFor(worker: number): WorkerInit
+  /** A replacement is running and connected: give it its partitions and listeners. */
+  replaced(worker: number): Promise<void>
+}
+
+interface Seat {
+  readonly caller: Caller
+  readonly thread: Worker | undefined
+}
+
+export class WorkerPool {
+  /** The worker on this thread, with `workers: 0`. */
+  readonly local: BrokerWorker | undefined
+  private readonly options: WorkerPoolOptions
+  private readonly seats: Seat[] = []
+  private closing = false
+  private referenced = true
+
+  constructor(options: WorkerPoolOptions) {
+    this.options = options
+    if (options.count === 0) {
+      this.local = new BrokerWorker(options.initFor(0), options.env, new LocalCaller(options.handlers))
+      this.seats.push({ caller: new LocalCaller(this.local.handlers()), thread: undefined })
+      return
+    }
+    for (let worker = 0; worker < options.count; worker++) this.seats.push(this.start(worker))
+    for (let worker = 0; worker < options.count; worker++) {
+      for (let other = worker + 1; other < options.count; other++) this.link(worker, other)
+    }
+  }
+
+  get count(): number {
+    return this.seats.length
+  }
+
+  caller(worker: number): Caller {
+    return this.seats[worker]!.caller
+  }
+
+  get callers(): readonly Caller[] {
+    return this.seats.map((seat) => seat.caller)
+  }
+
+  /** Whether the workers keep the process alive: while starting and stopping, and for as long as there are listeners. */
+  keepAlive(referenced: boolean): void {
+    this.referenced = referenced
+    for (const { thread } of this.seats) {
+      if (referenced) thread?.ref()
+      else thread?.unref()
+    }
+  }
+
+  /** Ends a worker thread as a crash would. For tests of its replacement. */
+  async kill(worker: number): Promise<void> {
+    await this.seats[worker]!.thread?.terminate()
+  }
+
+  async close(): Promise<void> {
+    this.closing = true
+    await Promise.all(this.seats.map((seat) => seat.thread?.terminate()))
+  }
+
+  private start(worker: number): Seat {
+    const { env, handlers } = this.options
+    const thread = new Worker(new URL('./worker-thread.js', import.meta.url), { workerData: this.options.initFor(worker), name: `millrace-worker-${worker}` })
+    const mailbox = new Mailbox(thread as unknown as MailboxPort, handlers)
+    thread.on('error', (error: Error) => env.logger.error({ worker, error: error.stack ?? error.message }, 'a worker failed'))
+    thread.on('exit', (code) => {
+      mailbox.fail(`worker ${worker} ended`)
+      if (!this.closing) this.replace(worker, code)
+    })
+    if (!this.referenced) thread.unref()
+    return { caller: mailbox, thread }
+  }
+
+  private replace(worker: number, code: number): void {
+    const { env } = this.options
+    env.logger.warn({ worker, code }, 'a worker ended; another takes its place')
+    this.seats[worker] = this.start(worker)
+    for (let other = 0; other < this.seats.length; other++) if (other !== worker) this.link(worker, other)
+    this.options.replaced(worker).catch((error: Error) => env.logger.error({ worker, error: error.message }, 'replacing a worker failed'))
+  }
+
+  private link(a: number, b: number): void {
+    const { port1, port2 } = new MessageChannel()
+    this.introduce(a, b, port1)
+    this.introduce(b, a, port2)
+  }
+
+  private introduce(worker: number, peer: number, port: MessagePort): void {
+    this.caller(worker).notify('peer', { id: peer, port }, [port])
+  }
+}

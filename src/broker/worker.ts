@@ -1,0 +1,276 @@
+// One worker put together: its partitions, its coordinators, its listeners, the handlers, and its mailboxes to the thread coordinator and
+// to the other workers. Runs on a worker thread, or on the caller's thread with `workers: 0`.
+
+import type { ControllerApi } from '../controller/controller-api.js'
+import { applyDelta, type MetadataImage } from '../controller/image.js'
+import { partitionForGroup } from '../coordinators/group/partition-for-group.js'
+import type { Env } from '../env/env.js'
+import { native } from '../log/native.js'
+import type { ReadPlan, RunInPool } from '../log/types.js'
+import { GROUP_METADATA_TOPIC } from '../model/topic-partition.js'
+import { type LogCheckpoint, type OpenPartition, ReplicaManager } from '../replica/replica-manager.js'
+import { type Caller, Mailbox, type MailboxHandler, type MailboxHandlers } from '../threads/mailbox.js'
+import type { PlacementTable } from '../threads/placement.js'
+import { ConfigStore } from './config/config-store.js'
+import { FileRecords, ForeignRecords, OwnRecords } from './file-records.js'
+import { GroupCoordinators } from './group-coordinators.js'
+import { FetchSessions } from './handlers/fetch-session.js'
+import type { HandlerContext } from './handlers/handler.js'
+import { handledKeys } from './handlers/index.js'
+import type { BrokerServices } from './handlers/services.js'
+import { InProcessConnection } from './in-process-connection.js'
+import { Listener } from './listener/listener.js'
+import type { ListenCommand, LogFailure, PortMessage, WorkerInit, WorkerUpdate } from './messages.js'
+import { PartitionService } from './partition-service.js'
+import { type Peer, RequestProcessor, type Respond } from './request-processor.js'
+import { ensureGroupTopic } from './group-topic.js'
+
+const LISTEN_BACKLOG = 1024
+/** Unanswered requests of one connection before reading stops. */
+const MAX_IN_FLIGHT = 1024
+/** How often flush.ms is looked at. */
+const FLUSH_CHECK_MS = 1000
+
+export class BrokerWorker {
+  readonly replicas: ReplicaManager
+  readonly processor: RequestProcessor
+  private readonly init: WorkerInit
+  private readonly env: Env
+  private readonly main: Caller
+  private readonly peers = new Map<number, Caller>()
+  private readonly placement: PlacementTable
+  private readonly configs: ConfigStore
+  private readonly groups: GroupCoordinators
+  private readonly partitions: PartitionService
+  private readonly foreign = new ForeignRecords()
+  private readonly listeners: Listener[] = []
+  private readonly inProcess = new Set<InProcessConnection>()
+  private image: MetadataImage
+  private updates: Promise<void> = Promise.resolve()
+  private maintenance: { cancel(): void }[] = []
+
+  constructor(init: WorkerInit, env: Env, main: Caller) {
+    this.init = init
+    this.env = env
+    this.main = main
+    this.image = init.image
+    this.placement = new Map(init.placement)
+    this.configs = new ConfigStore({ nodeId: init.nodeId, properties: init.properties }, () => this.image)
+    const runInPool: RunInPool = (task) => main.call('pool', task)
+    this.replicas = new ReplicaManager({
+      env,
+      nodeId: init.nodeId,
+      runInPool,
+      settingsOf: (topic) => ({ log: this.configs.logConfig(topic), minInsyncReplicas: this.configs.topic(topic).minInsyncReplicas }),
+      onCheckpointDue: (checkpoint) => main.notify('checkpoint', checkpoint),
+      onLogFailed: (topic, partition, dir, error) => main.notify('log-failed', { topic, partition, dir, message: error.message } satisfies LogFailure),
+      onRecoveryProgress: (topic, partition, done, total) => main.notify('recovery', { topic, partition, done, total }),
+    })
+    this.groups = new GroupCoordinators({ env, replicas: this.replicas, configs: this.configs, image: () => this.image })
+    this.partitions = new PartitionService({
+      worker: init.worker,
+      replicas: this.replicas,
+      placement: () => this.placement,
+      peer: (worker) => this.peers.get(worker),
+      peers: () => [...this.peers.keys()],
+    })
+    this.processor = new RequestProcessor(this.handlerContext(), this.replicas)
+    this.startMaintenance()
+  }
+
+  /** What the thread coordinator may ask. */
+  handlers(): MailboxHandlers {
+    return new Map<string, MailboxHandler>([
+      ['open', (partitions: readonly OpenPartition[]) => this.open(partitions)],
+      ['update', (update: WorkerUpdate) => this.update(update)],
+      ['listen', (command: ListenCommand) => this.listen(command)],
+      ['peer', ({ id, port }: PortMessage) => this.addPeer(id, port)],
+      ['connect', ({ port }: PortMessage) => this.connect(port)],
+      ['checkpoints', () => this.replicas.checkpoints()],
+      ['close', (clean: boolean) => this.close(clean)],
+      ['crash', () => setImmediate(() => crash())],
+    ])
+  }
+
+  async open(partitions: readonly OpenPartition[]): Promise<void> {
+    await Promise.all(partitions.map((one) => this.replicas.open(one)))
+    for (const { topic, partition } of partitions) {
+      if (topic === GROUP_METADATA_TOPIC && this.replicas.find(topic, partition)) this.groups.opened(partition)
+    }
+  }
+
+  /** In the order they come: resolves when the change is in force here. */
+  update(update: WorkerUpdate): Promise<void> {
+    this.updates = this.updates.then(() => this.apply(update))
+    return this.updates
+  }
+
+  async listen({ name, host, port }: ListenCommand): Promise<void> {
+    const { configs } = this
+    const listener = new Listener(
+      this.env,
+      {
+        name,
+        limits: {
+          maxFrameBytes: configs.getNumber('socket.request.max.bytes'),
+          maxInFlight: MAX_IN_FLIGHT,
+          maxBufferedBytes: configs.getNumber('millrace.connection.max.buffered.bytes'),
+        },
+        maxIdleMs: configs.getNumber('connections.max.idle.ms'),
+        maxHeldBytes: configs.getNumber('millrace.max.buffered.bytes'),
+      },
+      this.processor,
+    )
+    this.listeners.push(listener)
+    const [fd] = native().listenSocket(host, port, LISTEN_BACKLOG, false)
+    await listener.listen(fd)
+  }
+
+  addPeer(worker: number, port: PortMessage['port']): void {
+    const mailbox = new Mailbox(port, new Map<string, MailboxHandler>([...this.partitions.handlers(), ['group', (call: GroupCall) => this.callGroupHere(call)]]))
+    this.peers.set(worker, mailbox)
+    port.on('close', () => {
+      if (this.peers.get(worker) === mailbox) this.peers.delete(worker)
+    })
+  }
+
+  /** An in-process conversation over a message port. */
+  connect(port: PortMessage['port']): void {
+    const connection = new InProcessConnection(port, this.processor, () => this.inProcess.delete(connection))
+    this.inProcess.add(connection)
+  }
+
+  /** One request of a caller on this very thread (`workers: 0`). */
+  request(peer: Peer, frame: Buffer, respond: Respond): void {
+    this.processor.request(peer, frame, 0, frame.length, respond)
+    this.processor.turnEnded()
+  }
+
+  async close(clean: boolean): Promise<LogCheckpoint[]> {
+    for (const task of this.maintenance) task.cancel()
+    for (const listener of this.listeners) listener.close()
+    for (const connection of this.inProcess) connection.destroy('the node is stopping')
+    this.groups.close()
+    await this.updates.catch(() => {})
+    return this.replicas.close(clean)
+  }
+
+  private async apply({ delta, placement, open }: WorkerUpdate): Promise<void> {
+    this.image = applyDelta(this.image, delta)
+    for (const [topic, owners] of placement) {
+      if (owners) this.placement.set(topic, owners)
+      else this.placement.delete(topic)
+    }
+    await this.open(open)
+    const deleted: string[] = []
+    for (const change of delta.changes) {
+      if (change.kind === 'topic-deleted') {
+        deleted.push(change.name)
+        await this.replicas.deleteTopic(change.name)
+      } else if (change.kind === 'config' && change.resource === 'topic') this.replicas.reconfigure(change.name)
+      else if (change.kind === 'config' && change.resource === 'broker') this.reconfigureAll()
+    }
+    if (deleted.length > 0) this.groups.topicsDeleted(deleted)
+  }
+
+  private reconfigureAll(): void {
+    for (const topic of new Set([...this.replicas.all()].map((hosted) => hosted.topic))) this.replicas.reconfigure(topic)
+  }
+
+  private startMaintenance(): void {
+    const { timers, clock, logger } = this.env
+    const every = (periodMs: number, what: string, task: () => void | Promise<void>): void => {
+      const run = async (): Promise<void> => {
+        try {
+          await task()
+        } catch (error) {
+          logger.error({ error: (error as Error).message }, `${what} failed`)
+        }
+      }
+      this.maintenance.push(timers.every(periodMs, () => void run()))
+    }
+    every(this.configs.getNumber('log.retention.check.interval.ms'), 'applying retention', () => {
+      for (const { log } of this.replicas.all()) log.applyRetention(clock.now())
+    })
+    every(FLUSH_CHECK_MS, 'flushing by time', () => {
+      for (const { log } of this.replicas.all()) log.flushIfDue(clock.now())
+    })
+    every(this.configs.getNumber('log.flush.offset.checkpoint.interval.ms'), 'sending checkpoints', () => {
+      for (const checkpoint of this.replicas.checkpoints()) this.main.notify('checkpoint', checkpoint)
+    })
+  }
+
+  private handlerContext(): HandlerContext {
+    return { env: this.env, nodeId: this.init.nodeId, image: () => this.image, services: this.services() }
+  }
+
+  private services(): BrokerServices {
+    const { random } = this.env
+    const sessionId = (): number => {
+      const [a = 0, b = 0, c = 0, d = 0] = random.bytes(4)
+      return ((a & 0x7f) << 24) | (b << 16) | (c << 8) | d
+    }
+    return {
+      handledKeys,
+      controller: this.controllerDoor(),
+      configs: this.configs,
+      partitions: this.partitions,
+      fetchSessions: new FetchSessions(this.configs.getNumber('max.incremental.fetch.session.cache.slots'), sessionId),
+      openRecords: (topic, partition, plan) => this.openRecords(topic, partition, plan),
+      logDirs: () => this.init.logDirs,
+      callGroupCoordinator: (partition, method, argument) => this.callGroup({ partition, method, argument }),
+      groupPartitionFor: (groupId) => this.groupPartitionFor(groupId),
+    }
+  }
+
+  private controllerDoor(): ControllerApi {
+    const call =
+      (method: keyof ControllerApi) =>
+      (...args: unknown[]): Promise<never> =>
+        this.main.call('controller', { method, args })
+    return {
+      createTopics: call('createTopics'),
+      deleteTopics: call('deleteTopics'),
+      createPartitions: call('createPartitions'),
+      alterConfigs: call('alterConfigs'),
+      allocateProducerIds: call('allocateProducerIds'),
+    }
+  }
+
+  /** Returned as bytes to fit the `records` field: the codec reads its length and passes it on, the response writer reads the file. */
+  private openRecords(topic: string, partition: number, plan: ReadPlan): Uint8Array {
+    if (this.partitions.owner(topic, partition) === this.init.worker) {
+      return new FileRecords(plan, new OwnRecords(this.replicas, topic, partition)) as unknown as Uint8Array
+    }
+    this.foreign.acquire(plan)
+    return new FileRecords(plan, this.foreign) as unknown as Uint8Array
+  }
+
+  private async callGroup(call: GroupCall): Promise<object> {
+    const owner = this.partitions.owner(GROUP_METADATA_TOPIC, call.partition)
+    if (owner === this.init.worker) return this.callGroupHere(call)
+    const peer = this.peers.get(owner)
+    if (!peer) throw new Error(`the worker of ${GROUP_METADATA_TOPIC}-${call.partition} is not there`)
+    return peer.call('group', call)
+  }
+
+  private callGroupHere({ partition, method, argument }: GroupCall): Promise<object> {
+    return this.groups.call(partition, method, argument)
+  }
+
+  private async groupPartitionFor(groupId: string): Promise<number> {
+    const count = await ensureGroupTopic(() => this.image, this.configs, this.controllerDoor())
+    return count > 0 ? partitionForGroup(groupId, count) : -1
+  }
+}
+
+interface GroupCall {
+  readonly partition: number
+  readonly method: string
+  readonly argument: object
+}
+
+/** Ends this worker as a bug would: for tests of its replacement. */
+function crash(): never {
+  throw new Error('this worker was told to crash')
+}

@@ -1,0 +1,151 @@
+// The client's transport into a broker in the same process: to a worker thread over a message port, or straight into the request processor
+// with `workers: 0`. No socket, no wire parsing of its own: whole frames go over, whole answers come back.
+
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { type InProcessAnswers, joinAnswer } from '../broker/in-process-connection.js'
+import type { Broker } from '../broker/broker.js'
+import type { Peer } from '../broker/request-processor.js'
+import type { BrokerAddress, Connection, Transport } from '../client/transport.js'
+
+const NOTHING = new Uint8Array(0)
+
+export class InProcessTransport implements Transport {
+  readonly bootstrap: readonly BrokerAddress[]
+  private readonly broker: Broker
+  private readonly connections = new Set<Connection>()
+
+  constructor(broker: Broker) {
+    this.broker = broker
+    this.bootstrap = [{ nodeId: broker.nodeId, host: 'in-process', port: 0 }]
+  }
+
+  async connect(): Promise<Connection> {
+    const worker = this.broker.localWorker
+    let connection: Connection
+    if (worker) connection = new SameThreadConnection((peer, frame, respond) => worker.request(peer, frame, respond))
+    else {
+      const { port1, port2 } = new MessageChannel()
+      this.broker.connectInProcess(port2)
+      connection = new PortConnection(port1)
+    }
+    this.connections.add(connection)
+    return connection
+  }
+
+  close(): void {
+    for (const connection of this.connections) connection.close()
+    this.connections.clear()
+  }
+}
+
+interface Waiting {
+  readonly resolve: (answer: Uint8Array) => void
+  readonly reject: (error: Error) => void
+}
+
+class PortConnection implements Connection {
+  private readonly port: MessagePort
+  private waiting: Waiting[] = []
+  private outbox: ArrayBuffer[] = []
+  private open = true
+  bufferedBytes = 0
+
+  constructor(port: MessagePort) {
+    this.port = port
+    port.on('message', (answers: InProcessAnswers) => {
+      for (const answer of answers) this.waiting.shift()?.resolve(answer === null ? NOTHING : new Uint8Array(answer))
+      if (this.waiting.length === 0) port.unref()
+    })
+    port.on('close', () => this.close())
+    port.unref()
+  }
+
+  get isOpen(): boolean {
+    return this.open
+  }
+
+  request(pieces: readonly Uint8Array[]): Promise<Uint8Array> {
+    if (!this.open) return Promise.reject(disconnected())
+    const frame = joinPieces(pieces)
+    // An answer that is owed keeps the process alive, an idle connection does not.
+    if (this.waiting.length === 0) this.port.ref()
+    if (this.outbox.length === 0) queueMicrotask(() => this.flush())
+    this.outbox.push(frame.buffer as ArrayBuffer)
+    return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }))
+  }
+
+  close(): void {
+    if (!this.open) return
+    this.open = false
+    this.port.close()
+    for (const { reject } of this.waiting) reject(disconnected())
+    this.waiting = []
+  }
+
+  private flush(): void {
+    const frames = this.outbox
+    this.outbox = []
+    if (this.open) this.port.postMessage(frames, frames)
+  }
+}
+
+type Submit = (peer: Peer, frame: Buffer, respond: (pieces: Parameters<typeof joinAnswer>[0] | null) => void) => void
+
+class SameThreadConnection implements Connection, Peer {
+  readonly listenerName = 'IN_PROCESS'
+  readonly remoteAddress = 'in-process'
+  readonly localAddress = ''
+  readonly localPort = 0
+  readonly bufferedBytes = 0
+  isOpen = true
+  private readonly submit: Submit
+  private readonly unanswered = new Set<Waiting>()
+
+  constructor(submit: Submit) {
+    this.submit = submit
+  }
+
+  request(pieces: readonly Uint8Array[]): Promise<Uint8Array> {
+    if (!this.isOpen) return Promise.reject(disconnected())
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = { resolve, reject }
+      this.unanswered.add(waiting)
+      try {
+        this.submit(this, joinPieces(pieces), (answer) => {
+          this.unanswered.delete(waiting)
+          resolve(answer === null ? NOTHING : new Uint8Array(joinAnswer(answer)))
+        })
+      } catch (error) {
+        this.unanswered.delete(waiting)
+        reject(error as Error)
+      }
+    })
+  }
+
+  destroy(): void {
+    this.close()
+  }
+
+  close(): void {
+    if (!this.isOpen) return
+    this.isOpen = false
+    for (const { reject } of this.unanswered) reject(disconnected())
+    this.unanswered.clear()
+  }
+}
+
+function joinPieces(pieces: readonly Uint8Array[]): Buffer {
+  let size = 0
+  for (const piece of pieces) size += piece.length
+  const frame = Buffer.from(new ArrayBuffer(size))
+  let at = 0
+  for (const piece of pieces) {
+    frame.set(piece, at)
+    at += piece.length
+  }
+  return frame
+}
+
+function disconnected(): Error {
+  return Object.assign(new Error('the embedded broker is closed'), { code: 'ERR_MILLRACE_DISCONNECTED' })
+}

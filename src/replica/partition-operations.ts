@@ -1,0 +1,128 @@
+// What can be asked of one hosted partition besides produce and fetch. Each is a plain function over plain data, because the question may
+// come from another thread. Runs on the partition's owner.
+
+import { errors } from '../model/errors.js'
+import type { HostedPartition } from './hosted-partition.js'
+import type { ReplicaManager } from './replica-manager.js'
+
+/** ListOffsets' special timestamps (KIP-79, KIP-734, KIP-405, KIP-1005). */
+const LATEST = -1
+const EARLIEST = -2
+const MAX_TIMESTAMP = -3
+const EARLIEST_LOCAL = -4
+const LATEST_TIERED = -5
+const EARLIEST_PENDING_UPLOAD = -6
+
+export interface PartitionQuestion {
+  readonly topic: string
+  readonly partition: number
+}
+
+export interface ListOffsetsQuestion extends PartitionQuestion {
+  readonly timestamp: number
+  readonly currentLeaderEpoch: number
+  readonly readCommitted: boolean
+}
+
+export interface ListOffsetsAnswer {
+  readonly errorCode: number
+  readonly timestamp: number
+  readonly offset: number
+  readonly leaderEpoch: number
+}
+
+export interface EpochEndQuestion extends PartitionQuestion {
+  readonly currentLeaderEpoch: number
+  readonly leaderEpoch: number
+}
+
+export interface EpochEndAnswer {
+  readonly errorCode: number
+  readonly leaderEpoch: number
+  readonly endOffset: number
+}
+
+export interface DeleteRecordsQuestion extends PartitionQuestion {
+  /** -1: up to the high watermark. */
+  readonly offset: number
+}
+
+export interface DeleteRecordsAnswer {
+  readonly errorCode: number
+  readonly lowWatermark: number
+}
+
+export interface LogDescription {
+  readonly topic: string
+  readonly partition: number
+  /** The partition's directory. */
+  readonly dir: string
+  readonly size: number
+  readonly logEndOffset: number
+}
+
+export function listOffsets(manager: ReplicaManager, question: ListOffsetsQuestion): ListOffsetsAnswer {
+  const hosted = manager.find(question.topic, question.partition)
+  if (!hosted) return noOffset(manager.missingCode(question.topic, question.partition))
+  const leader = hosted.state.checkLeader(question.currentLeaderEpoch)
+  if (leader !== errors.NONE.code) return noOffset(leader)
+  const { log, state } = hosted
+  const epoch = state.leaderEpoch
+  const bound = question.readCommitted ? Math.min(state.highWatermark, log.lastStableOffset) : state.highWatermark
+  switch (question.timestamp) {
+    case LATEST:
+      return { errorCode: 0, timestamp: -1, offset: bound, leaderEpoch: epoch }
+    case EARLIEST:
+    case EARLIEST_LOCAL:
+      return { errorCode: 0, timestamp: -1, offset: log.logStartOffset, leaderEpoch: log.epochFor(log.logStartOffset) }
+    case LATEST_TIERED:
+    case EARLIEST_PENDING_UPLOAD:
+      // Nothing is tiered here: Kafka answers offset -1 for a log without remote storage.
+      return { errorCode: 0, timestamp: -1, offset: -1, leaderEpoch: -1 }
+    case MAX_TIMESTAMP:
+      return found(log.offsetForMaxTimestamp(), state.highWatermark)
+    default:
+      if (question.timestamp < 0) return noOffset(errors.UNSUPPORTED_VERSION.code)
+      return found(log.offsetForTimestamp(question.timestamp), bound)
+  }
+}
+
+function found(hit: { timestamp: number; offset: number; leaderEpoch: number } | null, bound: number): ListOffsetsAnswer {
+  if (hit === null || hit.offset < 0 || hit.offset >= bound) return { errorCode: 0, timestamp: -1, offset: -1, leaderEpoch: -1 }
+  return { errorCode: 0, timestamp: hit.timestamp, offset: hit.offset, leaderEpoch: hit.leaderEpoch }
+}
+
+function noOffset(errorCode: number): ListOffsetsAnswer {
+  return { errorCode, timestamp: -1, offset: -1, leaderEpoch: -1 }
+}
+
+export function epochEnd(manager: ReplicaManager, question: EpochEndQuestion): EpochEndAnswer {
+  const hosted = manager.find(question.topic, question.partition)
+  if (!hosted) return { errorCode: manager.missingCode(question.topic, question.partition), leaderEpoch: -1, endOffset: -1 }
+  const leader = hosted.state.checkLeader(question.currentLeaderEpoch)
+  if (leader !== errors.NONE.code) return { errorCode: leader, leaderEpoch: -1, endOffset: -1 }
+  const end = hosted.log.epochEndOffset(question.leaderEpoch)
+  return { errorCode: 0, leaderEpoch: end.leaderEpoch, endOffset: end.endOffset }
+}
+
+export function deleteRecords(manager: ReplicaManager, question: DeleteRecordsQuestion): DeleteRecordsAnswer {
+  const hosted = manager.find(question.topic, question.partition)
+  if (!hosted) return { errorCode: manager.missingCode(question.topic, question.partition), lowWatermark: -1 }
+  const refusal = refuseDelete(hosted, question.offset)
+  if (refusal !== errors.NONE.code) return { errorCode: refusal, lowWatermark: -1 }
+  const answer = hosted.log.deleteRecordsBefore(question.offset === -1 ? hosted.state.highWatermark : question.offset)
+  hosted.wake()
+  return answer
+}
+
+function refuseDelete(hosted: HostedPartition, offset: number): number {
+  const leader = hosted.state.checkLeader(-1)
+  if (leader !== errors.NONE.code) return leader
+  if (!hosted.log.config.cleanupPolicy.delete) return errors.POLICY_VIOLATION.code
+  if (offset < -1 || offset > hosted.state.highWatermark) return errors.OFFSET_OUT_OF_RANGE.code
+  return errors.NONE.code
+}
+
+export function describeLogs(manager: ReplicaManager): LogDescription[] {
+  return [...manager.all()].map(({ topic, partition, log }) => ({ topic, partition, dir: log.dir, size: log.size, logEndOffset: log.logEndOffset }))
+}
