@@ -5,6 +5,7 @@
 
 import type { MetadataImage } from '../../controller/image.js'
 import type { Env } from '../../env/env.js'
+import { ProtocolError } from '../../protocol/codec/index.js'
 import { ErrorCode, coordinatorErrorForAppend } from '../error-codes.js'
 import type { CoordinatorRecord, PartitionWriter, ReplayTarget } from '../runtime/coordinator-record.js'
 import { CoordinatorRuntime } from '../runtime/coordinator-runtime.js'
@@ -43,7 +44,7 @@ export class GroupCoordinatorShard implements messages.GroupCoordinatorMethods {
   private readonly runtime: CoordinatorRuntime
   private readonly effects: GroupEffects
   private loading = true
-  private readonly warnedKeyVersions = new Set<number>()
+  private readonly warnedKeyTypes = new Set<number>()
   /** Deleted while the partition was loading. */
   private deletedTopics: string[] = []
 
@@ -241,13 +242,13 @@ export class GroupCoordinatorShard implements messages.GroupCoordinatorMethods {
     const { logger } = this.options.env
     try {
       const parsed = readGroupRecord(record)
-      if (parsed.kind === 'unknown' && !this.warnedKeyVersions.has(parsed.keyVersion)) {
-        this.warnedKeyVersions.add(parsed.keyVersion)
-        logger.warn({ partition: this.partition, keyVersion: parsed.keyVersion }, 'records of an unknown kind in __consumer_offsets are skipped')
+      if (parsed.kind === 'unknown' && !this.warnedKeyTypes.has(parsed.keyType)) {
+        this.warnedKeyTypes.add(parsed.keyType)
+        logger.warn({ partition: this.partition, keyType: parsed.keyType }, 'records of an unknown kind in __consumer_offsets are skipped')
       }
       return parsed
     } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause
+      if (!(cause instanceof ProtocolError)) throw cause
       logger.error({ partition: this.partition, err: cause }, 'an unreadable record in __consumer_offsets is skipped')
       return undefined
     }

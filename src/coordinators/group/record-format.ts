@@ -1,13 +1,14 @@
-// The records of __consumer_offsets, byte for byte Kafka's, so that Kafka's tools read them. Pure.
+// The records of __consumer_offsets, byte for byte Kafka's, so that Kafka's tools read them. The tables are protocol/schema/group-records.ts;
+// here stands which versions are written and what they mean to the coordinator. Pure.
 //
 //   key 0, 1  OffsetCommitKey    group, topic, partition     value: OffsetCommitValue  v0-v4 read, v4 written (v1 with an expiry)
 //   key 2     GroupMetadataKey   group                       value: GroupMetadataValue v0-v4 read, v3 written
-// Other key versions belong to newer kinds of groups and are reported as unknown.
+// Other key types belong to newer kinds of groups and are reported as unknown. A value may be of a newer version: newer ones only append.
 
-import { ZERO_UUID } from '../../model/topic-partition.js'
 import type { Uuid } from '../../model/topic-partition.js'
+import { decode, decodeVersioned, encode, encodeVersioned } from '../../protocol/codec/index.js'
+import { groupMetadataKey, groupMetadataValue, groupRecordTypes, offsetCommitKey, offsetCommitValue } from '../../protocol/schema/group-records.js'
 import type { CoordinatorRecord } from '../runtime/coordinator-record.js'
-import { RecordReader, RecordWriter } from './record-bytes.js'
 
 export interface OffsetAndMetadata {
   readonly offset: number
@@ -45,26 +46,29 @@ export interface StoredGroup {
 export type GroupRecord =
   | { readonly kind: 'offset'; readonly groupId: string; readonly topic: string; readonly partition: number; readonly value: OffsetAndMetadata | null }
   | { readonly kind: 'group'; readonly groupId: string; readonly value: StoredGroup | null }
-  | { readonly kind: 'unknown'; readonly keyVersion: number }
+  | { readonly kind: 'unknown'; readonly keyType: number }
 
-const OFFSET_KEY = 1
-const GROUP_KEY = 2
+const OFFSET_VERSION = 4
+/** The one version that can carry an expiry of its own. */
+const EXPIRING_OFFSET_VERSION = 1
+const GROUP_VERSION = 3
 
-function offsetKey(groupId: string, topic: string, partition: number): Uint8Array {
-  return new RecordWriter().int16(OFFSET_KEY).string(groupId).string(topic).int32(partition).finish()
+function withType(type: number, key: Uint8Array): Uint8Array {
+  return Buffer.concat([Uint8Array.of(type >> 8, type & 0xff), key])
+}
+
+function offsetKey(group: string, topic: string, partition: number): Uint8Array {
+  return withType(groupRecordTypes.offsetCommit, encode(offsetCommitKey, 0, { group, topic, partition }))
+}
+
+function groupKey(group: string): Uint8Array {
+  return withType(groupRecordTypes.groupMetadata, encode(groupMetadataKey, 0, { group }))
 }
 
 export function offsetRecord(groupId: string, topic: string, partition: number, value: OffsetAndMetadata): CoordinatorRecord {
-  const key = offsetKey(groupId, topic, partition)
-  const writer = new RecordWriter()
-  if (value.expireTimestamp !== null) {
-    writer.int16(1).int64(value.offset).string(value.metadata).int64(value.commitTimestamp).int64(value.expireTimestamp)
-    return { key, value: writer.finish() }
-  }
-  writer.int16(4).int64(value.offset).int32(value.leaderEpoch).compactString(value.metadata).int64(value.commitTimestamp)
-  if (value.topicId === ZERO_UUID) writer.uvarint(0)
-  else writer.uvarint(1).uvarint(0).uvarint(16).raw(Buffer.from(value.topicId, 'base64url'))
-  return { key, value: writer.finish() }
+  const version = value.expireTimestamp === null ? OFFSET_VERSION : EXPIRING_OFFSET_VERSION
+  const body = { ...value, expireTimestamp: value.expireTimestamp ?? -1 }
+  return { key: offsetKey(groupId, topic, partition), value: encodeVersioned(offsetCommitValue, version, body) }
 }
 
 export function offsetTombstone(groupId: string, topic: string, partition: number): CoordinatorRecord {
@@ -72,98 +76,59 @@ export function offsetTombstone(groupId: string, topic: string, partition: numbe
 }
 
 export function groupRecord(groupId: string, value: StoredGroup): CoordinatorRecord {
-  const writer = new RecordWriter()
-    .int16(3)
-    .string(value.protocolType)
-    .int32(value.generationId)
-    .nullableString(value.protocolName)
-    .nullableString(value.leader)
-    .int64(value.currentStateTimestamp)
-    .int32(value.members.length)
-  for (const member of value.members) {
-    writer
-      .string(member.memberId)
-      .nullableString(member.groupInstanceId)
-      .string(member.clientId)
-      .string(member.clientHost)
-      .int32(member.rebalanceTimeoutMs)
-      .int32(member.sessionTimeoutMs)
-      .bytes32(member.subscription)
-      .bytes32(member.assignment)
+  const body = {
+    protocolType: value.protocolType,
+    generation: value.generationId,
+    protocol: value.protocolName,
+    leader: value.leader,
+    currentStateTimestamp: value.currentStateTimestamp,
+    members: value.members.map((member) => ({ ...member, rebalanceTimeout: member.rebalanceTimeoutMs, sessionTimeout: member.sessionTimeoutMs })),
   }
-  return { key: new RecordWriter().int16(GROUP_KEY).string(groupId).finish(), value: writer.finish() }
+  return { key: groupKey(groupId), value: encodeVersioned(groupMetadataValue, GROUP_VERSION, body) }
 }
 
 export function groupTombstone(groupId: string): CoordinatorRecord {
-  return { key: new RecordWriter().int16(GROUP_KEY).string(groupId).finish(), value: null }
+  return { key: groupKey(groupId), value: null }
 }
 
-/** Throws on bytes that are not what their version says. */
+/** Throws a ProtocolError on bytes that are not what their type and version say. */
 export function readGroupRecord(record: CoordinatorRecord): GroupRecord {
-  const key = new RecordReader(record.key)
-  const keyVersion = key.int16()
-  if (keyVersion === 0 || keyVersion === OFFSET_KEY) {
-    const [groupId, topic, partition] = [key.string(), key.string(), key.int32()]
-    return { kind: 'offset', groupId, topic, partition, value: record.value === null ? null : readOffsetValue(record.value) }
+  const keyType = record.key.length < 2 ? -1 : (record.key[0]! << 8) | record.key[1]!
+  if (keyType === groupRecordTypes.offsetCommit || keyType === groupRecordTypes.legacyOffsetCommit) {
+    const { group, topic, partition } = decode(offsetCommitKey, 0, record.key, 2)
+    return { kind: 'offset', groupId: group, topic, partition, value: record.value === null ? null : readOffset(record.value) }
   }
-  if (keyVersion === GROUP_KEY) {
-    return { kind: 'group', groupId: key.string(), value: record.value === null ? null : readGroupValue(record.value) }
+  if (keyType === groupRecordTypes.groupMetadata) {
+    const { group } = decode(groupMetadataKey, 0, record.key, 2)
+    return { kind: 'group', groupId: group, value: record.value === null ? null : readGroup(record.value) }
   }
-  return { kind: 'unknown', keyVersion }
+  return { kind: 'unknown', keyType }
 }
 
-function readOffsetValue(bytes: Uint8Array): OffsetAndMetadata {
-  const reader = new RecordReader(bytes)
-  const version = knownVersion('OffsetCommitValue', reader.int16())
-  const offset = reader.int64()
-  const leaderEpoch = version >= 3 ? reader.int32() : -1
-  const metadata = (version >= 4 ? reader.compactNullableString() : reader.nullableString()) ?? ''
-  const commitTimestamp = reader.int64()
-  const expire = version === 1 ? reader.int64() : -1
-  let topicId: Uuid = ZERO_UUID
-  if (version >= 4) {
-    reader.taggedFields((tag, field) => {
-      if (tag === 0) topicId = Buffer.from(field.raw(16)).toString('base64url')
-    })
+function readOffset(bytes: Uint8Array): OffsetAndMetadata {
+  const { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp, topicId } = decodeVersioned(offsetCommitValue, bytes)
+  return { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp: expireTimestamp === -1 ? null : expireTimestamp, topicId }
+}
+
+function readGroup(bytes: Uint8Array): StoredGroup {
+  const value = decodeVersioned(groupMetadataValue, bytes)
+  return {
+    protocolType: value.protocolType,
+    generationId: value.generation,
+    protocolName: value.protocol,
+    leader: value.leader,
+    currentStateTimestamp: value.currentStateTimestamp,
+    members: value.members.map((member) => ({
+      memberId: member.memberId,
+      groupInstanceId: member.groupInstanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      // Before version 1 the session timeout stood for both.
+      rebalanceTimeoutMs: member.rebalanceTimeout === -1 ? member.sessionTimeout : member.rebalanceTimeout,
+      sessionTimeoutMs: member.sessionTimeout,
+      // Copies: a group lives longer than the batch it was read from.
+      subscription: new Uint8Array(member.subscription),
+      assignment: new Uint8Array(member.assignment),
+    })),
   }
-  return { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp: expire === -1 ? null : expire, topicId }
-}
-
-function readGroupValue(bytes: Uint8Array): StoredGroup {
-  const reader = new RecordReader(bytes)
-  const version = knownVersion('GroupMetadataValue', reader.int16())
-  const flexible = version >= 4
-  const text = (): string | null => (flexible ? reader.compactNullableString() : reader.nullableString())
-  const protocolType = text() ?? ''
-  const generationId = reader.int32()
-  const protocolName = text()
-  const leader = text()
-  const currentStateTimestamp = version >= 2 ? reader.int64() : -1
-  const count = flexible ? reader.uvarint() - 1 : reader.int32()
-  const members: StoredMember[] = []
-  for (let index = 0; index < count; index++) members.push(readMember(reader, version))
-  return { protocolType, generationId, protocolName, leader, currentStateTimestamp, members }
-}
-
-function readMember(reader: RecordReader, version: number): StoredMember {
-  const flexible = version >= 4
-  const text = (): string | null => (flexible ? reader.compactNullableString() : reader.nullableString())
-  const bytes = (): Uint8Array => (flexible ? reader.compactBytes() : reader.bytes32())
-  const memberId = text() ?? ''
-  const groupInstanceId = version >= 3 ? text() : null
-  const clientId = text() ?? ''
-  const clientHost = text() ?? ''
-  const rebalance = version >= 1 ? reader.int32() : -1
-  const sessionTimeoutMs = reader.int32()
-  const subscription = bytes()
-  const assignment = bytes()
-  if (flexible) reader.taggedFields(() => {})
-  // Before version 1 the session timeout stood for both.
-  const rebalanceTimeoutMs = rebalance === -1 ? sessionTimeoutMs : rebalance
-  return { memberId, groupInstanceId, clientId, clientHost, rebalanceTimeoutMs, sessionTimeoutMs, subscription, assignment }
-}
-
-function knownVersion(name: string, version: number): number {
-  if (version < 0 || version > 4) throw new RangeError(`${name} version ${version} is not known here (0 to 4 are)`)
-  return version
 }
