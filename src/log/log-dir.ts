@@ -73,7 +73,7 @@ export class LogDir {
     this.#lock = lock
     this.directoryId = directoryId
     this.cleanShutdown = cleanShutdown
-    this.#offsets = loadOffsets(options.path)
+    this.#offsets = loadOffsets(options.path, options.env)
     this.#removeDeleted()
   }
 
@@ -212,7 +212,7 @@ function takeCleanMarker(path: string): boolean {
 }
 
 /** A damaged checkpoint only costs time: everything is scanned. */
-function loadOffsets(path: string): Map<string, KnownOffsets> {
+function loadOffsets(path: string, env: Env): Map<string, KnownOffsets> {
   const offsets = new Map<string, KnownOffsets>()
   const at = (key: string): KnownOffsets | undefined => {
     const topicPartition = parsePartitionDirName(key)
@@ -221,15 +221,25 @@ function loadOffsets(path: string): Map<string, KnownOffsets> {
     offsets.set(key, known)
     return known
   }
-  for (const [key, offset] of readOffsets(path, RECOVERY_POINT_FILE)) {
+  for (const [key, offset] of readable(path, RECOVERY_POINT_FILE, env)) {
     const known = at(key)
     if (known) known.recoveryPoint = offset
   }
-  for (const [key, offset] of readOffsets(path, LOG_START_OFFSET_FILE)) {
+  for (const [key, offset] of readable(path, LOG_START_OFFSET_FILE, env)) {
     const known = at(key)
     if (known) known.logStartOffset = offset
   }
   return offsets
+}
+
+function readable(path: string, name: string, env: Env): Map<string, number> {
+  try {
+    return readOffsets(path, name)
+  } catch (error) {
+    if (errorCodeOf(error) !== 'ERR_MILLRACE_CHECKPOINT') throw error
+    env.logger.warn({ dir: path, file: name }, `unreadable checkpoint ignored: ${errorText(error)}`)
+    return new Map()
+  }
 }
 
 function claimIdentity(options: LogDirOptions): Uuid {

@@ -294,10 +294,10 @@ export class Log {
     const first = records.length >= LOG_OVERHEAD ? int64At(records, At.baseOffset) : -1
     let at = 0
     while (records.length - at > LOG_OVERHEAD) {
-      const wrong = replicatedBatchError(records, at)
-      if (wrong !== undefined) return this.#refuse(wrong)
       const size = int32At(records, at + At.batchLength) + LOG_OVERHEAD
       if (at + size > records.length) break // a fetch answer may end within a batch
+      const wrong = replicatedBatchError(records, at)
+      if (wrong !== undefined) return this.#refuse(wrong)
       const failed = this.#appendReplicated(records, at, size)
       if (failed !== undefined) return failed
       at += size
@@ -825,7 +825,16 @@ export class Log {
     } finally {
       this.#closed = true
       await this.#flusher.idle()
-      for (const segment of this.#segments.all) segment.closeHandle()
+      for (const segment of this.#segments.all) this.#release(segment)
+    }
+  }
+
+  /** Closing writes indexes, which may fail where the disk does; recovery rebuilds them. */
+  #release(segment: Segment): void {
+    try {
+      segment.closeHandle()
+    } catch (error) {
+      this.#env.logger.warn({ dir: this.#dir, segment: segment.baseOffset, code: errorCodeOf(error) }, `closing a segment failed: ${errorText(error)}`)
     }
   }
 

@@ -10,9 +10,9 @@ import { createRequire } from 'node:module'
 /** What `verifyBatch` says about a record batch. Mapped to Kafka's error codes by `log/validation.ts`. */
 export const BatchVerdict = {
   ok: 0,
-  /** CRC32C differs, or the bytes do not hold together (lengths, varints, counts): CORRUPT_MESSAGE. */
+  /** The batch's size or CRC32C is wrong, or its records do not decompress: CORRUPT_MESSAGE. */
   corrupt: 1,
-  /** Structure is readable but a rule is broken (count, offset delta, control bit, …): INVALID_RECORD. */
+  /** The CRC is right but a rule is broken (counts, offset deltas, lengths, trailing bytes, control bit, …): INVALID_RECORD. */
   invalid: 2,
   /** A record's timestamp is outside the allowed window: INVALID_TIMESTAMP. */
   timestamp: 3,
@@ -30,7 +30,11 @@ export type BatchVerdict = (typeof BatchVerdict)[keyof typeof BatchVerdict]
 /** Bits of `flags` in `verifyBatch`. */
 export const VerifyFlag = { requireKey: 1, fromClient: 2, checkTimestamps: 4 } as const
 
-/** Slots that `verifyBatch` fills in its `out` Float64Array. */
+/**
+ * Slots that `verifyBatch` fills in its `out` Float64Array. `maxTimestamp` is what the records say (the header may
+ * be wrong: hand it to `segmentAppend`, which corrects the header as Kafka does); `maxTimestampDelta` the offset
+ * delta of the first record that has it; `failedIndex` the first record a rule refused, -1 when it was the batch.
+ */
 export const VerifyOut = { records: 0, maxTimestamp: 1, maxTimestampDelta: 2, failedIndex: 3, uncompressedSize: 4, length: 5 } as const
 
 /** Slots of `out` in `readPlan` (a batch-aligned range in one segment file). `position` -1: nothing at or after the offset. */
@@ -53,10 +57,14 @@ export interface RecoveredBatch {
 }
 
 export interface RecoveryReport {
-  /** Bytes of valid batches from the start; the file is NOT changed by the scan. */
+  /** Bytes of valid batches from the start, before the first bad byte; the file is NOT changed by the scan. */
   readonly validBytes: number
+  /** End of the last valid batch anywhere (= validBytes without a corrupt middle): what follows is a torn tail. */
+  readonly endBytes: number
+  /** End of the last valid batch anywhere in the file: what follows is a torn tail. */
+  readonly endBytes: number
   readonly fileBytes: number
-  /** Next offset after the last valid batch (base offset of the segment when empty). */
+  /** Next offset after the last valid batch, behind a corrupt middle too (base offset of the segment when empty). */
   readonly nextOffset: number
   readonly maxTimestamp: number
   readonly offsetOfMaxTimestamp: number
@@ -64,8 +72,37 @@ export interface RecoveryReport {
   readonly corruptMiddle: boolean
   /** Byte and offset ranges that hold no valid batch though valid ones follow (empty for a torn tail). */
   readonly corruptRanges: readonly { position: number; size: number; firstOffset: number; lastOffset: number }[]
-  /** Batches with a producer id, control batches, and the first batch of every leader epoch. */
+  /**
+   * In file order: control batches, the first batch of every leader epoch, and of every producer its newest five
+   * batches (all that its state remembers) plus the first one of each transaction.
+   */
   readonly batches: readonly RecoveredBatch[]
+}
+
+/**
+ * What a compaction pass is told. The offset map (key → last offset) is built from the batches of `mapSegments` in
+ * [mapFrom, mapUpTo); a record below `mapUpTo` stays when no later record has its key.
+ */
+export interface CompactionOptions {
+  /** Base offsets of the segments whose keys make the map: the dirty ones up to the cleanable end. */
+  readonly mapSegments: readonly number[]
+  /** First dirty offset. */
+  readonly mapFrom: number
+  /** End (exclusive) of what may be cleaned: below the active segment, the LSO and the min compaction lag. */
+  readonly mapUpTo: number
+  /** Tombstones and transaction markers get `now + deleteRetentionMs` as delete horizon when first seen, and go once `now` passes it. */
+  readonly now: number
+  readonly deleteRetentionMs: number
+  /** Batches that hold a producer's last sequence are kept (empty) though all their records are gone: [producerId, producerEpoch, lastOffset]. */
+  readonly activeProducers: readonly (readonly [number, number, number])[]
+  /** Aborted transactions that overlap the segments: [producerId, firstOffset, lastOffset]. Their records are dropped. */
+  readonly abortedTransactions: readonly (readonly [number, number, number])[]
+  /** Largest batch the topic takes; a rewritten one may be larger only when a stored one was. */
+  readonly maxMessageBytes: number
+  readonly maxUncompressed: number
+  readonly indexIntervalBytes: number
+  /** Memory of the offset map; the pass covers less of the dirty part when it is full. */
+  readonly mapBytes: number
 }
 
 export interface CompactionResult {
@@ -73,6 +110,10 @@ export interface CompactionResult {
   readonly bytesOut: number
   readonly recordsIn: number
   readonly recordsOut: number
+  /** End (exclusive) of what the map covered: the next first dirty offset. Below `mapUpTo` when the map was full. */
+  readonly cleanedUpTo: number
+  /** Largest timestamp of what was kept (-1: nothing). */
+  readonly maxTimestamp: number
 }
 
 /** The addon's whole surface. Handles are numbers, valid on the thread that opened them. */
@@ -94,16 +135,28 @@ export interface NativeAddon {
   /**
    * Appends whole batches at data[offset, offset+length). With `assignOffset` >= 0 the (single) batch gets that
    * base offset and `leaderEpoch` patched into its header in place; with -1 batches keep theirs. `logAppendTime`
-   * >= 0 also sets timestamp type, max timestamp and the CRC. Blocks below 16 KiB are copied into a staging
-   * buffer; larger ones are written at once behind what is staged (one writev). Index entries are made here.
-   * `maxTimestamp` and `lastOffset` describe the appended bytes for the indexes. Returns the staged bytes afterwards.
+   * >= 0 also sets timestamp type, max timestamp and the CRC; with `logAppendTime` -1 and `maxTimestamp` >= 0 a
+   * header that says otherwise is corrected, CRC included. Blocks below 16 KiB are copied into a staging buffer
+   * (written out by itself at 256 KiB); larger ones are written at once behind what is staged (one writev). Index
+   * entries are made here, from the headers; `lastOffset` is not used. Returns the staged bytes afterwards.
+   * Throws as `segmentFlush`, and ERR_MILLRACE_OFFSET_ORDER, _OFFSET_OVERFLOW, _SEGMENT_FULL, _NOT_A_BATCH, _POISONED.
    */
   segmentAppend(handle: number, data: Uint8Array, offset: number, length: number, assignOffset: number, leaderEpoch: number, logAppendTime: number, maxTimestamp: number, lastOffset: number): number
-  /** Writes what is staged. Returns the file size. Throws ENOSPC/EIO having cut the file back to its last whole written batch. */
+  /**
+   * Writes what is staged. Returns the file size. On ENOSPC/EIO the file is cut back to what the last successful
+   * write left, everything staged since is dropped (`segmentNextOffset` says where the log now ends), and the error
+   * is thrown. After EIO, a failed sync or a failed cut every write throws ERR_MILLRACE_POISONED until it is reopened.
+   */
   segmentFlush(handle: number): number
+  /** Offset after the last written batch (staged ones not counted). */
+  segmentNextOffset(handle: number): number
   /** Written bytes (staged ones not counted). */
   segmentSize(handle: number): number
-  /** Finds the batch holding `startOffset` (or the first one after it) and how many bytes of whole batches follow up to `maxBytes`, below `maxOffset` (exclusive) and below the written size; at least one batch when `minOne`. */
+  /**
+   * Finds the batch holding `startOffset` (or the first one after it) and how many bytes to read from there: at most
+   * `maxBytes`, ending before the first batch whose base offset is >= `maxOffset`, and within the written size. As
+   * in Kafka the range may end inside a batch; the first one is whole when `minOne`, else `size` is 0 where it does not fit.
+   */
   segmentReadPlan(handle: number, startOffset: number, maxOffset: number, maxBytes: number, minOne: boolean, out: Float64Array): void
   /** pread into target[targetOffset, +length); returns the bytes read. */
   segmentRead(handle: number, position: number, length: number, target: Uint8Array, targetOffset: number): number
@@ -122,7 +175,10 @@ export interface NativeAddon {
   // ---- pool work: blocking, call on a background thread
   /** Scans one segment file, validating every batch, and rewrites its two indexes from what is valid. Never changes the `.log`. */
   recoverSegment(dir: string, baseOffset: number, fromPosition: number, indexIntervalBytes: number, maxUncompressed: number): RecoveryReport
-  /** One compaction pass over closed segments into `<firstBase>.log.cleaned` (see native/segment/src/compaction.rs for the arguments in `optionsJson`). */
+  /**
+   * One compaction pass: merges the closed segments `baseOffsets` (ascending, neighbours) into
+   * `<firstBase %020d>.log.cleaned`, `.index.cleaned`, `.timeindex.cleaned`, synced. The caller renames them. `optionsJson`: `CompactionOptions`.
+   */
   compactSegments(dir: string, baseOffsets: Float64Array, optionsJson: string): CompactionResult
 
   // ---- the process and the machine

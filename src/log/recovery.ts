@@ -70,7 +70,7 @@ async function judge(o: LogOptions, baseOffsets: readonly number[], first: numbe
       const hole = lostEnd(o, report, baseOffset, baseOffsets[first + i + 1]!)
       if (hole) quarantined.push(hole)
     } else {
-      const end = endOfValid(report)
+      const end = report.endBytes
       cutBytes += await keepAside(o, baseOffset, end, report.fileBytes)
       if (end < report.fileBytes) truncateSync(join(o.dir, fileName(baseOffset, SUFFIX.log)), end)
       mustRoll = report.corruptMiddle
@@ -87,22 +87,17 @@ function lastWithData(reports: readonly RecoveryReport[]): number {
   return Math.max(last, 0)
 }
 
-/** Position after the last valid batch. With a corrupt middle the file is kept whole: only what follows is judged by the scan. */
-function endOfValid(report: RecoveryReport): number {
-  return report.corruptMiddle ? report.fileBytes : report.validBytes
-}
-
 /** The end of a segment is missing though a later segment holds valid batches: those offsets are lost, and that is said. */
 function lostEnd(o: LogOptions, report: RecoveryReport, baseOffset: number, nextBaseOffset: number): QuarantinedRange | undefined {
-  if (report.corruptMiddle && report.nextOffset >= nextBaseOffset) return undefined
-  const badTail = !report.corruptMiddle && report.validBytes < report.fileBytes
+  const badTail = report.endBytes < report.fileBytes
   // compaction leaves gaps between segments that are no loss
   const gap = report.nextOffset < nextBaseOffset && !o.config.cleanupPolicy.compact
+  if (report.nextOffset >= nextBaseOffset) return undefined // garbage behind a whole segment holds no offset
   if (!badTail && !gap) return undefined
   return {
     segmentBaseOffset: baseOffset,
-    position: report.validBytes,
-    size: report.fileBytes - report.validBytes,
+    position: report.endBytes,
+    size: report.fileBytes - report.endBytes,
     firstOffset: report.nextOffset,
     lastOffset: nextBaseOffset - 1,
     foundAtMs: o.env.clock.now(),
