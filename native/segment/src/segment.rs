@@ -303,15 +303,28 @@ impl Segment {
 
     /// Calls `visit` for every batch header from `start` (a batch boundary) below `limit`; stops when it says
     /// false, at the limit, or at bytes that are no header (then jumps to the next indexed batch, if any).
-    fn walk(&mut self, start: u64, limit: u64, mut visit: impl FnMut(u64, &Header) -> bool) -> Result<()> {
+    fn walk(&mut self, start: u64, limit: u64, visit: impl FnMut(u64, &Header) -> bool) -> Result<()> {
+        let sparse = self.indexes.next_position(start).unwrap_or(limit).saturating_sub(start) > 2 * WALK_CHUNK as u64;
+        self.walk_by(if sparse { batch::OVERHEAD } else { WALK_CHUNK }, start, limit, visit)
+    }
+
+    /// `first_read`: a header alone where batches are larger than a chunk, so that a step costs one small pread.
+    fn walk_by(
+        &mut self,
+        first_read: usize,
+        start: u64,
+        limit: u64,
+        mut visit: impl FnMut(u64, &Header) -> bool,
+    ) -> Result<()> {
         let file = self.file()?;
+        let mut step = first_read;
         let mut chunk = [0u8; WALK_CHUNK];
         let (mut chunk_at, mut chunk_len) = (0u64, 0usize);
         let mut position = start;
         while position + batch::OVERHEAD as u64 <= limit {
             let inside = position >= chunk_at && position + batch::OVERHEAD as u64 <= chunk_at + chunk_len as u64;
             if !inside {
-                let want = (limit - position).min(WALK_CHUNK as u64) as usize;
+                let want = (limit - position).min(step as u64) as usize;
                 chunk_at = position;
                 chunk_len = self.io(read_full(file.as_ref(), &mut chunk[..want], position), "cannot read")?;
             }
@@ -324,6 +337,7 @@ impl Segment {
                         return Ok(());
                     }
                     position += header.size as u64;
+                    step = if header.size * 2 > WALK_CHUNK { batch::OVERHEAD } else { WALK_CHUNK };
                 }
                 None => match self.indexes.next_position(position) {
                     Some(next) if next < limit => position = next,
@@ -489,12 +503,30 @@ impl Segment {
             }
         }
         let from = self.indexes.lookup(offset - self.base_offset);
+        if let Some(found) = self.find_in_next_entry(from, offset)? {
+            return Ok(Some(found));
+        }
         let mut found = None;
         self.walk(from, self.written, |position, header| {
             if header.last_offset() >= offset {
                 found = Some((position, header.size as u64, header.base_offset));
             }
             found.is_none()
+        })?;
+        Ok(found)
+    }
+
+    /// Where every batch has an entry, the one that holds `offset` is that of the next entry: one pread, no walk.
+    fn find_in_next_entry(&mut self, from: u64, offset: i64) -> Result<Option<(u64, u64, i64)>> {
+        let Some(next) = self.indexes.next_position(from).filter(|next| next - from > WALK_CHUNK as u64) else {
+            return Ok(None);
+        };
+        let mut found = None;
+        self.walk_by(batch::OVERHEAD, next, self.written, |position, header| {
+            if header.base_offset <= offset && header.last_offset() >= offset {
+                found = Some((position, header.size as u64, header.base_offset));
+            }
+            false
         })?;
         Ok(found)
     }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use crate::batch::{self, Header};
 use crate::codec::{self, Decoder};
-use crate::walk::{record_body, varint, varlong};
+use crate::walk::{record_body, record_size, varint, varlong};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -135,19 +135,14 @@ impl Walk<'_> {
         if data.len() as u64 > self.rules.max_uncompressed {
             return Verdict::TooLarge;
         }
-        let mut at = 0;
-        for index in 0..self.header.count {
-            self.index = index;
-            let Some(size) = varint(data, &mut at) else { return Verdict::Invalid };
-            if size < 0 || size as usize > data.len() - at {
-                return Verdict::Invalid;
-            }
-            let end = at + size as usize;
-            let Some(fields) = record_body(&data[at..end]) else { return Verdict::Invalid };
-            if !self.record(fields.timestamp_delta, fields.offset_delta, fields.key_length) {
-                return Verdict::Invalid;
-            }
-            at = end;
+        // A client's batch in create time, the common case, goes through a loop that keeps its state in registers.
+        let (verdict, at) = if self.rules.from_client && !self.header.is_log_append_time() {
+            self.client_records(data)
+        } else {
+            self.any_records(data)
+        };
+        if verdict != Verdict::Ok {
+            return verdict;
         }
         self.index = self.header.count;
         if at == data.len() {
@@ -155,6 +150,60 @@ impl Walk<'_> {
         } else {
             Verdict::Invalid
         }
+    }
+
+    fn any_records(&mut self, data: &[u8]) -> (Verdict, usize) {
+        let mut at = 0;
+        for index in 0..self.header.count {
+            self.index = index;
+            let Some(size) = varint(data, &mut at) else { return (Verdict::Invalid, at) };
+            if size < 0 || size as usize > data.len() - at {
+                return (Verdict::Invalid, at);
+            }
+            let end = at + size as usize;
+            let Some(fields) = record_body(&data[at..end]) else { return (Verdict::Invalid, at) };
+            if !self.record(fields.timestamp_delta, fields.offset_delta, fields.key_length) {
+                return (Verdict::Invalid, at);
+            }
+            at = end;
+        }
+        (Verdict::Ok, at)
+    }
+
+    fn client_records(&mut self, data: &[u8]) -> (Verdict, usize) {
+        let base = self.header.base_timestamp;
+        let (low, high) = if self.rules.check_timestamps {
+            (self.rules.min_timestamp, self.rules.max_timestamp)
+        } else {
+            (i64::MIN, i64::MAX)
+        };
+        let least_key = if self.rules.require_key { 0 } else { i32::MIN };
+        let (mut max_timestamp, mut max_delta) = (-1i64, -1i32);
+        let mut at = 0;
+        for index in 0..self.header.count {
+            let body = record_size(data, &mut at).and_then(|size| data.get(at..at + size));
+            let fields = body.and_then(record_body).filter(|f| f.offset_delta == index);
+            let (Some(body), Some(fields)) = (body, fields) else {
+                self.index = index;
+                return (Verdict::Invalid, at);
+            };
+            at += body.len();
+            let timestamp = base.wrapping_add(fields.timestamp_delta);
+            if timestamp > max_timestamp {
+                max_timestamp = timestamp;
+                max_delta = index;
+            }
+            if fields.key_length < least_key {
+                self.index = index;
+                self.broken(Verdict::MissingKey);
+            } else if (timestamp < low || timestamp > high) && timestamp != -1 {
+                self.index = index;
+                self.broken(Verdict::Timestamp);
+            }
+        }
+        self.max_timestamp = max_timestamp;
+        self.max_delta = max_delta;
+        (Verdict::Ok, at)
     }
 
     /// The rules of one record. False: the offset delta is wrong.

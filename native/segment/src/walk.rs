@@ -81,9 +81,90 @@ pub fn put_varlong(out: &mut Vec<u8>, value: i64) {
     out.push(raw as u8);
 }
 
+/// A record's size: a varint that may not be negative.
+#[inline(always)]
+pub fn record_size(b: &[u8], at: &mut usize) -> Option<usize> {
+    if let Some(two) = b.get(*at..*at + 2) {
+        let (first, second) = (two[0] as usize, two[1] as usize);
+        // Zigzag of a non-negative number is even; one or two bytes hold sizes below 8192.
+        if first & 1 == 0 && first < 0x80 {
+            *at += 1;
+            return Some(first >> 1);
+        }
+        if first & 1 == 0 && second < 0x80 {
+            *at += 2;
+            return Some((first & 0x7f) >> 1 | second << 6);
+        }
+    }
+    usize::try_from(varint(b, at)?).ok()
+}
+
+/// Bytes that hold every fixed field before the key: attributes 1, timestamp delta 10, offset delta 5, key length 5.
+const BEFORE_KEY: usize = 21;
+
 /// Reads one record's body (after its size) and requires that it is exactly `body`.
 #[inline(always)]
 pub fn record_body(body: &[u8]) -> Option<Fields> {
+    match record_quick(body) {
+        Some(fields) => Some(fields),
+        None => record_full(body),
+    }
+}
+
+/// The usual record: no headers, lengths of one or two bytes, deltas of at most three. `None` says nothing: the full walk decides.
+#[inline(always)]
+fn record_quick(body: &[u8]) -> Option<Fields> {
+    let size = body.len();
+    if size < BEFORE_KEY + 4 {
+        return None;
+    }
+    let mut at = 1;
+    // SAFETY: each of the three reads below takes at most 3 bytes from `at` <= 7, and `size` is at least 25.
+    let (timestamp, offset, key_length) = unsafe { (quick(body, &mut at)?, quick(body, &mut at)?, quick(body, &mut at)?) };
+    let key_at = at;
+    at += key_length.max(0) as usize;
+    if at + 4 > size {
+        return None;
+    }
+    // SAFETY: at most 3 bytes from `at`, and `at + 4 <= size`.
+    let value_length = unsafe { quick(body, &mut at)? };
+    let value_at = at;
+    at += value_length.max(0) as usize;
+    if at + 1 != size || body[at] != 0 {
+        return None;
+    }
+    Some(Fields { timestamp_delta: timestamp as i64, offset_delta: offset, key_at, key_length, value_at, value_length })
+}
+
+/// A zigzag varint of one to three bytes.
+///
+/// # Safety
+/// `*at + 3 <= b.len()`.
+#[inline(always)]
+unsafe fn quick(b: &[u8], at: &mut usize) -> Option<i32> {
+    // SAFETY: the caller's promise covers all three reads.
+    let byte = |n: usize| unsafe { *b.get_unchecked(*at + n) } as u32;
+    let first = byte(0);
+    let (raw, used) = if first < 0x80 {
+        (first, 1)
+    } else {
+        let second = byte(1);
+        if second < 0x80 {
+            ((first & 0x7f) | second << 7, 2)
+        } else {
+            let third = byte(2);
+            if third >= 0x80 {
+                return None;
+            }
+            ((first & 0x7f) | (second & 0x7f) << 7 | third << 14, 3)
+        }
+    };
+    *at += used;
+    Some(((raw >> 1) as i32) ^ -((raw & 1) as i32))
+}
+
+#[inline(never)]
+fn record_full(body: &[u8]) -> Option<Fields> {
     let mut at = 1; // attributes: unused
     let timestamp_delta = varlong(body, &mut at)?;
     let offset_delta = varint(body, &mut at)?;
