@@ -157,7 +157,9 @@ function decodeField(source: Source, field: Field, path: string): string {
     }
     case 'struct': {
       const read = decodeStruct(source, field.fields!, path)
-      return includes(field.nullable, source.version) ? `(r.int8() < 0 ? null : ${read}(r))` : `${read}(r)`
+      if (!includes(field.nullable, source.version)) return `${read}(r)`
+      // A byte says whether there is one: -1 for null, but 0 in the tagged section.
+      return `(r.int8() ${field.tag === undefined ? '<' : '<='} 0 ? null : ${read}(r))`
     }
     case 'array': {
       const element = field.element!
@@ -213,7 +215,7 @@ function encodeValue(source: Source, field: Field, path: string): string {
     }
     case 'struct': {
       const write = `${encodeStruct(source, field.fields!, path)}(w, v)`
-      return nullable ? guard('w.int8(-1)', `w.int8(1); ${write}`) : guard('', write)
+      return nullable ? guard(`w.int8(${field.tag === undefined ? -1 : 0})`, `w.int8(1); ${write}`) : guard('', write)
     }
     case 'array': {
       const item = encodeValue(source, field.element!, `${path}[]`)

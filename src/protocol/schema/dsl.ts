@@ -104,7 +104,7 @@ function scalar<T>(kind: Kind, natural: T): NullableScalar<T> {
   return (versions: string, options?: AnyOptions): Field<never> => make(kind, versions, natural, options)
 }
 
-const NO_BYTES: Uint8Array = new Uint8Array(0)
+const NO_BYTES: Uint8Array = Buffer.alloc(0)
 
 export const bool: Scalar<boolean> = scalar<boolean>('bool', false)
 export const int8: Scalar<number> = scalar<number>('int8', 0)
