@@ -66,7 +66,11 @@ export function scanLog(file: Buffer, visit: (entry: LoggedTxn) => void): LogVer
       if (next === -1) return { kind: 'torn', position: at }
       return { kind: 'corrupt', position: at, reason: `checksum or length is wrong, and a valid entry follows at ${next}` }
     }
-    visit(readTxn(file, at + FRAME_BYTES))
+    const entry = readTxn(file, at + FRAME_BYTES)
+    if (at === LOG_HEADER_BYTES && entry.zxid !== file.readBigInt64BE(8)) {
+      return { kind: 'corrupt', position: 8, reason: 'the header names another first transaction than the file holds' }
+    }
+    visit(entry)
     at += FRAME_BYTES + size
   }
   return { kind: 'clean' }

@@ -41,6 +41,7 @@ export class MemberStore {
   /** Set by a snapshot: the next batch opens a new log file. */
   #rollDue = false
   #failure: Error | null = null
+  #flushes = 0
   #closed = false
 
   private constructor(options: Required<StoreOptions>, activeLog: { file: string; size: number } | null) {
@@ -59,6 +60,11 @@ export class MemberStore {
     for (const name of fs.readdirSync(full.dir)) if (name.endsWith('.tmp')) fs.unlinkSync(path.join(full.dir, name))
     const { tree, activeLog } = recover(full.dir, full.logger)
     return { store: new MemberStore(full, activeLog && { ...activeLog }), tree }
+  }
+
+  /** How many times the log was synced: with the appends it says how well commits are grouped. */
+  get flushes(): number {
+    return this.#flushes
   }
 
   get wantsSnapshot(): boolean {
@@ -101,6 +107,7 @@ export class MemberStore {
       this.#activeLog!.size += bytes.length
       this.#bytesSinceSnapshot += bytes.length
       await handle.datasync()
+      this.#flushes++
       if (created) await syncDirAsync(this.#options.dir)
       return null
     } catch (cause) {

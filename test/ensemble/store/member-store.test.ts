@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import path from 'node:path'
+import { test, type TestContext } from 'node:test'
+import fc from 'fast-check'
+import { ByteWriter } from '../../../src/ensemble/store/bytes.js'
+import { LOG_HEADER_BYTES, logHeader, nextZxid, scanLog, writeFrame } from '../../../src/ensemble/store/frames.js'
+import { decodeSnapshot, encodeSnapshot } from '../../../src/ensemble/store/snapshot.js'
+import { MemberStore } from '../../../src/ensemble/store/member-store.js'
+import { listFiles } from '../../../src/ensemble/store/recovery.js'
+import { OPEN_ACL, type Txn } from '../../../src/ensemble/tree/types.js'
+import type { ZnodeTree } from '../../../src/ensemble/tree/znode-tree.js'
+import { silentLogger } from '../../../src/env/real.js'
+import { tempDir } from '../helpers.js'
+
+const SESSION = 0x0100000000000001n
+const FIRST = (1n << 32n) | 1n
+
+function openStore(t: TestContext, dir: string) {
+  const opened = MemberStore.open({ dir, logger: silentLogger, keepSnapshots: 2 })
+  t.after(() => opened.store.close())
+  return opened
+}
+
+function txn(n: number): Txn {
+  if (n === 0) return { sessionId: SESSION, auth: [], body: { kind: 'createSession', timeoutMs: 1000, password: new Uint8Array(16) } }
+  return {
+    sessionId: SESSION,
+    auth: [{ scheme: 'digest', id: 'a:b' }],
+    body: { kind: 'create', path: `/n${n}`, data: Buffer.from(`value ${n}`), acl: OPEN_ACL, mode: 'persistent', sequential: false, ttlMs: 0 },
+  }
+}
+
+/** Appends and applies transactions [from, to). */
+async function write(store: MemberStore, tree: ZnodeTree, from: number, to: number): Promise<void> {
+  const all: Promise<void>[] = []
+  for (let n = from; n < to; n++) {
+    const zxid = FIRST + BigInt(n)
+    all.push(
+      new Promise((resolve, reject) =>
+        store.append(zxid, n, txn(n), (error) => {
+          if (error) return reject(error)
+          tree.apply(txn(n), zxid, n)
+          resolve()
+        }),
+      ),
+    )
+  }
+  await Promise.all(all)
+}
+
+/** A closed directory holding transactions [0, count); returns its log file. */
+async function filled(t: TestContext, dir: string, count: number): Promise<string> {
+  const { store, tree } = openStore(t, dir)
+  await write(store, tree, 0, count)
+  await store.close()
+  return listFiles(dir, 'log')[0]!.file
+}
+
+test('what was reported durable is there again', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const { store, tree } = openStore(t, dir)
+  await write(store, tree, 0, 50)
+  await store.close()
+  const again = openStore(t, dir)
+  assert.deepEqual(encodeSnapshot(again.tree), encodeSnapshot(tree))
+  await write(again.store, again.tree, 50, 60)
+  await again.store.close()
+  assert.equal(openStore(t, dir).tree.lastZxid, FIRST + 59n)
+  assert.equal(listFiles(dir, 'log').length, 1)
+})
+
+test('appends of one tick share an fsync and are reported in order', async (t) => {
+  const { store, tree } = openStore(t, path.join(tempDir(t), 'e'))
+  const order: number[] = []
+  await new Promise<void>((resolve) => {
+    for (let n = 0; n < 100; n++) store.append(FIRST + BigInt(n), n, txn(n), () => (order.push(n), n === 99 && resolve()))
+  })
+  assert.deepEqual(order, Array.from({ length: 100 }, (_, i) => i))
+  assert.equal(store.flushes, 1)
+  assert.equal(tree.size, 4)
+})
+
+test('a log cut anywhere inside its last entry loses that entry alone, and the cut bytes are kept', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const file = await filled(t, dir, 5)
+  const whole = fs.readFileSync(file)
+  const ends = entryEnds(whole)
+  for (const cut of [ends[3]! + 1, ends[3]! + 9, whole.length - 1]) {
+    fs.writeFileSync(file, whole.subarray(0, cut))
+    const { store, tree } = openStore(t, dir)
+    assert.equal(tree.lastZxid, FIRST + 3n)
+    assert.deepEqual(fs.readFileSync(`${file}.torn-${ends[3]}`), whole.subarray(ends[3], cut))
+    await write(store, tree, 4, 6)
+    await store.close()
+    assert.equal(openStore(t, dir).tree.lastZxid, FIRST + 5n)
+  }
+})
+
+test('a log torn inside its header, the first write of all, is put aside and the member starts anew', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const file = await filled(t, dir, 2)
+  fs.truncateSync(file, 7)
+  assert.equal(openStore(t, dir).tree.lastZxid, 0n)
+  assert.ok(fs.existsSync(`${file}.torn-0`))
+})
+
+test('a damaged entry with valid ones after it is refused, naming file and position, and nothing is changed', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const file = await filled(t, dir, 8)
+  const bytes = fs.readFileSync(file)
+  const at = entryEnds(bytes)[2]!
+  bytes[at + 40]! ^= 1
+  fs.writeFileSync(file, bytes)
+  assert.throws(() => openStore(t, dir), (error: Error & { code: string }) => {
+    assert.equal(error.code, 'ERR_MILLRACE_ENSEMBLE_STORE')
+    assert.ok(error.message.includes(`${file} is damaged at byte ${at}`), error.message)
+    return true
+  })
+  assert.deepEqual(fs.readFileSync(file), bytes)
+})
+
+test('a log of a newer format is refused', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const file = await filled(t, dir, 2)
+  const bytes = fs.readFileSync(file)
+  bytes.writeInt32BE(9, 4)
+  fs.writeFileSync(file, bytes)
+  assert.throws(() => openStore(t, dir), /format version 9, this release reads 1/)
+})
+
+test('property: whatever one byte flip does to a log, no transaction is invented and only a tail may be cut', async (t) => {
+  const file = fs.readFileSync(await filled(t, path.join(tempDir(t), 'e'), 12))
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: file.length - 1 }), fc.integer({ min: 1, max: 255 }), (at, mask) => {
+      const bytes = Buffer.from(file)
+      bytes[at]! ^= mask
+      const seen: bigint[] = []
+      const verdict = scanLog(bytes, ({ zxid }) => seen.push(zxid))
+      assert.deepEqual(seen, Array.from({ length: seen.length }, (_, i) => FIRST + BigInt(i)))
+      assert.ok(verdict.kind === 'corrupt' || (verdict.kind === 'torn' && seen.length === 11), verdict.kind)
+    }),
+    { numRuns: 400 },
+  )
+})
+
+test('snapshots replace logs, and the newest valid one is used', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const { store, tree } = openStore(t, dir)
+  for (let round = 0; round < 5; round++) {
+    await write(store, tree, round * 10, round * 10 + 10)
+    await store.snapshot(tree)
+  }
+  await write(store, tree, 50, 55)
+  await store.close()
+  assert.deepEqual(listFiles(dir, 'snapshot').map(({ zxid }) => zxid - FIRST), [39n, 49n])
+  assert.deepEqual(listFiles(dir, 'log').map(({ zxid }) => zxid - FIRST), [40n, 50n])
+  assert.deepEqual(encodeSnapshot(openStore(t, dir).tree), encodeSnapshot(tree))
+})
+
+test('a damaged snapshot is put aside and the one before it plus the logs give the same tree', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const { store, tree } = openStore(t, dir)
+  for (let round = 0; round < 3; round++) {
+    await write(store, tree, round * 10, round * 10 + 10)
+    await store.snapshot(tree)
+  }
+  await write(store, tree, 30, 33)
+  await store.close()
+  const newest = listFiles(dir, 'snapshot').at(-1)!.file
+  const bytes = fs.readFileSync(newest)
+  bytes[60]! ^= 4
+  fs.writeFileSync(newest, bytes)
+  assert.deepEqual(encodeSnapshot(openStore(t, dir).tree), encodeSnapshot(tree))
+  assert.ok(fs.existsSync(`${newest}.damaged`))
+})
+
+test('when no valid snapshot reaches back far enough the member does not open, ever', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const { store, tree } = openStore(t, dir)
+  for (let round = 0; round < 4; round++) {
+    await write(store, tree, round * 10, round * 10 + 10)
+    await store.snapshot(tree)
+  }
+  await store.close()
+  for (const { file } of listFiles(dir, 'snapshot')) fs.truncateSync(file, 30)
+  assert.throws(() => openStore(t, dir), /no valid snapshot|would be lost/)
+  assert.throws(() => openStore(t, dir), /no valid snapshot|would be lost/)
+})
+
+test('a missing log file is refused', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const { store, tree } = openStore(t, dir)
+  for (let round = 0; round < 3; round++) {
+    await write(store, tree, round * 10, round * 10 + 10)
+    if (round === 1) await store.snapshot(tree)
+  }
+  await store.close()
+  fs.unlinkSync(listFiles(dir, 'snapshot')[0]!.file)
+  fs.unlinkSync(listFiles(dir, 'log')[0]!.file)
+  assert.throws(() => openStore(t, dir), /no valid snapshot holds what came before/)
+})
+
+test('after a failed write nothing more is taken', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const { store, tree } = openStore(t, dir)
+  fs.rmSync(dir, { recursive: true })
+  await assert.rejects(write(store, tree, 0, 1), /writing the metadata log .* failed/)
+  fs.mkdirSync(dir)
+  await assert.rejects(write(store, tree, 1, 2), /writing the metadata log .* failed/)
+  assert.equal(tree.lastZxid, 0n)
+})
+
+test('a zxid counter that is full opens the next epoch', () => {
+  assert.equal(nextZxid((1n << 32n) | 0xffffffffn), (2n << 32n) | 1n)
+})
+
+test('a snapshot of any tree reads back', async (t) => {
+  const { store, tree } = openStore(t, path.join(tempDir(t), 'e'))
+  await write(store, tree, 0, 20)
+  const back = decodeSnapshot(encodeSnapshot(tree))
+  assert.ok(typeof back !== 'string')
+  assert.deepEqual(encodeSnapshot(back), encodeSnapshot(tree))
+})
+
+function entryEnds(file: Buffer): number[] {
+  const ends: number[] = []
+  for (let at = LOG_HEADER_BYTES; at < file.length; ) ends.push((at += 8 + file.readUInt32BE(at)))
+  return ends
+}
+
+test('the bytes of a log entry stay as they are', () => {
+  const out = new ByteWriter()
+  writeFrame(out, FIRST, 1, txn(1))
+  assert.equal(
+    Buffer.concat([logHeader(FIRST), out.view()]).toString('hex'),
+    '4d52544c000000010000000100000001' +
+      GOLDEN_ENTRY,
+  )
+})
+
+const GOLDEN_ENTRY =
+  '00000048e8b7f50f000000010000000100000000000000010100000000000001000000010000000664696765737400000003613a62' +
+  '0000000f000000032f6e310000000776616c75652031ffffffff00'
