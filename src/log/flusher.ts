@@ -143,6 +143,7 @@ export class Flusher {
 
   async #syncActive(): Promise<void> {
     this.#activeWanted = false
+    if (this.#durableOffset >= this.#host.writtenOffset) return // the run before covered it
     this.#captured = this.#host.writtenOffset
     await this.#syncDirectory()
     this.#syncs++

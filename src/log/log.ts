@@ -530,12 +530,12 @@ export class Log {
       return { kind: 'error', errorCode: Code.offsetOutOfRange, errorMessage: `offset ${offset} is outside [${this.#logStartOffset}, ${this.#logEndOffset}]` }
     }
     let bound = upperBound < this.#writtenOffset ? upperBound : this.#writtenOffset
+    if (offset >= bound) return this.#emptyPlan(offset)
     if (!this.#quarantine.isEmpty) {
       const corrupt = this.#quarantine.at(offset)
       if (corrupt) return { kind: 'error', errorCode: Code.corruptMessage, errorMessage: describeRange(this.#dir, corrupt) }
       bound = Math.min(bound, this.#quarantine.after(offset)?.firstOffset ?? bound)
     }
-    if (offset >= bound) return this.#emptyPlan(offset)
     try {
       for (let i = Math.max(this.#segments.floorIndex(offset), 0); i < this.#segments.count; i++) {
         const segment = this.#segments.at(i)

@@ -61,8 +61,6 @@ export interface RecoveryReport {
   readonly validBytes: number
   /** End of the last valid batch anywhere (= validBytes without a corrupt middle): what follows is a torn tail. */
   readonly endBytes: number
-  /** End of the last valid batch anywhere in the file: what follows is a torn tail. */
-  readonly endBytes: number
   readonly fileBytes: number
   /** Next offset after the last valid batch, behind a corrupt middle too (base offset of the segment when empty). */
   readonly nextOffset: number
@@ -90,15 +88,15 @@ export interface CompactionOptions {
   readonly mapFrom: number
   /** End (exclusive) of what may be cleaned: below the active segment, the LSO and the min compaction lag. */
   readonly mapUpTo: number
+  /** The log's segments before the compacted ones (headers are read): transactions may reach from there. Empty when the log has none. */
+  readonly priorSegments: readonly number[]
   /** Tombstones and transaction markers get `now + deleteRetentionMs` as delete horizon when first seen, and go once `now` passes it. */
   readonly now: number
   readonly deleteRetentionMs: number
-  /** Batches that hold a producer's last sequence are kept (empty) though all their records are gone: [producerId, producerEpoch, lastOffset]. */
+  /** Batches that hold a producer's last sequence are kept (empty) though all their records are gone: [producerId, producerEpoch, lastDataOffset or -1]. */
   readonly activeProducers: readonly (readonly [number, number, number])[]
   /** Aborted transactions that overlap the segments: [producerId, firstOffset, lastOffset]. Their records are dropped. */
   readonly abortedTransactions: readonly (readonly [number, number, number])[]
-  /** Largest batch the topic takes; a rewritten one may be larger only when a stored one was. */
-  readonly maxMessageBytes: number
   readonly maxUncompressed: number
   readonly indexIntervalBytes: number
   /** Memory of the offset map; the pass covers less of the dirty part when it is full. */

@@ -159,10 +159,14 @@ const open = new WeakMap<TestContext, Set<Log>>()
 export function tempDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'millrace-log-'))
   t.after(async () => {
-    for (const log of open.get(t) ?? []) await log.close(false)
+    await closeLogs(t)
     rmSync(dir, { recursive: true, force: true })
   })
   return dir
+}
+
+export async function closeLogs(t: TestContext): Promise<void> {
+  for (const log of open.get(t) ?? []) await log.close(false)
 }
 
 export interface OpenArgs {

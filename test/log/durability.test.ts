@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Log } from '../../src/log/log.js'
+import { native } from '../../src/log/native.js'
+import type { NativeAddon } from '../../src/log/native.js'
+import { append, batch, batchOfSize, closeLogs, offsetsIn, openLog, tempDir } from './support.js'
+import type { TestContext } from 'node:test'
+
+function failing(code: string): Error {
+  return Object.assign(new Error(`${code}: injected`), { code })
+}
+
+/** Replaces one function of the addon for the test. Logs look it up at each call. */
+function inject<K extends keyof NativeAddon>(t: TestContext, name: K, replacement: NativeAddon[K]): () => void {
+  const addon = native()
+  const original = addon[name]
+  addon[name] = replacement
+  const restore = (): void => {
+    addon[name] = original
+  }
+  t.after(restore)
+  return restore
+}
+
+test('sync resolves with everything written when it was called, and callers share fsyncs', async (t) => {
+  const log = await openLog(t, { dir: tempDir(t) })
+  assert.equal(log.durableOffset, 0)
+  append(log, batch(1))
+  const first = log.sync()
+  append(log, batch(1))
+  const rest = Array.from({ length: 50 }, () => log.sync())
+  assert.ok((await first) >= 1)
+  for (const offset of await Promise.all(rest)) assert.ok(offset >= 2)
+  assert.equal(log.durableOffset, 2)
+  assert.equal(log.syncCount, 2)
+  await log.sync()
+  assert.equal(log.syncCount, 2, 'nothing new, no fsync')
+})
+
+test('the durable offset never passes what was written when the fsync began', async (t) => {
+  const log = await openLog(t, { dir: tempDir(t) })
+  append(log, batch(1))
+  const syncing = log.sync()
+  await Promise.resolve()
+  append(log, batch(5))
+  await syncing
+  assert.ok(log.durableOffset < log.writtenOffset || log.durableOffset === 1, `${log.durableOffset}`)
+})
+
+test('sync across a roll makes the rolled segment durable first', async (t) => {
+  const log = await openLog(t, { dir: tempDir(t), config: { segmentBytes: 1000 } })
+  for (let i = 0; i < 5; i++) append(log, batchOfSize(500))
+  assert.equal(await log.sync(), 5)
+  assert.equal(log.recoveryPoint, 4)
+})
+
+/** A file system of `kib` KiB in the temporary directory, where this user may mount one. */
+function smallDisk(t: TestContext, kib: number): string | undefined {
+  const dir = mkdtempSync(join(tmpdir(), 'millrace-disk-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kib}k`, 'tmpfs', dir], { stdio: 'ignore' })
+  } catch {
+    rmSync(dir, { recursive: true, force: true })
+    return undefined // not allowed here: the caller skips
+  }
+  t.after(async () => {
+    await closeLogs(t)
+    execFileSync('umount', ['-l', dir])
+    rmSync(dir, { recursive: true, force: true })
+  })
+  return dir
+}
+
+test('a full disk refuses writes, loses nothing acknowledged, stays readable, and writing resumes by itself', async (t) => {
+  const dir = smallDisk(t, 256)
+  if (dir === undefined) return t.skip('mounting a small file system is not allowed here')
+  const log = await openLog(t, { dir })
+  const numbered = (sequence: number, size: number): Uint8Array => batchOfSize(size, { producerId: 4, producerEpoch: 0, baseSequence: sequence })
+  append(log, numbered(0, 1000))
+  const balloon = join(dir, 'balloon')
+  try {
+    writeFileSync(balloon, Buffer.alloc(1 << 20))
+  } catch {
+    // fills what there is: that is the point
+  }
+  for (const size of [8000, 40_000]) {
+    // the small one is staged and fails at the flush, the large one at once
+    const result = log.appendAsLeader(numbered(1, size), 0, 'client', 12)
+    const flushed = log.flushStaged()
+    assert.equal(flushed, 56)
+    assert.equal(result.errorCode, size === 8000 ? 0 : 56)
+    assert.deepEqual([log.logEndOffset, log.writtenOffset, log.failure], [1, 1, undefined])
+    assert.deepEqual(offsetsIn(log), [[0, 0]], 'readers keep reading')
+  }
+  rmSync(balloon)
+  const again = append(log, numbered(1, 8000))
+  assert.deepEqual([again.baseOffset, again.duplicate], [1, false], 'the retry is no duplicate: its first tries are gone')
+  assert.equal(append(log, numbered(1, 8000)).duplicate, true)
+  await log.close(true)
+  const reopened = await openLog(t, { dir, clean: true })
+  assert.equal(reopened.logEndOffset, 2)
+})
+
+test('after a failed write every append is refused until the caller has been told', async (t) => {
+  const log = await openLog(t, { dir: tempDir(t) })
+  append(log, batch(1))
+  const first = log.appendAsLeader(batch(1), 0, 'client', 12)
+  assert.equal(first.baseOffset, 1)
+  const restore = inject(t, 'segmentAppend', () => {
+    throw failing('ENOSPC')
+  })
+  assert.equal(log.appendAsLeader(batch(1), 0, 'client', 12).errorCode, 56)
+  restore()
+  assert.equal(log.appendAsLeader(batch(1), 0, 'client', 12).errorCode, 56, 'offset 1 must not be given again before the first try was answered')
+  assert.equal(log.writtenOffset, 1)
+  assert.equal(log.flushStaged(), 56)
+})
+
+test('a failed fsync takes the log out of service and is not tried again', async (t) => {
+  const failures: Error[] = []
+  const log = await openLog(t, { dir: tempDir(t), overrides: { onFailed: (error) => failures.push(error) } })
+  append(log, batch(1))
+  let calls = 0
+  inject(t, 'segmentSync', () => {
+    calls++
+    return Promise.reject(failing('EIO'))
+  })
+  await assert.rejects(log.sync(), { code: 'EIO' })
+  await assert.rejects(log.sync(), { code: 'EIO' })
+  assert.equal(calls, 1)
+  assert.equal(failures.length, 1)
+  assert.equal(log.appendAsLeader(batch(1), 0, 'client', 12).errorCode, 56)
+  assert.equal(log.flushStaged(), 56)
+  const plan = log.planRead(0, 100, 1, true)
+  assert.ok(plan.kind === 'error' && plan.errorCode === 56)
+})
+
+test('an EIO on write or read takes the log out of service', async (t) => {
+  const writing = await openLog(t, { dir: tempDir(t) })
+  const restoreAppend = inject(t, 'segmentAppend', () => {
+    throw failing('EIO')
+  })
+  assert.equal(writing.appendAsLeader(batch(1), 0, 'client', 12).errorCode, 56)
+  restoreAppend()
+  assert.equal((writing.failure as { code?: string } | undefined)?.code, 'EIO')
+
+  const reading = await openLog(t, { dir: tempDir(t) })
+  append(reading, batch(1))
+  inject(t, 'segmentReadPlan', () => {
+    throw failing('EIO')
+  })
+  const plan = reading.planRead(0, 100, 1, true)
+  assert.ok(plan.kind === 'error' && plan.errorCode === 56)
+  assert.ok(reading.failure)
+})
+
+test('flush.messages starts an fsync after that many records, flush.ms after that time', async (t) => {
+  const log = await openLog(t, { dir: tempDir(t), config: { flushMessages: 3 } })
+  append(log, batch(2))
+  assert.equal(log.syncCount, 0)
+  append(log, batch(2))
+  await log.sync()
+  assert.equal(log.syncCount, 1)
+  assert.equal(log.acksWaitForDisk, false)
+  log.updateConfig({ ...log.config, flushMessages: 1 })
+  assert.equal(log.acksWaitForDisk, true)
+  assert.ok(log instanceof Log)
+})

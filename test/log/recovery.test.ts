@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { runPoolTask } from '../../src/log/pool-tasks.js'
+import { append, batch, batchOfSize, offsetsIn, openLog, START, tempDir } from './support.js'
+import type { OpenArgs } from './support.js'
+import type { Log } from '../../src/log/log.js'
+
+const file = (dir: string, base: number, suffix = '.log'): string => join(dir, 'events-0', String(base).padStart(20, '0') + suffix)
+
+/** The directory as a killed process leaves it: copied under the open log. */
+function killed(t: TestContext, dir: string): string {
+  const copy = tempDir(t)
+  cpSync(dir, copy, { recursive: true })
+  return copy
+}
+
+async function filled(t: TestContext, batches: number, config: OpenArgs['config'] = {}, size = 500): Promise<{ dir: string; log: Log }> {
+  const dir = tempDir(t)
+  const log = await openLog(t, { dir, config })
+  for (let i = 0; i < batches; i++) append(log, batchOfSize(size), 1)
+  return { dir, log }
+}
+
+function corrupt(path: string, position: number, bytes = 8): void {
+  const content = readFileSync(path)
+  content.fill(0xee, position, position + bytes)
+  writeFileSync(path, content)
+}
+
+test('what was written is there after a kill', async (t) => {
+  const { dir } = await filled(t, 20, { segmentBytes: 2000 })
+  const log = await openLog(t, { dir: killed(t, dir) })
+  assert.equal(log.logEndOffset, 20)
+  assert.equal(offsetsIn(log).length, 20)
+  assert.equal(append(log, batch(1)).baseOffset, 20)
+  assert.equal(log.latestEpoch, 1)
+})
+
+test('a torn tail is cut and kept aside', async (t) => {
+  const { dir } = await filled(t, 5)
+  const copy = killed(t, dir)
+  appendFileSync(file(copy, 0), batchOfSize(500).subarray(0, 300))
+  const log = await openLog(t, { dir: copy })
+  assert.equal(log.logEndOffset, 5)
+  assert.equal(statSync(file(copy, 0)).size, 2500)
+  assert.equal(readFileSync(file(copy, 0, '.log.torn-1')).length, 300)
+  assert.deepEqual(log.quarantined, [])
+  append(log, batch(1))
+  assert.equal(offsetsIn(log).length, 6)
+})
+
+test('a second torn tail does not overwrite the first', async (t) => {
+  const { dir, log } = await filled(t, 2)
+  await log.close(false)
+  for (const n of [1, 2]) {
+    appendFileSync(file(dir, 0), Buffer.alloc(10 * n, 7))
+    await (await openLog(t, { dir })).close(false)
+    assert.equal(statSync(file(dir, 0, `.log.torn-${n}`)).size, 10 * n)
+  }
+})
+
+test('a corrupt middle is quarantined: refused by name, kept, and remembered', async (t) => {
+  const { dir } = await filled(t, 10)
+  const copy = killed(t, dir)
+  corrupt(file(copy, 0), 3 * 500 + 200)
+  const before = readFileSync(file(copy, 0))
+  let log = await openLog(t, { dir: copy })
+  for (let round = 0; round < 2; round++) {
+    assert.equal(log.logEndOffset, 10 + round)
+    assert.deepEqual(log.quarantined.map((r) => [r.firstOffset, r.lastOffset, r.position, r.size]), [[3, 3, 1500, 500]])
+    const refused = log.planRead(3, 1000, log.writtenOffset, true)
+    assert.ok(refused.kind === 'error' && refused.errorCode === 2)
+    assert.match(refused.errorMessage, /offsets 3 to 3 of .*events-0 are corrupt .*position 1500/)
+    assert.deepEqual(offsetsIn(log, 0, 3), [[0, 0], [1, 1], [2, 2]], 'up to the range')
+    const upTo = log.planRead(0, 1 << 20, log.writtenOffset, true)
+    assert.ok(upTo.kind === 'plan' && upTo.size === 1500, 'a read ends before the range and never skips it')
+    assert.equal(offsetsIn(log, 4)[0]![0], 4, 'behind the range')
+    append(log, batch(1))
+    assert.deepEqual(readFileSync(file(copy, 0)), before, 'the file is as it was found')
+    await log.close(true)
+    log = await openLog(t, { dir: copy, clean: true })
+  }
+})
+
+test('a corrupt middle followed by a torn tail is both', async (t) => {
+  const { dir } = await filled(t, 10)
+  const copy = killed(t, dir)
+  corrupt(file(copy, 0), 2 * 500 + 100)
+  appendFileSync(file(copy, 0), Buffer.alloc(70, 9))
+  const log = await openLog(t, { dir: copy })
+  assert.equal(log.logEndOffset, 10)
+  assert.equal(log.quarantined.length, 1)
+  assert.equal(statSync(file(copy, 0, '.log.torn-1')).size, 70)
+  append(log, batch(1))
+  assert.deepEqual(offsetsIn(log, 3).length, 8)
+})
+
+test('the lost end of an earlier segment is a corrupt range when a later segment holds batches', async (t) => {
+  const { dir } = await filled(t, 12, { segmentBytes: 2000 })
+  const copy = killed(t, dir)
+  truncateSync(file(copy, 4), 1250)
+  const log = await openLog(t, { dir: copy, config: { segmentBytes: 2000 } })
+  assert.equal(log.logEndOffset, 12)
+  assert.deepEqual(log.quarantined.map((r) => [r.segmentBaseOffset, r.firstOffset, r.lastOffset]), [[4, 6, 7]])
+  assert.equal(statSync(file(copy, 4)).size, 1250, 'nothing is cut there')
+  const refused = log.planRead(6, 1000, 12, true)
+  assert.ok(refused.kind === 'error' && refused.errorCode === 2)
+  assert.equal(offsetsIn(log, 8).length, 4)
+})
+
+test('segments behind the last valid batch are taken away, their bytes kept aside', async (t) => {
+  const { dir } = await filled(t, 9, { segmentBytes: 2000 })
+  const copy = killed(t, dir)
+  truncateSync(file(copy, 4), 700)
+  corrupt(file(copy, 8), 0, 500)
+  const log = await openLog(t, { dir: copy, config: { segmentBytes: 2000 } })
+  assert.equal(log.logEndOffset, 5)
+  assert.deepEqual(log.quarantined, [])
+  assert.equal(existsSync(file(copy, 8)), false)
+  assert.equal(statSync(file(copy, 8, '.log.torn-1')).size, 500)
+  assert.equal(statSync(file(copy, 4, '.log.torn-1')).size, 200)
+  assert.equal(append(log, batch(1)).baseOffset, 5)
+})
+
+test('only segments past the recovery point are scanned, all of them at once', async (t) => {
+  const { dir } = await filled(t, 20, { segmentBytes: 2000 })
+  const scanned: number[] = []
+  const log = await openLog(t, {
+    dir: killed(t, dir),
+    recoveryPoint: 12,
+    overrides: {
+      runInPool: (task) => {
+        if (task.name === 'recoverSegment') scanned.push(task.baseOffset)
+        return runPoolTask(task)
+      },
+    },
+  })
+  assert.deepEqual(scanned, [12, 16])
+  assert.equal(log.logEndOffset, 20)
+})
+
+test('a rolled segment passes the recovery point only after its fsync', async (t) => {
+  const due: number[] = []
+  const dir = tempDir(t)
+  const log = await openLog(t, { dir, config: { segmentBytes: 2000 }, overrides: { onCheckpointDue: () => due.push(log.recoveryPoint) } })
+  for (let i = 0; i < 9; i++) append(log, batchOfSize(500))
+  assert.equal(log.recoveryPoint, 0)
+  await log.close(false)
+  assert.equal(log.recoveryPoint, 8)
+  assert.deepEqual(due, [4, 8])
+})
+
+test('a clean open scans nothing; a clean marker over a torn file is not believed', async (t) => {
+  const { dir, log } = await filled(t, 5)
+  await log.close(true)
+  const noScan = { runInPool: () => Promise.reject(new Error('scanned')) }
+  const again = await openLog(t, { dir, clean: true, overrides: noScan })
+  assert.equal(again.logEndOffset, 5)
+  await again.close(true)
+  appendFileSync(file(dir, 0), Buffer.alloc(30, 1))
+  const third = await openLog(t, { dir, clean: true })
+  assert.equal(third.logEndOffset, 5)
+  assert.equal(statSync(file(dir, 0, '.log.torn-1')).size, 30)
+})
+
+test('lost index files are made again', async (t) => {
+  const { dir, log } = await filled(t, 40, { segmentBytes: 10_000, indexIntervalBytes: 1000 })
+  await log.close(true)
+  for (const name of readdirSync(join(dir, 'events-0'))) if (/index$/.test(name)) renameSync(join(dir, 'events-0', name), join(dir, name))
+  const again = await openLog(t, { dir, clean: true, config: { indexIntervalBytes: 1000 } })
+  assert.equal(offsetsIn(again).length, 40)
+  for (const name of ['00000000000000000000.index', '00000000000000000000.timeindex']) {
+    assert.deepEqual(readFileSync(join(dir, 'events-0', name)), readFileSync(join(dir, name)), name)
+  }
+})
+
+test('half-done removals are finished when the partition is opened', async (t) => {
+  const { dir, log } = await filled(t, 3)
+  await log.close(true)
+  for (const name of ['00000000000000000000.log.deleted', '00000000000000000007.log.cleaned', '00000000000000000009.index']) writeFileSync(join(dir, 'events-0', name), 'x')
+  await openLog(t, { dir, clean: true })
+  const names = readdirSync(join(dir, 'events-0'))
+  assert.ok(!names.some((name) => /deleted|cleaned|0009/.test(name)), names.join(' '))
+})
+
+test('the directory of another topic of the same name is refused', async (t) => {
+  const { dir, log } = await filled(t, 1)
+  await log.close(true)
+  await assert.rejects(openLog(t, { dir, overrides: { topicId: 'BBBBBBBBBBBBBBBBBBBBBB' } }), { code: 'ERR_MILLRACE_TOPIC_ID' })
+  assert.equal(readFileSync(join(dir, 'events-0', 'partition.metadata'), 'utf8'), 'version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ')
+})
+
+test('progress is told when a scan takes long', async (t) => {
+  const { dir } = await filled(t, 9, { segmentBytes: 2000 })
+  const told: [number, number][] = []
+  const { TestEnv } = await import('./support.js')
+  const env = new TestEnv()
+  await openLog(t, {
+    dir: killed(t, dir),
+    env,
+    overrides: {
+      runInPool: async (task) => {
+        env.nowMs += 600
+        return runPoolTask(task)
+      },
+      onProgress: (done, total) => told.push([done, total]),
+    },
+  })
+  assert.deepEqual(told.at(-1), [3, 3])
+  assert.ok(env.nowMs > START)
+})
