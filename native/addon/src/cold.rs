@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{Float64Array, Uint8Array};
 use napi_derive::napi;
+use segment::compaction::Options;
 use segment::recovery::Report;
 use segment::segment::{Found, Segment};
 use segment::storage::Disk;
 use segment::verify::{RecompressError, Verdict};
+use serde_json::Value;
 
 use crate::handles::{self, Slab};
 
@@ -210,17 +212,49 @@ pub struct CompactionResult {
     pub bytes_out: f64,
     pub records_in: f64,
     pub records_out: f64,
+    pub cleaned_up_to: f64,
+    pub max_timestamp: f64,
 }
 
 #[napi]
 pub fn compact_segments(dir: String, base_offsets: Float64Array, options_json: String) -> Result<CompactionResult> {
     let bases: Vec<i64> = base_offsets.iter().map(|&b| b as i64).collect();
-    let done = segment::compaction::compact(&Disk, Path::new(&dir), &bases, &options_json).map_err(thrown)?;
+    let options = compaction_options(&options_json)
+        .ok_or_else(|| refused("ERR_MILLRACE_ARGUMENT", "optionsJson is no CompactionOptions"))?;
+    let done = segment::compaction::compact(&Disk, Path::new(&dir), &bases, &options).map_err(thrown)?;
     Ok(CompactionResult {
         bytes_in: done.bytes_in as f64,
         bytes_out: done.bytes_out as f64,
         records_in: done.records_in as f64,
         records_out: done.records_out as f64,
+        cleaned_up_to: done.cleaned_up_to as f64,
+        max_timestamp: done.max_timestamp as f64,
+    })
+}
+
+fn compaction_options(json: &str) -> Option<Options> {
+    let value: Value = serde_json::from_str(json).ok()?;
+    let number = |name: &str| value.get(name)?.as_f64().map(|n| n as i64);
+    let list = |name: &str| value.get(name)?.as_array()?.iter().map(|n| n.as_f64().map(|n| n as i64)).collect();
+    let triples = |name: &str| -> Option<Vec<(i64, i64, i64)>> {
+        let triple = |row: &Value| {
+            let at = |i: usize| row.get(i)?.as_f64().map(|n| n as i64);
+            Some((at(0)?, at(1)?, at(2)?))
+        };
+        value.get(name)?.as_array()?.iter().map(triple).collect()
+    };
+    Some(Options {
+        map_segments: list("mapSegments")?,
+        map_from: number("mapFrom")?,
+        map_up_to: number("mapUpTo")?,
+        prior_segments: list("priorSegments")?,
+        now: number("now")?,
+        delete_retention_ms: number("deleteRetentionMs")?,
+        active_producers: triples("activeProducers")?,
+        aborted_transactions: triples("abortedTransactions")?,
+        max_uncompressed: number("maxUncompressed")? as usize,
+        index_interval_bytes: number("indexIntervalBytes")? as u64,
+        map_bytes: number("mapBytes")? as usize,
     })
 }
 

@@ -63,7 +63,7 @@ pub fn recover(storage: &dyn Storage, dir: &Path, base_offset: i64, from_positio
     let mut scan = Scan::new(base_offset, interval);
     let from = from_position.min(file_bytes);
     let start = scan.resume(storage, dir, from, file_bytes);
-    let mut reader = Reader { file: file.as_ref(), buffer: Vec::new(), at: 0, length: 0, file_bytes, path: &path };
+    let mut reader = Reader::new(file.as_ref(), file_bytes, &path);
     let mut report = Report { file_bytes, ..Report::default() };
     let mut position = start;
     let mut first_bad = None;
@@ -225,7 +225,8 @@ pub fn marker(header: &Header, bytes: &[u8]) -> (i16, i32) {
     (control_type, epoch)
 }
 
-struct Reader<'a> {
+/// Reads batches of one file through a large buffer.
+pub(crate) struct Reader<'a> {
     file: &'a dyn File,
     buffer: Vec<u8>,
     at: u64,
@@ -234,7 +235,11 @@ struct Reader<'a> {
     path: &'a Path,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(crate) fn new(file: &'a dyn File, file_bytes: u64, path: &'a Path) -> Self {
+        Reader { file, buffer: Vec::new(), at: 0, length: 0, file_bytes, path }
+    }
+
     /// `size` bytes at `position`, fewer at the end of the file.
     fn bytes(&mut self, position: u64, size: usize) -> Result<&[u8]> {
         let size = (size as u64).min(self.file_bytes - position) as usize;
@@ -252,12 +257,16 @@ impl Reader<'_> {
         Ok(&self.buffer[from..(from + size).min(self.length)])
     }
 
-    /// The valid batch at `position`, if one is there.
-    fn batch(&mut self, position: u64, base_offset: i64, next_offset: i64) -> Result<Option<(Header, &[u8])>> {
+    /// The plausible header at `position`, its CRC not looked at.
+    pub(crate) fn header(&mut self, position: u64, base_offset: i64, next_offset: i64) -> Result<Option<Header>> {
         let file_bytes = self.file_bytes;
-        let header = Header::parse(self.bytes(position, batch::OVERHEAD)?)
-            .filter(|h| h.is_plausible(base_offset, next_offset) && position + h.size as u64 <= file_bytes);
-        let Some(header) = header else { return Ok(None) };
+        Ok(Header::parse(self.bytes(position, batch::OVERHEAD)?)
+            .filter(|h| h.is_plausible(base_offset, next_offset) && position + h.size as u64 <= file_bytes))
+    }
+
+    /// The valid batch at `position`, if one is there.
+    pub(crate) fn batch(&mut self, position: u64, base_offset: i64, next_offset: i64) -> Result<Option<(Header, &[u8])>> {
+        let Some(header) = self.header(position, base_offset, next_offset)? else { return Ok(None) };
         let bytes = self.bytes(position, header.size)?;
         Ok((bytes.len() == header.size && batch::crc_matches(bytes)).then_some((header, bytes)))
     }

@@ -557,7 +557,8 @@ impl Segment {
     }
 
     pub fn read(&mut self, position: u64, target: &mut [u8]) -> Result<usize> {
-        let left = self.written.saturating_sub(position);
+        // A reader's file may have grown since it was opened (its writer is elsewhere); the caller knows the end.
+        let left = if self.writable { self.written.saturating_sub(position) } else { u64::MAX };
         let want = (target.len() as u64).min(left) as usize;
         let file = self.file()?;
         self.io(read_full(file.as_ref(), &mut target[..want], position), "cannot read")
