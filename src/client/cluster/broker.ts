@@ -100,6 +100,11 @@ export class Broker {
     return (await this.connected()).features.has(MILLRACE_ACK_FEATURE.name)
   }
 
+  /** The same, of the connection that stands; false without one. */
+  get announcesAckPromise(): boolean {
+    return this.#ready?.features.has(MILLRACE_ACK_FEATURE.name) ?? false
+  }
+
   async request<A extends Api>(api: A, input: BodyOf<A['request']>, options: RequestOptions = {}): Promise<MessageOf<A['response']>> {
     const ready = this.#ready?.connection.isOpen ? this.#ready : await this.connected()
     const version = this.#versionOf(ready, api, options)

@@ -5,9 +5,8 @@ const SEED = 0x9747b28c
 const MULTIPLIER = 0x5bd1e995
 const SHIFT = 24
 
-/** The signed 32-bit hash of `data`. */
-export function murmur2(data: Uint8Array): number {
-  const length = data.length
+/** The signed 32-bit hash of the first `length` bytes of `data`. */
+export function murmur2(data: Uint8Array, length = data.length): number {
   const words = length >>> 2
   let hash = SEED ^ length
   let at = 0
@@ -29,6 +28,13 @@ export function murmur2(data: Uint8Array): number {
 }
 
 /** The partition of a keyed record: the hash made positive (sign bit dropped, as Java does), modulo the partition count. */
-export function partitionForKey(key: Uint8Array, partitionCount: number): number {
-  return (murmur2(key) & 0x7fffffff) % partitionCount
+export function partitionForKey(key: Uint8Array | string, partitionCount: number): number {
+  return ((typeof key === 'string' ? hashText(key) : murmur2(key)) & 0x7fffffff) % partitionCount
+}
+
+let scratch = Buffer.allocUnsafeSlow(1024)
+
+function hashText(key: string): number {
+  if (key.length * 3 > scratch.length) scratch = Buffer.allocUnsafeSlow(key.length * 3)
+  return murmur2(scratch, scratch.write(key, 0, 'utf8'))
 }

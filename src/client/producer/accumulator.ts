@@ -1,0 +1,281 @@
+// Where records wait: topics, their partition queues, the memory all batches share, and the sends that could not be
+// taken yet. Decides which partitions are due; never touches the network. Runs on the producer's thread.
+
+import type { Env } from '../../env/env.js'
+import type { ClusterMetadata, TopicMetadata } from '../cluster/metadata.js'
+import { ClientError } from '../errors.js'
+import { BatchBuilder, type Bytes } from '../../protocol/records/index.js'
+import { type AckPromise, ProducerBatch, recordBytesBound, type RecordHeaders, type Settlement } from './batch.js'
+import { partitionForKey } from './murmur2.js'
+import { PartitionQueue } from './partition-queue.js'
+import type { ProducerOptions } from './settings.js'
+import { StickyChoice } from './sticky-partitioner.js'
+
+/** What happened to a record offered to `append`. */
+export const Append = { taken: 0, noMetadata: 1, full: 2 } as const
+export type Append = (typeof Append)[keyof typeof Append]
+
+/** A topic's part of the accumulator. */
+export interface TopicQueues {
+  readonly name: string
+  metadata: TopicMetadata | undefined
+  readonly queues: (PartitionQueue | undefined)[]
+  readonly sticky: StickyChoice
+}
+
+const MAX_FREE_BUILDERS = 256
+
+interface FlushWaiter {
+  readonly remaining: Set<ProducerBatch>
+  resolve(): void
+}
+
+export interface AccumulatorHooks {
+  /** Something may be sendable now. */
+  wake(): void
+  wakeIn(ms: number): void
+  /** Memory came free. */
+  freed(): void
+  /** There is something, or nothing more, to send or to wait for. */
+  busy(busy: boolean): void
+}
+
+export class Accumulator {
+  readonly #env: Env
+  readonly #options: ProducerOptions
+  readonly #topics = new Map<string, TopicQueues>()
+  /** Queues that hold anything, sent or not. */
+  readonly #active = new Set<PartitionQueue>()
+  readonly #flushes = new Set<FlushWaiter>()
+  #hooks: AccumulatorHooks | undefined
+  #usedBytes = 0
+  #nextOrder = 0
+  #turn = 0
+  #lastFailure: Error | undefined
+  /** Builders of `batchSize` bytes to be used again: fresh memory costs page faults. */
+  readonly #free: BatchBuilder[] = []
+
+  constructor(env: Env, options: ProducerOptions) {
+    this.#env = env
+    this.#options = options
+  }
+
+  connect(hooks: AccumulatorHooks): void {
+    this.#hooks = hooks
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes
+  }
+
+  get hasUnsent(): boolean {
+    for (const queue of this.#active) if (queue.hasUnsent) return true
+    return false
+  }
+
+  get isEmpty(): boolean {
+    return this.#active.size === 0
+  }
+
+  topic(name: string, metadata: ClusterMetadata): TopicQueues {
+    let topic = this.#topics.get(name)
+    if (!topic) {
+      topic = { name, metadata: usable(metadata.topics.get(name)), queues: [], sticky: new StickyChoice(this.#env.random) }
+      this.#topics.set(name, topic)
+    }
+    return topic
+  }
+
+  /** Takes over a new snapshot. A topic that vanished keeps what is known: its batches fail with the broker's reason. */
+  updateMetadata(metadata: ClusterMetadata): void {
+    for (const topic of this.#topics.values()) topic.metadata = usable(metadata.topics.get(topic.name)) ?? topic.metadata
+  }
+
+  /**
+   * Writes a record into its partition's open batch. `partition` -1: chosen by key, or sticky without one.
+   * Throws when the record can never be sent.
+   */
+  append(
+    topic: TopicQueues,
+    partition: number,
+    key: Bytes,
+    value: Bytes,
+    headers: RecordHeaders | undefined,
+    timestamp: number,
+    ack: AckPromise,
+    settlement: Settlement | undefined,
+  ): Append {
+    const { metadata } = topic
+    if (metadata === undefined) return Append.noMetadata
+    const count = metadata.partitions.length
+    const bound = recordBytesBound(key, value, headers)
+    if (bound > this.#options.maxRequestSize) throw tooLarge(topic.name, bound, 'maxRequestSize', this.#options.maxRequestSize)
+    const chosen = partition >= 0 ? partition : this.#choose(topic, key, count)
+    if (chosen >= count) {
+      throw new ClientError('ERR_MILLRACE_ARGUMENT', `partition ${chosen} of topic '${topic.name}' does not exist; it has ${count} (0 to ${count - 1})`)
+    }
+    const queue = (topic.queues[chosen] ??= new PartitionQueue(topic.name, chosen))
+    let batch = queue.open
+    if (batch !== undefined && (batch.ack !== ack || !batch.hasRoom(bound))) {
+      queue.closeOpen()
+      this.#hooks!.wake()
+      batch = undefined
+    }
+    if (batch === undefined) {
+      const opened = this.#open(queue, bound, ack)
+      if (opened === undefined) return Append.full
+      batch = opened
+    }
+    batch.append(timestamp, key, value, headers, settlement)
+    if (partition < 0 && key === null) topic.sticky.took(bound, this.#options.batchSize, metadata.available, count)
+    if (batch.isFull(this.#options.batchSize)) {
+      queue.closeOpen()
+      this.#hooks!.wake()
+    }
+    return Append.taken
+  }
+
+  #choose(topic: TopicQueues, key: Bytes, count: number): number {
+    const { partitioner } = this.#options
+    if (partitioner) return partitioner(topic.name, typeof key === 'string' ? Buffer.from(key) : key, count)
+    return key === null ? topic.sticky.current(topic.metadata!.available, count) : partitionForKey(key, count)
+  }
+
+  #open(queue: PartitionQueue, firstRecordBytes: number, ack: AckPromise): ProducerBatch | undefined {
+    const capacity = ProducerBatch.capacityFor(firstRecordBytes, this.#options.batchSize)
+    if (this.#usedBytes + capacity > this.#options.bufferMemory) {
+      if (capacity > this.#options.bufferMemory) throw tooLarge(queue.topic, capacity, 'bufferMemory', this.#options.bufferMemory)
+      this.closeAllOpen()
+      return undefined
+    }
+    const now = this.#env.clock.monotonic()
+    const builder = capacity === this.#options.batchSize ? this.#free.pop() : undefined
+    const deadline = now + this.#options.deliveryTimeoutMs
+    const batch = new ProducerBatch(queue.topic, queue.partition, this.#nextOrder++, capacity, now, deadline, ack, builder)
+    this.#usedBytes += capacity
+    queue.open = batch
+    if (this.#active.size === 0) this.#hooks!.busy(true)
+    this.#active.add(queue)
+    if (this.#options.lingerMs === 0) this.#hooks!.wake()
+    else this.#hooks!.wakeIn(this.#options.lingerMs)
+    return batch
+  }
+
+  /** Queues with a batch to send. Closes open batches that have waited `lingerMs`, tells when the next one will have. */
+  collectReady(now: number, dueIn: (ms: number) => void): PartitionQueue[] {
+    this.expire(now)
+    const ready: PartitionQueue[] = []
+    for (const queue of this.#active) {
+      const { open } = queue
+      if (open) {
+        const left = open.createdAt + this.#options.lingerMs - now
+        if (left <= 0.5) queue.closeOpen()
+        else dueIn(left)
+      }
+      const head = queue.unsent()[0]
+      if (!head) continue
+      ready.push(queue)
+      dueIn(Math.max(1, head.deadline - now))
+    }
+    // Another one first each time, so that a full request does not always leave the same partitions out.
+    if (ready.length > 1) {
+      const from = this.#turn++ % ready.length
+      if (from > 0) return [...ready.slice(from), ...ready.slice(0, from)]
+    }
+    return ready
+  }
+
+  /** Gives up on waiting batches past their delivery time. What is in flight is decided by its answer. */
+  expire(now: number): void {
+    for (const queue of this.#active) {
+      for (const batch of [...queue.unsent()]) {
+        if (batch.deadline > now) break
+        // Sent before: the broker may have it. Its sequence is lost either way.
+        if (batch.sequence >= 0) queue.wantReset()
+        this.complete(queue, batch, -1, -1, this.expiry(queue, batch))
+      }
+    }
+  }
+
+  expiry(queue: PartitionQueue, batch: ProducerBatch): ClientError {
+    const cause = batch.lastError ?? this.#lastFailure
+    const why = cause ? `; last: ${cause.message}` : ''
+    return new ClientError(
+      'ERR_MILLRACE_TIMEOUT',
+      `${batch.recordCount} records for ${queue.topic}-${queue.partition} were not delivered within ${this.#options.deliveryTimeoutMs} ms (deliveryTimeoutMs)${why}`,
+      cause ? { cause } : undefined,
+    )
+  }
+
+  /** Remembered to explain a later expiry. */
+  noteFailure(error: Error): void {
+    this.#lastFailure = error
+  }
+
+  complete(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTimeMs: number, error: Error | undefined): void {
+    queue.done(batch)
+    if (queue.isEmpty && this.#active.delete(queue) && this.#active.size === 0) this.#hooks!.busy(false)
+    this.#usedBytes -= batch.memoryBytes
+    batch.settle(baseOffset, logAppendTimeMs, error)
+    const { onBatch } = this.#options
+    if (onBatch) onBatch({ topic: queue.topic, partition: queue.partition, baseOffset, recordCount: batch.recordCount, logAppendTimeMs, error })
+    for (const flush of this.#flushes) {
+      if (!flush.remaining.delete(batch) || flush.remaining.size > 0) continue
+      this.#flushes.delete(flush)
+      flush.resolve()
+    }
+    const builder = batch.releaseBuilder()
+    if (builder && batch.memoryBytes === this.#options.batchSize && this.#free.length < MAX_FREE_BUILDERS) {
+      builder.reset()
+      this.#free.push(builder)
+    }
+    this.#hooks!.freed()
+  }
+
+  /** The batch in two halves that share its place, its promises and its sequence numbers. */
+  split(batch: ProducerBatch): ProducerBatch[] {
+    const parts = batch.split()
+    this.#usedBytes -= batch.memoryBytes
+    for (const part of parts) this.#usedBytes += part.memoryBytes
+    for (const flush of this.#flushes) {
+      if (!flush.remaining.delete(batch)) continue
+      for (const part of parts) flush.remaining.add(part)
+    }
+    return parts
+  }
+
+  get hasSpace(): boolean {
+    return this.#usedBytes + this.#options.batchSize <= this.#options.bufferMemory
+  }
+
+  /** Out of memory there is no point in lingering. */
+  closeAllOpenIfFull(): void {
+    if (!this.hasSpace) this.closeAllOpen()
+  }
+
+  closeAllOpen(): void {
+    for (const queue of this.#active) queue.closeOpen()
+    this.#hooks!.wake()
+  }
+
+  /** Resolves when everything appended before has been answered, well or badly. */
+  flush(): Promise<void> {
+    this.closeAllOpen()
+    const remaining = new Set<ProducerBatch>()
+    for (const queue of this.#active) for (const batch of queue.outstanding()) remaining.add(batch)
+    if (remaining.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#flushes.add({ remaining, resolve }))
+  }
+
+  failAll(error: Error): void {
+    for (const queue of [...this.#active]) for (const batch of queue.outstanding()) this.complete(queue, batch, -1, -1, error)
+  }
+}
+
+function usable(topic: TopicMetadata | undefined): TopicMetadata | undefined {
+  return topic !== undefined && topic.errorCode === 0 && topic.partitions.length > 0 ? topic : undefined
+}
+
+function tooLarge(topic: string, bytes: number, setting: string, limit: number): ClientError {
+  return new ClientError('ERR_MILLRACE_RECORD_TOO_LARGE', `a record for topic '${topic}' takes ${bytes} bytes, ${setting} allows ${limit}; raise ${setting} or send less`)
+}

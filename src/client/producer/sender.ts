@@ -1,0 +1,357 @@
+// Turns waiting batches into Produce requests, one request per broker and promise with many partitions in it, and
+// answers into settled batches, retries, splits or a new producer epoch. Owns no records and no memory; the
+// accumulator does. Runs on the producer's thread, never blocks.
+
+import type { Timer } from '../../env/env.js'
+import type { ProduceRequest, ProduceResponse } from '../../protocol/schema/produce.js'
+import { errors } from '../../model/errors.js'
+import { ZERO_UUID } from '../../model/topic-partition.js'
+import { apis } from '../../protocol/schema/index.js'
+import { backoffMs, sleep } from '../cluster/backoff.js'
+import type { Broker } from '../cluster/broker.js'
+import { type Cluster, meansStaleMetadata } from '../cluster/cluster.js'
+import { ClientError, isRetriable, KafkaError } from '../errors.js'
+import type { Accumulator } from './accumulator.js'
+import { AckPromise, type ProducerBatch } from './batch.js'
+import type { PartitionQueue, ProducerIdentity } from './partition-queue.js'
+import type { ProducerOptions } from './settings.js'
+
+const MAX_EPOCH = 32767
+/** Per partition and per topic in a request, beside the records. */
+const PARTITION_OVERHEAD_BYTES = 64
+/** From this version on a request names topics by id. */
+const TOPIC_ID_VERSION = 13
+/** First version with tagged fields, which carry our own promise. */
+const TAGGED_VERSION = 9
+
+type Answer = ProduceResponse['responses'][number]['partitionResponses'][number]
+
+interface Sending {
+  readonly queue: PartitionQueue
+  readonly batch: ProducerBatch
+}
+
+export class Sender {
+  readonly #cluster: Cluster
+  readonly #accumulator: Accumulator
+  readonly #options: ProducerOptions
+  readonly #inFlight = new Map<number, number>()
+  readonly #connecting = new Set<number>()
+  #identity: ProducerIdentity | undefined
+  #identifying = false
+  #scheduled = false
+  #timer: Timer | undefined
+  #timerAt = Infinity
+  #closed = false
+
+  constructor(cluster: Cluster, accumulator: Accumulator, options: ProducerOptions) {
+    this.#cluster = cluster
+    this.#accumulator = accumulator
+    this.#options = options
+  }
+
+  get identity(): ProducerIdentity | undefined {
+    return this.#identity
+  }
+
+  /** Runs a pass soon: after the current synchronous work, so that records appended together leave together. */
+  wake(): void {
+    if (this.#scheduled || this.#closed) return
+    this.#scheduled = true
+    queueMicrotask(() => {
+      this.#scheduled = false
+      if (!this.#closed) this.#pass()
+    })
+  }
+
+  /** Makes sure a pass runs `ms` from now at the latest. */
+  wakeIn(ms: number): void {
+    const at = this.#now() + ms
+    if (at >= this.#timerAt || this.#closed) return
+    this.#timer?.cancel()
+    this.#timerAt = at
+    this.#timer = this.#cluster.env.timers.after(Math.max(0, Math.ceil(ms)), () => {
+      this.#timerAt = Infinity
+      this.#timer = undefined
+      if (!this.#closed) this.#pass()
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+  }
+
+  #now(): number {
+    return this.#cluster.env.clock.monotonic()
+  }
+
+  #pass(): void {
+    const now = this.#now()
+    const ready = this.#accumulator.collectReady(now, (dueIn) => this.wakeIn(dueIn))
+    if (ready.length === 0) return
+    this.#cluster.refreshIfOld()
+    if (this.#options.idempotent && !this.#ensureIdentity()) return
+    const byNode = this.#groupByLeader(ready, now)
+    for (const [nodeId, queues] of byNode) {
+      const broker = this.#cluster.broker(nodeId)
+      if (!broker) this.#cluster.requestRefresh()
+      else if (!broker.isConnected) this.#connect(nodeId, broker)
+      else this.#sendTo(nodeId, broker, queues)
+    }
+  }
+
+  #groupByLeader(queues: readonly PartitionQueue[], now: number): Map<number, PartitionQueue[]> {
+    const byNode = new Map<number, PartitionQueue[]>()
+    for (const queue of queues) {
+      if (queue.notBefore > now) {
+        this.wakeIn(queue.notBefore - now)
+        continue
+      }
+      const leader = this.#cluster.metadata.leader(queue.topic, queue.partition)
+      if (leader < 0) {
+        this.#cluster.requestRefresh()
+        this.wakeIn(this.#cluster.options.retryBackoffMs)
+        continue
+      }
+      const list = byNode.get(leader)
+      if (list) list.push(queue)
+      else byNode.set(leader, [queue])
+    }
+    return byNode
+  }
+
+  #connect(nodeId: number, broker: Broker): void {
+    if (this.#connecting.has(nodeId)) return
+    this.#connecting.add(nodeId)
+    broker
+      .connected()
+      .catch((error: unknown) => {
+        this.#accumulator.noteFailure(error as Error)
+        this.#cluster.requestRefresh()
+      })
+      .finally(() => {
+        this.#connecting.delete(nodeId)
+        this.wake()
+      })
+  }
+
+  /** Requests until the broker has enough in flight or nothing may be sent. */
+  #sendTo(nodeId: number, broker: Broker, queues: readonly PartitionQueue[]): void {
+    while ((this.#inFlight.get(nodeId) ?? 0) < this.#options.maxInFlight) {
+      const chosen = this.#choose(queues)
+      if (chosen.length === 0) return
+      this.#send(nodeId, broker, chosen)
+    }
+  }
+
+  /** One batch per partition, all under one promise, up to `maxRequestSize`. Takes them out of their queues. */
+  #choose(queues: readonly PartitionQueue[]): Sending[] {
+    const chosen: Sending[] = []
+    let size = 0
+    for (const queue of queues) {
+      if (queue.wantsNewEpoch) this.#bumpEpoch(queue)
+      const batch = queue.next(this.#identity)
+      if (!batch) continue
+      if (chosen.length > 0 && batch.ack !== chosen[0]!.batch.ack) continue
+      const bytes = batch.seal(this.#options.compression).length + PARTITION_OVERHEAD_BYTES
+      if (chosen.length > 0 && size + bytes > this.#options.maxRequestSize) continue
+      size += bytes
+      queue.sent(batch)
+      chosen.push({ queue, batch })
+    }
+    return chosen
+  }
+
+  #send(nodeId: number, broker: Broker, chosen: readonly Sending[]): void {
+    this.#inFlight.set(nodeId, (this.#inFlight.get(nodeId) ?? 0) + 1)
+    this.#exchange(broker, chosen)
+      .catch((error: unknown) => this.#failed(chosen, error as Error))
+      .finally(() => {
+        this.#inFlight.set(nodeId, this.#inFlight.get(nodeId)! - 1)
+        this.wake()
+      })
+  }
+
+  async #exchange(broker: Broker, chosen: readonly Sending[]): Promise<void> {
+    const { acks, requestTimeoutMs } = this.#options
+    const ack = chosen[0]!.batch.ack
+    const named = chosen.some(({ queue }) => (this.#cluster.metadata.topics.get(queue.topic)?.id ?? ZERO_UUID) === ZERO_UUID)
+    const limits = named ? { maxVersion: TOPIC_ID_VERSION - 1 } : {}
+    const version = broker.versionNow(apis.produce, limits)
+    if (version < 0) throw new ClientError('ERR_MILLRACE_DISCONNECTED', `the connection to ${broker.where} is gone`)
+    const announced = broker.announcesAckPromise && version >= TAGGED_VERSION
+    if (ack === AckPromise.disk && !announced) throw ackRefused(broker.where)
+    const request = {
+      acks,
+      timeoutMs: requestTimeoutMs,
+      topicData: this.#topicData(chosen),
+      millraceAck: announced ? ack : 0,
+    }
+    const response = await broker.request(apis.produce, request, { maxVersion: version, expectResponse: acks !== 0 })
+    if (acks === 0) for (const { queue, batch } of chosen) this.#succeed(queue, batch, -1, -1)
+    else this.#answered(chosen, response)
+  }
+
+  #topicData(chosen: readonly Sending[]): ProduceRequest['topicData'] {
+    const byTopic = new Map<string, { index: number; records: Uint8Array }[]>()
+    for (const { queue, batch } of chosen) {
+      const partition = { index: queue.partition, records: batch.seal(this.#options.compression) }
+      const list = byTopic.get(queue.topic)
+      if (list) list.push(partition)
+      else byTopic.set(queue.topic, [partition])
+    }
+    const { topics } = this.#cluster.metadata
+    return [...byTopic].map(([name, partitionData]) => ({ name, topicId: topics.get(name)?.id ?? ZERO_UUID, partitionData }))
+  }
+
+  #answered(chosen: readonly Sending[], response: ProduceResponse): void {
+    const answers = new Map<string, Answer>()
+    for (const { name, topicId, partitionResponses } of response.responses) {
+      const topic = name !== '' ? name : this.#cluster.metadata.topicById(topicId)?.name
+      if (topic === undefined) continue
+      for (const answer of partitionResponses) answers.set(`${topic}/${answer.index}`, answer)
+    }
+    for (const { queue, batch } of chosen) {
+      const answer = answers.get(`${queue.topic}/${queue.partition}`)
+      if (!answer) {
+        // The topic's id changed between asking and answering.
+        this.#cluster.requestRefresh()
+        this.#retryOrFail(queue, batch, new KafkaError(errors.UNKNOWN_TOPIC_ID.code, `send to ${queue.topic}-${queue.partition}`), false)
+        continue
+      }
+      const { leaderId, leaderEpoch } = answer.currentLeader
+      if (leaderId >= 0) this.#cluster.learnLeader(queue.topic, queue.partition, leaderId, leaderEpoch, response.nodeEndpoints)
+      this.#settle(queue, batch, answer)
+    }
+  }
+
+  #settle(queue: PartitionQueue, batch: ProducerBatch, answer: Answer): void {
+    const code = answer.errorCode
+    if (code === errors.NONE.code || (code === errors.DUPLICATE_SEQUENCE_NUMBER.code && batch.sequence >= 0)) {
+      this.#succeed(queue, batch, answer.baseOffset, answer.logAppendTimeMs)
+      return
+    }
+    const error = produceError(queue, answer)
+    if ((code === errors.MESSAGE_TOO_LARGE.code || code === errors.RECORD_LIST_TOO_LARGE.code) && batch.recordCount > 1) {
+      this.#split(queue, batch, error)
+      return
+    }
+    if (batch.sequence >= 0 && isSequenceError(code)) {
+      // Behind an older batch that has to be sent again this is expected. As the oldest it is the broker's real
+      // view: it lost the producer's state, and the batch goes under a new epoch.
+      if (queue.isOldest(batch)) queue.wantReset()
+      this.#retryOrFail(queue, batch, error, true)
+      return
+    }
+    if (code === errors.INVALID_PRODUCER_EPOCH.code && batch.sequence >= 0) {
+      this.#identity = undefined
+      queue.wantReset()
+      this.#retryOrFail(queue, batch, error, true)
+      return
+    }
+    if (meansStaleMetadata(code)) this.#cluster.requestRefresh()
+    this.#retryOrFail(queue, batch, error, error.retriable)
+  }
+
+  #succeed(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTimeMs: number): void {
+    queue.failures = 0
+    this.#accumulator.complete(queue, batch, baseOffset, logAppendTimeMs, undefined)
+  }
+
+  #split(queue: PartitionQueue, batch: ProducerBatch, error: Error): void {
+    try {
+      queue.replace(batch, this.#accumulator.split(batch))
+    } catch (cause) {
+      this.#giveUp(queue, batch, new AggregateError([error, cause], error.message))
+    }
+  }
+
+  /** The request failed as a whole: the connection ended, time ran out, or it could not be encoded. */
+  #failed(chosen: readonly Sending[], error: Error): void {
+    this.#cluster.requestRefresh()
+    for (const { queue, batch } of chosen) this.#retryOrFail(queue, batch, error, isRetriable(error))
+  }
+
+  #retryOrFail(queue: PartitionQueue, batch: ProducerBatch, error: Error, retriable: boolean): void {
+    batch.lastError = error
+    const now = this.#now()
+    if (!retriable || batch.attempts > this.#options.retries || now >= batch.deadline) {
+      this.#giveUp(queue, batch, retriable && now >= batch.deadline ? this.#accumulator.expiry(queue, batch) : error)
+      return
+    }
+    const { retryBackoffMs, retryBackoffMaxMs } = this.#cluster.options
+    queue.failures++
+    queue.notBefore = now + backoffMs(queue.failures, retryBackoffMs, retryBackoffMaxMs, this.#cluster.env.random.next())
+    queue.requeue(batch)
+  }
+
+  #giveUp(queue: PartitionQueue, batch: ProducerBatch, error: Error): void {
+    if (batch.sequence >= 0) queue.wantReset()
+    this.#accumulator.complete(queue, batch, -1, -1, error)
+  }
+
+  /**
+   * A sequence of this partition can never arrive. The epoch is raised here, as KIP-360 lets a producer without
+   * transactions do; partitions with answers outstanding keep the old one until they have them.
+   */
+  #bumpEpoch(queue: PartitionQueue): void {
+    const current = this.#identity
+    if (!current || queue.identity?.producerId !== current.producerId || queue.identity.epoch !== current.epoch) return
+    if (current.epoch >= MAX_EPOCH) {
+      this.#identity = undefined
+      this.#ensureIdentity()
+      return
+    }
+    this.#identity = { producerId: current.producerId, epoch: current.epoch + 1 }
+  }
+
+  /** True when there is a producer id; else asks for one and wakes when it is there. */
+  #ensureIdentity(): boolean {
+    if (this.#identity) return true
+    if (!this.#identifying) {
+      this.#identifying = true
+      this.#identify()
+        .catch((error: unknown) => this.#accumulator.failAll(error as Error))
+        .finally(() => {
+          this.#identifying = false
+          this.wake()
+        })
+    }
+    return false
+  }
+
+  async #identify(): Promise<void> {
+    for (let failures = 1; !this.#closed && this.#accumulator.hasUnsent; failures++) {
+      try {
+        const answer = await this.#cluster.requestAny(apis.initProducerId, { transactionalId: null, transactionTimeoutMs: 0x7fffffff })
+        if (answer.errorCode !== 0) throw new KafkaError(answer.errorCode, 'a producer id (enableIdempotence)')
+        this.#identity = { producerId: answer.producerId, epoch: answer.producerEpoch }
+        return
+      } catch (error) {
+        if (!isRetriable(error)) throw error
+        const { retryBackoffMs, retryBackoffMaxMs } = this.#cluster.options
+        this.#accumulator.noteFailure(error as Error)
+        this.#accumulator.expire(this.#now())
+        await sleep(this.#cluster.env, backoffMs(failures, retryBackoffMs, retryBackoffMaxMs, this.#cluster.env.random.next()))
+      }
+    }
+  }
+}
+
+function isSequenceError(code: number): boolean {
+  return code === errors.OUT_OF_ORDER_SEQUENCE_NUMBER.code || code === errors.UNKNOWN_PRODUCER_ID.code
+}
+
+function produceError(queue: PartitionQueue, answer: Answer): KafkaError {
+  const first = answer.recordErrors[0]
+  const detail = first ? `record ${first.batchIndex} of the batch: ${first.batchIndexErrorMessage ?? answer.errorMessage ?? 'refused'}` : answer.errorMessage
+  return new KafkaError(answer.errorCode, `send to ${queue.topic}-${queue.partition}`, detail)
+}
+
+export function ackRefused(where: string): ClientError {
+  return new ClientError(
+    'ERR_MILLRACE_UNSUPPORTED',
+    `ack 'disk' was asked for, but the broker at ${where} does not announce the feature 'millrace.ack' and would ignore it; send without 'ack', or use a broker that has it`,
+  )
+}
