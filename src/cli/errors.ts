@@ -43,7 +43,8 @@ interface Explained {
   readonly fix: string | undefined
 }
 
-const UNREACHABLE_CODES = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN', 'ETIMEDOUT', 'ERR_MILLRACE_UNREACHABLE'])
+const UNREACHABLE_CODES = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN', 'ERR_MILLRACE_CONNECT'])
+const USAGE_CODES = new Set(['ERR_MILLRACE_CONFIG', 'ERR_MILLRACE_SETTING', 'ERR_MILLRACE_ARGUMENT'])
 const NOT_FOUND_NAMES = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'GROUP_ID_NOT_FOUND', 'UNKNOWN_TOPIC_ID'])
 
 /** Every error a command can end with, in the person's terms. */
@@ -52,7 +53,7 @@ export function explain(error: unknown): Explained {
   if (!(error instanceof Error)) return { message: String(error), code: undefined, exitCode: ExitCode.failed, fix: undefined }
   const codes = codesOf(error)
   const code = codes[0]
-  if (code === 'ERR_MILLRACE_CONFIG') return { message: error.message, code, exitCode: ExitCode.usage, fix: undefined }
+  if (code !== undefined && USAGE_CODES.has(code)) return { message: error.message, code, exitCode: ExitCode.usage, fix: undefined }
   if (codes.some((one) => UNREACHABLE_CODES.has(one))) {
     const fix = 'check that a broker runs there (millrace serve), or name another one with --bootstrap HOST:PORT or MILLRACE_BOOTSTRAP; millrace doctor finds out more'
     return { message: error.message, code, exitCode: ExitCode.unreachable, fix }
@@ -65,7 +66,7 @@ export function explain(error: unknown): Explained {
 function codesOf(error: Error): string[] {
   const codes: string[] = []
   for (let current: unknown = error; current instanceof Error && codes.length < 20; current = current.cause) {
-    for (const key of ['code', 'errorName', 'kafkaError', 'name'] as const) {
+    for (const key of ['code', 'name'] as const) {
       const value = (current as unknown as Record<string, unknown>)[key]
       if (typeof value === 'string' && value !== 'Error') codes.push(value)
     }
@@ -74,11 +75,11 @@ function codesOf(error: Error): string[] {
   return codes
 }
 
+/** For what the client's own message has no advice about. */
 function fixFor(codes: readonly string[]): string | undefined {
   if (codes.includes('TOPIC_ALREADY_EXISTS')) return 'choose another name, or add --if-not-exists'
   if (codes.includes('UNKNOWN_TOPIC_OR_PARTITION')) return 'millrace topics list shows the topics there are; millrace topics create makes one'
   if (codes.includes('GROUP_ID_NOT_FOUND')) return 'millrace groups list shows the groups there are'
-  if (codes.includes('NON_EMPTY_GROUP')) return 'stop the consumers of the group first; millrace groups describe shows them'
   return undefined
 }
 

@@ -57,7 +57,7 @@ export function formatAddress({ host, port }: HostPort): string {
 const DEFAULT_LISTEN: HostPort = { host: '127.0.0.1', port: 9092 }
 
 /** What startBroker takes, from static settings; everything absent gets serve's default. */
-export function brokerOptions(properties: ReadonlyMap<string, string>): Omit<BrokerOptions, 'logger' | 'logLevel' | 'onProgress'> {
+export function brokerOptions(properties: ReadonlyMap<string, string>): Omit<BrokerOptions, 'logger' | 'onProgress'> {
   const listen = parseListeners(properties)
   const advertised = properties.get('advertised.listeners')?.split(',')[0]
   const dirs = properties.get('log.dirs') ?? properties.get('log.dir') ?? './data'
@@ -103,15 +103,14 @@ async function serve(flags: ServeFlags): Promise<number> {
   const { properties, warnings } = loadStaticConfig({ file: flags.config, set: flags.set, flags: flagSettings(flags) })
   const options = brokerOptions(properties)
   const { createLogger } = await import('../env/real.js')
-  const level = properties.get('millrace.log.level') ?? 'info'
-  const logger = createLogger(level)
+  const logger = createLogger(options.logLevel ?? 'info')
   for (const warning of warnings) logger.warn({}, warning)
 
   // Signals are watched before the start, so that an early one still stops cleanly.
   const stopped = watchSignals()
   const { startBroker } = await import('../broker/broker.js')
   const onProgress = (text: string): void => void process.stderr.write(`${text}\n`)
-  const broker = await startBroker({ ...options, logger, logLevel: level, onProgress }).catch((error: unknown) => {
+  const broker = await startBroker({ ...options, logger, onProgress }).catch((error: unknown) => {
     throw startError(error, options)
   })
   printReady(broker, options, performance.now() - startedAt, flags.json === true)

@@ -34,6 +34,6 @@ export const MILLRACE_SETTINGS: readonly SettingDefinition[] = [
     min: -1,
     max: 64,
     acted: true,
-    doc: 'Threads that own partitions and serve connections; -1: one per core, at most 4. 0 (the calling thread) only when embedded.',
+    doc: 'Threads that own partitions and serve connections; -1: one less than cores, at least 1, at most 8. 0 (the calling thread) only when embedded.',
   }),
 ]

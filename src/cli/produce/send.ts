@@ -1,0 +1,158 @@
+// The work of `produce`: reads lines, paces them, sends with bounded memory, sums up.
+
+import { createReadStream, existsSync } from 'node:fs'
+import type { Readable } from 'node:stream'
+import type { Producer, ProducerRecord } from '../../client/index.js'
+import { createProducer } from '../client.js'
+import { CliError, ExitCode, notFound } from '../errors.js'
+import { formatBytes, printJson } from '../output.js'
+import type { ProduceFlags } from '../produce.js'
+import type { LineFormat } from './lines.js'
+import { parseLine } from './lines.js'
+
+export interface SendOptions extends LineFormat {
+  readonly partition: number | undefined
+  readonly rate: number
+  readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+  readonly acks: 'all' | 0 | 1
+  readonly ack: 'process' | 'disk' | undefined
+  readonly lingerMs: number
+  readonly batchSize: number
+}
+
+/** Records given to the producer and not yet acknowledged; beyond it reading waits. */
+const MAX_IN_FLIGHT = 20_000
+
+class Tally {
+  sent = 0
+  acknowledged = 0
+  failed = 0
+  bytes = 0
+  firstError: Error | undefined
+  readonly partitions = new Map<number, { first: number; last: number; count: number }>()
+  #wake: (() => void) | undefined
+
+  acked(partition: number, offset: number): void {
+    this.acknowledged++
+    const row = this.partitions.get(partition)
+    if (!row) this.partitions.set(partition, { first: offset, last: offset, count: 1 })
+    else {
+      row.first = Math.min(row.first, offset)
+      row.last = Math.max(row.last, offset)
+      row.count++
+    }
+    this.#advance()
+  }
+
+  lost(error: Error): void {
+    this.failed++
+    this.firstError ??= error
+    this.#advance()
+  }
+
+  get inFlight(): number {
+    return this.sent - this.acknowledged - this.failed
+  }
+
+  /** Resolves once fewer than half of the limit are in flight. */
+  room(): Promise<void> {
+    return new Promise((resolve) => (this.#wake = resolve))
+  }
+
+  #advance(): void {
+    if (this.#wake && this.inFlight < MAX_IN_FLIGHT / 2) {
+      const wake = this.#wake
+      this.#wake = undefined
+      wake()
+    }
+  }
+}
+
+export async function sendLines(topic: string, flags: ProduceFlags, options: SendOptions): Promise<number> {
+  if (flags.input !== undefined && !existsSync(flags.input)) throw notFound(`the file ${flags.input} does not exist`)
+  const input: Readable = flags.input === undefined ? process.stdin : createReadStream(flags.input)
+  if (process.stdin.isTTY && flags.input === undefined && !flags.json && !flags.quiet) process.stderr.write('reading lines; end with Ctrl-D\n')
+  const producer = await createProducer(flags, {
+    acks: options.acks,
+    compressionType: options.compression,
+    lingerMs: options.lingerMs,
+    batchSize: options.batchSize,
+  })
+  const tally = new Tally()
+  const started = performance.now()
+  let problem: unknown
+  try {
+    await pump(producer, topic, input, options, tally, started)
+  } catch (error) {
+    problem = error // what was read before still goes out and is counted
+  }
+  await producer.flush().catch((error: unknown) => (problem ??= error))
+  await producer.close()
+  summary(topic, flags, tally, performance.now() - started)
+  if (problem) throw problem
+  if (tally.failed > 0) throw new CliError(`${tally.failed} of ${tally.sent} records were not acknowledged: ${tally.firstError?.message}`, ExitCode.failed, undefined, { cause: tally.firstError })
+  return ExitCode.ok
+}
+
+async function pump(producer: Producer, topic: string, input: Readable, options: SendOptions, tally: Tally, started: number): Promise<void> {
+  let number = 0
+  for await (const lines of linesOf(input)) {
+    for (const line of lines) {
+      number++
+      if (line === '' && options.format === 'json') continue
+      const parsed = parseLine(line, number, options)
+      if (options.rate !== Infinity) await pace(started, tally.sent, options.rate)
+      if (tally.inFlight >= MAX_IN_FLIGHT) await tally.room()
+      // A failure that no retry cured will meet the next records too.
+      if (tally.firstError) return
+      send(producer, { topic, ...parsed, ...(options.partition === undefined ? {} : { partition: options.partition }), ...(options.ack ? { ack: options.ack } : {}) }, line.length, tally)
+    }
+  }
+}
+
+function send(producer: Producer, record: Omit<ProducerRecord, 'headers'> & { headers?: readonly (readonly [string, Uint8Array | string | null])[] }, bytes: number, tally: Tally): void {
+  tally.sent++
+  tally.bytes += bytes
+  const headers = record.headers?.map(([key, value]) => ({ key, value }))
+  producer.send({ ...record, headers }).then(
+    (done) => tally.acked(done.partition, done.offset),
+    (error: Error) => tally.lost(error),
+  )
+}
+
+/** Sleeps until the record with this number is due; lateness is made up for, so the average holds. */
+async function pace(started: number, number: number, rate: number): Promise<void> {
+  const due = started + (number * 1000) / rate
+  const wait = due - performance.now()
+  if (wait > 1) await new Promise((resolve) => setTimeout(resolve, wait))
+}
+
+/** Lines of a chunk at a time; \r\n and \n end a line, and so does the end of the input. */
+async function* linesOf(input: Readable): AsyncGenerator<string[]> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of input) {
+    const lines = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n')
+    rest = lines.pop()!
+    yield lines.map(withoutReturn)
+  }
+  rest += decoder.decode()
+  if (rest !== '') yield [withoutReturn(rest)]
+}
+
+function withoutReturn(line: string): string {
+  return line.endsWith('\r') ? line.slice(0, -1) : line
+}
+
+function summary(topic: string, flags: ProduceFlags, tally: Tally, elapsedMs: number): void {
+  const partitions = [...tally.partitions].toSorted(([a], [b]) => a - b)
+  if (flags.json) {
+    const rows = partitions.map(([partition, { first, last, count }]) => ({ partition, firstOffset: first, lastOffset: last, records: count }))
+    printJson({ topic, records: tally.acknowledged, failed: tally.failed, bytes: tally.bytes, ms: Math.round(elapsedMs), partitions: rows })
+    return
+  }
+  if (flags.quiet) return
+  const where = partitions.length === 1 && partitions[0]![1].first >= 0 ? ` partition ${partitions[0]![0]} offsets ${partitions[0]![1].first}-${partitions[0]![1].last}` : ''
+  const speed = elapsedMs > 1000 ? `, ${Math.round((tally.acknowledged * 1000) / elapsedMs)}/s` : ''
+  process.stderr.write(`${tally.acknowledged} ${tally.acknowledged === 1 ? 'record' : 'records'} (${formatBytes(tally.bytes)}) to ${topic}${where} in ${Math.round(elapsedMs)} ms${speed}\n`)
+}
