@@ -235,7 +235,9 @@ pub fn compact_segments(dir: String, base_offsets: Float64Array, options_json: S
 fn compaction_options(json: &str) -> Option<Options> {
     let value: Value = serde_json::from_str(json).ok()?;
     let number = |name: &str| value.get(name)?.as_f64().map(|n| n as i64);
-    let list = |name: &str| value.get(name)?.as_array()?.iter().map(|n| n.as_f64().map(|n| n as i64)).collect();
+    let list = |name: &str| -> Option<Vec<i64>> {
+        value.get(name)?.as_array()?.iter().map(|n| n.as_f64().map(|n| n as i64)).collect()
+    };
     let triples = |name: &str| -> Option<Vec<(i64, i64, i64)>> {
         let triple = |row: &Value| {
             let at = |i: usize| row.get(i)?.as_f64().map(|n| n as i64);
