@@ -18,13 +18,14 @@ export class LocalSession implements ZnodeClient {
   #writesUnderWay = 0
   #closed = false
 
-  constructor(member: Member, sessionId: bigint, created: Promise<TxnResult>) {
+  /** Reads wait for `readable` first. */
+  constructor(member: Member, sessionId: bigint, readable: Promise<unknown>) {
     this.#member = member
     this.sessionId = sessionId
-    this.#lastWrite = this.#track(created)
+    this.#lastWrite = this.#track(readable)
   }
 
-  #track(write: Promise<TxnResult>): Promise<unknown> {
+  #track(write: Promise<unknown>): Promise<unknown> {
     this.#writesUnderWay++
     const settled = (): void => {
       this.#writesUnderWay--

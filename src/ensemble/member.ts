@@ -33,6 +33,8 @@ export class Member {
   #nextZxid: bigint
   #nextSession: bigint
   #closing: Promise<void> | null = null
+  /** Settles when nothing of a former process is left in the tree. */
+  #endingFormer: Promise<unknown> = Promise.resolve()
 
   private constructor(store: MemberStore, tree: ZnodeTree, options: MemberOptions) {
     this.#store = store
@@ -58,18 +60,20 @@ export class Member {
   #endFormerSessions(): void {
     for (const [id, session] of this.tree.sessions) {
       if (session.timeoutMs !== IN_PROCESS) continue
-      this.submit({ sessionId: id, auth: [], body: { kind: 'closeSession' } }).catch((error: Error) => {
+      this.#endingFormer = this.submit({ sessionId: id, auth: [], body: { kind: 'closeSession' } }).catch((error: Error) => {
         this.#env.logger.error({ error: error.message }, 'ending a former session failed')
       })
     }
   }
 
-  /** A new in-process session. Its first calls travel with its creation, so this waits for nothing. */
+  /** A new in-process session. Its first calls travel with its creation: one durable write covers them all. */
   connect(): ZnodeClient {
     const sessionId = this.#nextSession++
     const password = this.#env.random.bytes(16)
     const created = this.submit({ sessionId, auth: [], body: { kind: 'createSession', timeoutMs: IN_PROCESS, password } })
-    return new LocalSession(this, sessionId, created)
+    // A failed store fails every call after this one too, each with its reason.
+    created.catch(() => undefined)
+    return new LocalSession(this, sessionId, this.#endingFormer)
   }
 
   /** Orders, logs and applies one transaction. Resolves with its result (also a refusing one), rejects when the store fails. */
@@ -106,7 +110,7 @@ export class Member {
   }
 
   async #close(): Promise<void> {
-    await this.#store.close()
+    await this.#store.close(this.tree)
   }
 }
 

@@ -17,6 +17,8 @@ export interface Recovered {
   readonly tree: ZnodeTree
   /** The log file to go on with, or null when a new one is to be started. */
   readonly activeLog: { readonly file: string; readonly size: number } | null
+  /** Log bytes that lie after the snapshot: what the next start would replay again. */
+  readonly replayedBytes: number
 }
 
 /** `log.<zxid hex>` and `snapshot.<zxid hex>`, oldest first. */
@@ -31,6 +33,7 @@ export function listFiles(dir: string, prefix: 'log' | 'snapshot'): { readonly z
 
 export function recover(dir: string, logger: Logger): Recovered {
   const tree = newestSnapshot(dir, logger) ?? new ZnodeTree()
+  const snapshotZxid = tree.lastZxid
   const logs = listFiles(dir, 'log')
   let activeLog: Recovered['activeLog'] = null
   for (let i = 0; i < logs.length; i++) {
@@ -40,7 +43,7 @@ export function recover(dir: string, logger: Logger): Recovered {
     activeLog = replay(tree, logs[i]!.file, i === logs.length - 1, logger)
   }
   refuseLostHistory(dir, tree.lastZxid)
-  return { tree, activeLog }
+  return { tree, activeLog, replayedBytes: tree.lastZxid === snapshotZxid ? 0 : (activeLog?.size ?? 0) }
 }
 
 /** A damaged snapshot is no loss while the logs reach its zxid; when they do not, opening would forget acknowledged changes. */

@@ -11,7 +11,7 @@ export function pathProblem(path: string): string | null {
     if (code === 0x2f && path.charCodeAt(i - 1) === 0x2f) return `empty name at character ${i}`
     if (isForbidden(code)) return `character 0x${code.toString(16)} at ${i} is not allowed`
   }
-  for (const name of path.split('/')) if (name === '.' || name === '..') return 'relative names are not allowed'
+  if (/\/\.{1,2}(?:\/|$)/.test(path)) return 'relative names are not allowed'
   return null
 }
 
