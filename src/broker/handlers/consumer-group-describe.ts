@@ -3,22 +3,31 @@
 
 import { errors } from '../../model/errors.js'
 import type { ConsumerGroupDescribeRequest } from '../../protocol/schema/consumer-group-describe.js'
-import { NO_AUTHORIZED_OPERATIONS } from './group-requests.js'
+import { NO_AUTHORIZED_OPERATIONS, callGroup } from './group-requests.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
-export function handleConsumerGroupDescribe(request: ConsumerGroupDescribeRequest, _context: RequestContext, _broker: HandlerContext): object {
+export async function handleConsumerGroupDescribe(
+  request: ConsumerGroupDescribeRequest,
+  _context: RequestContext,
+  broker: HandlerContext,
+): Promise<object> {
+  return { throttleTimeMs: 0, groups: await Promise.all(request.groupIds.map((groupId) => describe(broker, groupId))) }
+}
+
+async function describe(broker: HandlerContext, groupId: string): Promise<object> {
+  const result = await callGroup(broker, groupId, 'describeGroups', { groupIds: [groupId] })
+  const group = result.unreached ? undefined : result.groups[0]
+  const isClassic = group?.errorCode === errors.NONE.code
+  const isUnknown = group?.errorCode === errors.GROUP_ID_NOT_FOUND.code
   return {
-    throttleTimeMs: 0,
-    groups: request.groupIds.map((groupId) => ({
-      errorCode: errors.GROUP_ID_NOT_FOUND.code,
-      errorMessage: `Group ${groupId} is not a consumer group.`,
-      groupId,
-      groupState: '',
-      groupEpoch: 0,
-      assignmentEpoch: 0,
-      assignorName: '',
-      members: [],
-      authorizedOperations: NO_AUTHORIZED_OPERATIONS,
-    })),
+    errorCode: isClassic ? errors.GROUP_ID_NOT_FOUND.code : (group ?? result).errorCode,
+    errorMessage: isClassic ? `Group ${groupId} is not a consumer group.` : isUnknown ? `Group ${groupId} not found.` : null,
+    groupId,
+    groupState: '',
+    groupEpoch: 0,
+    assignmentEpoch: 0,
+    assignorName: '',
+    members: [],
+    authorizedOperations: NO_AUTHORIZED_OPERATIONS,
   }
 }

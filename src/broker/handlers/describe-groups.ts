@@ -10,9 +10,10 @@ export async function handleDescribeGroups(request: DescribeGroupsRequest, conte
   const authorizedOperations = request.includeAuthorizedOperations ? ALL_GROUP_OPERATIONS : NO_AUTHORIZED_OPERATIONS
   const groups = request.groups.map(async (groupId) => {
     const group = await describe(broker, groupId)
-    if (group.errorCode !== errors.GROUP_ID_NOT_FOUND.code) return { ...group, authorizedOperations }
-    if (context.version < 6) return { ...group, errorCode: errors.NONE.code, authorizedOperations }
-    return { ...group, errorMessage: `Group ${groupId} not found.`, authorizedOperations }
+    const isUnknown = group.errorCode === errors.GROUP_ID_NOT_FOUND.code
+    if (isUnknown && context.version < 6) return { ...group, errorCode: errors.NONE.code, authorizedOperations }
+    if (isUnknown) return { ...group, errorMessage: `Group ${groupId} not found.` }
+    return group.errorCode === errors.NONE.code ? { ...group, authorizedOperations } : group
   })
   return { throttleTimeMs: 0, groups: await Promise.all(groups) }
 }

@@ -1,6 +1,7 @@
-// OffsetDelete v0. Topics that do not exist are refused here, the rest goes to the coordinator.
+// OffsetDelete v0. Topics and partitions that do not exist are refused here, the rest goes to the coordinator.
 
 import { errors } from '../../model/errors.js'
+import { partitionDirName } from '../../model/topic-partition.js'
 import type { OffsetDeleteRequest } from '../../protocol/schema/offset-delete.js'
 import { callGroup } from './group-requests.js'
 import type { HandlerContext, RequestContext } from './handler.js'
@@ -8,22 +9,24 @@ import type { HandlerContext, RequestContext } from './handler.js'
 export async function handleOffsetDelete(request: OffsetDeleteRequest, _context: RequestContext, broker: HandlerContext): Promise<object> {
   const { groupId } = request
   const image = broker.image()
-  const known = request.topics.filter((topic) => image.topics.has(topic.name))
-  const missing = request.topics
-    .filter((topic) => !image.topics.has(topic.name))
-    .map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: errors.UNKNOWN_TOPIC_OR_PARTITION.code })),
-    }))
-  if (known.length === 0) return { errorCode: errors.NONE.code, throttleTimeMs: 0, topics: missing }
-  const result = await callGroup(broker, groupId, 'deleteOffsets', {
-    groupId,
-    topics: known.map(({ name, partitions }) => ({ topic: name, partitions: partitions.map((each) => each.partitionIndex) })),
-  })
-  if (result.unreached || result.errorCode !== 0) return { errorCode: result.errorCode, throttleTimeMs: 0, topics: [] }
-  const deleted = result.topics.map(({ topic, partitions }) => ({
-    name: topic,
-    partitions: partitions.map(({ partition, errorCode }) => ({ partitionIndex: partition, errorCode })),
+  const exists = (topic: string, partition: number) => image.topics.get(topic)?.partitions[partition] !== undefined
+  const known = request.topics
+    .map(({ name, partitions }) => ({ topic: name, partitions: partitions.map((each) => each.partitionIndex).filter((each) => exists(name, each)) }))
+    .filter((topic) => topic.partitions.length > 0)
+  const outcomes = new Map<string, number>()
+  if (known.length > 0) {
+    const result = await callGroup(broker, groupId, 'deleteOffsets', { groupId, topics: known })
+    if (result.unreached || result.errorCode !== 0) return { errorCode: result.errorCode, throttleTimeMs: 0, topics: [] }
+    for (const { topic, partitions } of result.topics) {
+      for (const { partition, errorCode } of partitions) outcomes.set(partitionDirName(topic, partition), errorCode)
+    }
+  }
+  const topics = request.topics.map(({ name, partitions }) => ({
+    name,
+    partitions: partitions.map(({ partitionIndex }) => ({
+      partitionIndex,
+      errorCode: outcomes.get(partitionDirName(name, partitionIndex)) ?? errors.UNKNOWN_TOPIC_OR_PARTITION.code,
+    })),
   }))
-  return { errorCode: errors.NONE.code, throttleTimeMs: 0, topics: [...deleted, ...missing] }
+  return { errorCode: errors.NONE.code, throttleTimeMs: 0, topics }
 }

@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { handleConsumerGroupDescribe } from '../../../src/broker/handlers/consumer-group-describe.js'
 import { handleDeleteGroups } from '../../../src/broker/handlers/delete-groups.js'
 import { handleDescribeGroups } from '../../../src/broker/handlers/describe-groups.js'
-import type { HandlerContext, RequestContext } from '../../../src/broker/handlers/handler.js'
 import { handleHeartbeat } from '../../../src/broker/handlers/heartbeat.js'
 import { handleJoinGroup } from '../../../src/broker/handlers/join-group.js'
 import { handleLeaveGroup } from '../../../src/broker/handlers/leave-group.js'
@@ -12,85 +11,18 @@ import { handleOffsetCommit } from '../../../src/broker/handlers/offset-commit.j
 import { handleOffsetDelete } from '../../../src/broker/handlers/offset-delete.js'
 import { handleOffsetFetch } from '../../../src/broker/handlers/offset-fetch.js'
 import { handleSyncGroup } from '../../../src/broker/handlers/sync-group.js'
-import type { BrokerServices } from '../../../src/broker/handlers/services.js'
-import { emptyImage } from '../../../src/controller/image.js'
-import type { MetadataImage, PartitionImage, TopicImage } from '../../../src/controller/image.js'
-import { DEFAULT_GROUP_CONFIG } from '../../../src/coordinators/group/group-config.js'
-import { GroupCoordinatorShard } from '../../../src/coordinators/group/group-shard.js'
 import { partitionForGroup } from '../../../src/coordinators/group/partition-for-group.js'
 import { errors } from '../../../src/model/errors.js'
 import { GROUP_METADATA_TOPIC, ZERO_UUID } from '../../../src/model/topic-partition.js'
-import { MemoryPartition } from '../../coordinators/support/memory-partition.js'
+import { context, PARTITIONS, setUp, T_ID, topicImage } from '../../coordinators/support/broker-fixture.js'
+import type { Fixture } from '../../coordinators/support/broker-fixture.js'
 import { subscription } from '../../coordinators/support/group-driver.js'
-import { SimEnv } from '../../support/sim-env.js'
-
-const NODE = 1
-const T_ID = 'AAAAAAAAAAAAAAAAAAAAAQ'
-const GONE_ID = 'AAAAAAAAAAAAAAAAAAAAZg'
-const PARTITIONS = 4
-
-function topicImage(name: string, id: string, count: number, leader = NODE): TopicImage {
-  const partitions = Array.from({ length: count }, (_, partition): PartitionImage => {
-    return { partition, replicas: [leader], isr: [leader], addingReplicas: [], removingReplicas: [], leader, leaderEpoch: 0, partitionEpoch: 0 }
-  })
-  return { name, id, partitions }
-}
-
-interface Fixture {
-  readonly env: SimEnv
-  readonly broker: HandlerContext
-  readonly shards: GroupCoordinatorShard[]
-  image: MetadataImage
-  /** Makes calls of shards fail, as when their worker died. */
-  dead: boolean
-}
-
-async function setUp(): Promise<Fixture> {
-  const env = new SimEnv()
-  const t = topicImage('t', T_ID, 2)
-  const offsets = topicImage(GROUP_METADATA_TOPIC, 'AAAAAAAAAAAAAAAAAAAAAg', PARTITIONS)
-  const image: MetadataImage = { ...emptyImage('c'), topics: new Map([['t', t], [offsets.name, offsets]]), topicNames: new Map([[T_ID, 't']]) }
-  const config = { ...DEFAULT_GROUP_CONFIG, initialRebalanceDelayMs: 0 }
-  const shards = Array.from({ length: PARTITIONS }, (_, partition) => {
-    return new GroupCoordinatorShard({ partition, writer: new MemoryPartition(), env, config: () => config, image: () => image })
-  })
-  await Promise.all(shards.map((shard) => shard.load()))
-  const services = {
-    groupPartitionFor: async (groupId: string) => partitionForGroup(groupId, PARTITIONS),
-    callGroupCoordinator: async (partition: number, method: string, argument: object) => {
-      if (fixture.dead) throw new Error('worker gone')
-      const shard = shards[partition] as unknown as Record<string, (argument: object) => Promise<object>>
-      return structuredClone(await shard[method]!(structuredClone(argument)))
-    },
-  }
-  const fixture: Fixture = {
-    env,
-    shards,
-    image,
-    dead: false,
-    broker: { env, nodeId: NODE, image: () => fixture.image, services: services as unknown as BrokerServices },
-  }
-  return fixture
-}
-
-function context(version: number): RequestContext {
-  return {
-    apiKey: 0,
-    version,
-    correlationId: 1,
-    clientId: 'cli',
-    principal: 'User:ANONYMOUS',
-    clientHost: '127.0.0.1',
-    listenerName: 'PLAINTEXT',
-    localAddress: '127.0.0.1',
-    localPort: 9092,
-    isOpen: () => true,
-  }
-}
 
 // Answers are read as loosely as a client would.
 type Loose = { readonly [key: string]: never } & object
 const loose = async (answer: object | Promise<object>): Promise<Record<string, unknown>> => (await answer) as Loose
+
+const GONE_ID = 'AAAAAAAAAAAAAAAAAAAAZg'
 
 const joinRequest = (overrides: object = {}) => ({
   groupId: 'g',
@@ -306,8 +238,9 @@ test('DeleteGroups answers each group, once', async () => {
   ])
 })
 
-test('ConsumerGroupDescribe sends admin clients on to DescribeGroups', () => {
-  const answer = handleConsumerGroupDescribe({ groupIds: ['g'], includeAuthorizedOperations: false }, context(1), {} as HandlerContext)
+test('ConsumerGroupDescribe sends admin clients on to DescribeGroups', async () => {
+  const fixture = await setUp()
+  const answer = await handleConsumerGroupDescribe({ groupIds: ['g'], includeAuthorizedOperations: false }, context(1), fixture.broker)
   assert.equal((answer as { groups: { errorCode: number }[] }).groups[0]!.errorCode, errors.GROUP_ID_NOT_FOUND.code)
 })
 
