@@ -1,5 +1,5 @@
 // The four codecs of record batches, each with a limit on what comes out. Packages with native binaries do the work, loaded at first use;
-// where one does not load a JavaScript package stands in. Decompression throws nothing but ProtocolError, and compression what is a bug or
+// where one does not load, JavaScript stands in. Decompression throws nothing but ProtocolError, and compression what is a bug or
 // a codec that this platform lacks.
 
 import zlib from 'node:zlib'
@@ -7,8 +7,7 @@ import { ProtocolError } from '../codec/protocol-error.js'
 import { asBuffer } from '../codec/reader.js'
 import { compressionNames } from './batch-header.js'
 import type { CompressionName } from './batch-header.js'
-import { lz4Bound, lz4CompressFrame, lz4Decompress } from './lz4-frame.js'
-import type { Lz4BlockCompressor } from './lz4-frame.js'
+import { lz4Bound, lz4Compress, lz4Decompress } from './lz4-frame.js'
 import { lazily } from './native-packages.js'
 import { zstdBound } from './zstd-frame.js'
 
@@ -51,7 +50,7 @@ const snappyBlocks = lazily<SnappyBlocks>(
 const SNAPPY_HEADER = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])
 const SNAPPY_MAGIC = SNAPPY_HEADER.subarray(0, 8)
 const SNAPPY_BLOCK_BYTES = 32 * 1024
-/** No snappy element of one byte (with its two of distance) makes more than 64: a claim above this is false. */
+/** No element of a block is shorter than a byte or makes more than 64: a claim above this ratio is false. */
 const SNAPPY_MAX_RATIO = 64
 
 const snappy: Codec = {
@@ -66,7 +65,7 @@ const snappy: Codec = {
     return Buffer.concat(parts)
   },
   decompress(bytes, maxBytes) {
-    if (!bytes.subarray(0, SNAPPY_MAGIC.length).equals(SNAPPY_MAGIC)) return snappyBlock(bytes, maxBytes)
+    if (!bytes.subarray(0, SNAPPY_MAGIC.length).equals(SNAPPY_MAGIC)) return snappyBlock(bytes, maxBytes, maxBytes)
     const parts: Uint8Array[] = []
     let position = SNAPPY_HEADER.length
     let left = maxBytes
@@ -74,7 +73,7 @@ const snappy: Codec = {
       const size = position + 4 <= bytes.length ? bytes.readInt32BE(position) : -1
       position += 4
       if (size < 0 || position + size > bytes.length) throw new ProtocolError('a snappy block is longer than what is left')
-      const part = snappyBlock(bytes.subarray(position, position + size), left)
+      const part = snappyBlock(bytes.subarray(position, position + size), left, maxBytes)
       left -= part.length
       position += size
       parts.push(part)
@@ -83,7 +82,8 @@ const snappy: Codec = {
   },
 }
 
-function snappyBlock(block: Buffer, maxBytes: number): Uint8Array {
+/** `left` of `maxBytes` may still come out. */
+function snappyBlock(block: Buffer, left: number, maxBytes: number): Uint8Array {
   let claimed = 0
   for (let i = 0; ; i++) {
     const byte = block[i]
@@ -91,7 +91,7 @@ function snappyBlock(block: Buffer, maxBytes: number): Uint8Array {
     claimed += (byte & 0x7f) * 2 ** (7 * i)
     if (byte < 0x80) break
   }
-  if (claimed > maxBytes) throw tooLarge(maxBytes)
+  if (claimed > left) throw tooLarge(maxBytes)
   if (claimed > block.length * SNAPPY_MAX_RATIO) throw new ProtocolError('a snappy block claims more than it can hold')
   const result = snappyBlocks().decompress(block)
   if (result.length !== claimed) throw new ProtocolError('a snappy block holds less than it claims')
@@ -112,17 +112,7 @@ const lz4Frames = lazily<Lz4Frames>(
       decompress: (bytes, maxBytes) => (lz4Bound(bytes) <= maxBytes ? native.decompressFrameSync(bytes) : lz4Decompress(bytes, maxBytes)),
     }
   },
-  (require) => {
-    const javascript = require('lz4js') as {
-      compressBlock(source: Uint8Array, target: Uint8Array, from: number, length: number, hashes: Uint32Array): number
-    }
-    const hashes = new Uint32Array(1 << 16)
-    const compressBlock: Lz4BlockCompressor = (block, target) => {
-      hashes.fill(0)
-      return javascript.compressBlock(block, target, 0, block.length, hashes)
-    }
-    return { compress: (bytes) => lz4CompressFrame(bytes, compressBlock), decompress: lz4Decompress }
-  },
+  () => ({ compress: lz4Compress, decompress: lz4Decompress }),
 )
 
 const lz4: Codec = {

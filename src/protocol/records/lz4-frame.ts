@@ -1,5 +1,6 @@
-// LZ4's frame format: walking a frame without decompressing it, decompressing with a limit, and writing one over a block compressor. Kafka's
-// Java clients take version 1 frames with independent blocks only. Checksums inside the frame are not checked: the batch's CRC covers them.
+// LZ4's frame format: walking a frame without decompressing it, decompressing with a limit, and compressing, in JavaScript, for where no
+// native package loads (lz4js will not do: its blocks end in matches that other decoders refuse). Kafka's Java clients take version 1 frames
+// with independent blocks only. Checksums inside the frame are not checked: the batch's CRC covers them.
 
 import { ProtocolError } from '../codec/protocol-error.js'
 import { asBuffer } from '../codec/reader.js'
@@ -95,28 +96,79 @@ function decompressBlock(source: Buffer, from: number, to: number, target: Buffe
   return out
 }
 
-/** Compresses a block into `target` and gives the size; 0, or more than the block's, when it did not get smaller. */
-export type Lz4BlockCompressor = (block: Uint8Array, target: Uint8Array) => number
-
 const BLOCK_BYTES = 64 * 1024
 /** Version 1, independent blocks of 64 KiB at most, no checksums; 0x82 is the header's own checksum. */
 const FRAME_HEADER = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82])
 
-export function lz4CompressFrame(source: Uint8Array, compressBlock: Lz4BlockCompressor): Buffer {
+export function lz4Compress(source: Uint8Array): Buffer {
   const parts: Buffer[] = [FRAME_HEADER]
-  const scratch = Buffer.allocUnsafe(BLOCK_BYTES + (BLOCK_BYTES >>> 7) + 64)
+  const scratch = Buffer.allocUnsafe(BLOCK_BYTES)
+  const seen = new Int32Array(1 << HASH_BITS)
   for (let from = 0; from < source.length; from += BLOCK_BYTES) {
-    const block = source.subarray(from, from + BLOCK_BYTES)
-    const size = compressBlock(block, scratch)
+    const block = asBuffer(source.subarray(from, from + BLOCK_BYTES))
+    const size = compressBlock(block, scratch, seen)
     const head = Buffer.allocUnsafe(4)
-    if (size > 0 && size < block.length) {
-      head.writeUInt32LE(size)
-      parts.push(head, Buffer.from(scratch.subarray(0, size)))
-    } else {
-      head.writeUInt32LE((UNCOMPRESSED_BLOCK | block.length) >>> 0)
-      parts.push(head, asBuffer(block))
-    }
+    head.writeUInt32LE(size > 0 ? size : (UNCOMPRESSED_BLOCK | block.length) >>> 0)
+    parts.push(head, size > 0 ? Buffer.from(scratch.subarray(0, size)) : block)
   }
   parts.push(Buffer.alloc(4))
   return Buffer.concat(parts)
+}
+
+const HASH_BITS = 14
+const MIN_MATCH = 4
+/** The format's rules, which decoders rely on: no match starts in a block's last 12 bytes or reaches into its last 5. */
+const MATCH_START_LIMIT = 12
+const LAST_LITERALS = 5
+
+/** Greedy: takes the last place with the same four bytes. Gives 0 when the block does not get smaller. */
+function compressBlock(block: Buffer, target: Buffer, seen: Int32Array): number {
+  seen.fill(-1)
+  let anchor = 0
+  let out = 0
+  let at = 0
+  const lastStart = block.length - MATCH_START_LIMIT
+  const matchEnd = block.length - LAST_LITERALS
+  while (at <= lastStart) {
+    const four = block.readInt32LE(at)
+    const slot = Math.imul(four, -1640531535) >>> (32 - HASH_BITS)
+    const candidate = seen[slot]!
+    seen[slot] = at
+    if (candidate < 0 || block.readInt32LE(candidate) !== four) {
+      // The longer nothing was found, the larger the steps.
+      at += 1 + ((at - anchor) >>> 6)
+      continue
+    }
+    let end = at + MIN_MATCH
+    while (end < matchEnd && block[end] === block[candidate + (end - at)]) end++
+    out = putSequence(block, anchor, at, end - at - MIN_MATCH, at - candidate, target, out)
+    if (out < 0) return 0
+    anchor = at = end
+  }
+  out = putSequence(block, anchor, block.length, 0, 0, target, out)
+  return out < 0 || out >= block.length ? 0 : out
+}
+
+/** Literals and, where `distance` is not 0, a match behind them; -1 when the target is full. */
+function putSequence(block: Buffer, from: number, to: number, extra: number, distance: number, target: Buffer, position: number): number {
+  const literals = to - from
+  if (position + literals + literals / 255 + extra / 255 + 8 > target.length) return -1
+  let out = position + 1
+  target[position] = (Math.min(literals, 15) << 4) | Math.min(extra, 15)
+  out = putLength(target, out, literals)
+  out += block.copy(target, out, from, to)
+  if (distance === 0) return out
+  target[out++] = distance
+  target[out++] = distance >>> 8
+  return putLength(target, out, extra)
+}
+
+/** What does not fit into the four bits of the token. */
+function putLength(target: Buffer, position: number, length: number): number {
+  if (length < 15) return position
+  let out = position
+  let rest = length - 15
+  for (; rest >= 255; rest -= 255) target[out++] = 255
+  target[out++] = rest
+  return out
 }
