@@ -6,6 +6,7 @@ const SLAB_BYTES = 64 * 1024
 /** Records from this size on are passed on, not copied. Below, one more piece for writev costs more than the copy. */
 export const EXTERNAL_BYTES = 4096
 const SHORT_STRING = 40
+const UUID_CACHE_SIZE = 2048
 
 export class Writer {
   private slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
@@ -13,6 +14,8 @@ export class Writer {
   private start = 0
   private position = 0
   private pieces: Uint8Array[] = []
+  /** The bytes of topic ids that were written lately: every answer names them again. */
+  private readonly uuids = new Map<string, Uint8Array>()
 
   begin(): void {
     if (this.position > SLAB_BYTES - 512 || this.slab.length > SLAB_BYTES) {
@@ -116,9 +119,18 @@ export class Writer {
   }
 
   uuid(value: string): void {
-    if (value.length !== 22) throw new RangeError(`not a uuid of 22 base64url characters: ${value}`)
+    const bytes = this.uuids.get(value) ?? this.newUuid(value)
     const position = this.take(16)
-    if (this.slab.write(value, position, 16, 'base64url') !== 16) throw new RangeError(`not a uuid of 22 base64url characters: ${value}`)
+    const slab = this.slab
+    for (let i = 0; i < 16; i++) slab[position + i] = bytes[i]!
+  }
+
+  private newUuid(value: string): Uint8Array {
+    const bytes = Buffer.from(value, 'base64url')
+    if (value.length !== 22 || bytes.length !== 16) throw new RangeError(`not a uuid of 22 base64url characters: ${value}`)
+    if (this.uuids.size >= UUID_CACHE_SIZE) this.uuids.clear()
+    this.uuids.set(value, bytes)
+    return bytes
   }
 
   string(value: string): void {
