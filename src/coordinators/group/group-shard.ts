@@ -10,6 +10,7 @@ import { ErrorCode, coordinatorErrorForAppend } from '../error-codes.js'
 import type { CoordinatorRecord, PartitionWriter, ReplayTarget } from '../runtime/coordinator-record.js'
 import { CoordinatorRuntime } from '../runtime/coordinator-runtime.js'
 import { KeyedTimers } from '../runtime/keyed-timers.js'
+import { uuidOf } from '../runtime/random-uuid.js'
 import { ClassicGroup } from './classic-group.js'
 import { joinGroup } from './classic-join.js'
 import { heartbeat, leaveGroup, syncGroup } from './classic-membership.js'
@@ -314,13 +315,4 @@ export class GroupCoordinatorShard implements messages.GroupCoordinatorMethods {
 function commitError(appendError: number): number {
   const tooLarge = appendError === ErrorCode.messageTooLarge || appendError === ErrorCode.recordListTooLarge
   return tooLarge ? ErrorCode.invalidCommitOffsetSize : coordinatorErrorForAppend(appendError)
-}
-
-/** RFC 4122 version 4, as Java's UUID.randomUUID prints it. */
-function uuidOf(random: Uint8Array): string {
-  const bytes = Buffer.from(random)
-  bytes[6] = (bytes[6]! & 0x0f) | 0x40
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80
-  const hex = bytes.toString('hex')
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
 }

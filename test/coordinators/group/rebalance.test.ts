@@ -297,3 +297,26 @@ test('while the partition loads, operations are refused and heartbeats are not',
   await loading
   assert.equal((await driver.shard.listGroups({ statesFilter: [], typesFilter: [] })).errorCode, 0)
 })
+
+test('an assignment that commits after the next generation began is not given to that one', async () => {
+  const driver = await GroupDriver.start({ initialRebalanceDelayMs: 0 })
+  const join = driver.join()
+  await driver.env.advance(1)
+  const leader = join.value!.memberId
+  driver.partition.held = true
+  const sync = driver.sync(leader, 1, { [leader]: 'old' })
+  await driver.env.settle()
+  const second = driver.join()
+  await driver.env.settle()
+  assert.equal(sync.value?.errorCode, REBALANCE_IN_PROGRESS)
+  driver.join({ memberId: leader })
+  await driver.env.settle()
+  const waiting = driver.sync(second.value!.memberId, 2)
+  driver.partition.release()
+  await driver.env.settle()
+  assert.equal(waiting.settled, false)
+  assert.equal((await driver.describe()).state, 'CompletingRebalance')
+  const last = driver.sync(leader, 2, { [leader]: 'new', [second.value!.memberId]: 'new2' })
+  await driver.env.settle()
+  assert.deepEqual([text(last.value?.assignment), text(waiting.value?.assignment)], ['new', 'new2'])
+})
