@@ -4,6 +4,8 @@
 import { readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { notFound } from '../errors.js'
+import { startProgress } from '../output.js'
+import type { Progress } from '../output.js'
 import { dumpOffsetIndex, dumpTimeIndex } from './indexes.js'
 import { dumpCheckpoint, dumpSnapshot, dumpText, dumpTransactionIndex } from './small-files.js'
 import { dumpSegment } from './segment.js'
@@ -53,16 +55,28 @@ function readerFor(name: string): Reader | undefined {
 
 export async function dumpPaths(paths: readonly string[], options: DumpOptions): Promise<Findings> {
   const findings: Findings = { files: 0, batches: 0, records: 0, damaged: 0 }
-  for (const path of paths) {
-    const files = expand(path)
-    for (const file of files) {
-      const reader = readerFor(basename(file))
-      if (reader) await dumpFile(file, reader, options, findings)
-      else if (files.length === 1) throw notFound(`${path} is not a file of a partition`, 'name a .log, .index, .timeindex, .txnindex, .snapshot or checkpoint file, or a partition directory')
+  const files = paths.flatMap((path) => {
+    const found = expand(path)
+    if (found.length === 1 && !readerFor(basename(found[0]!))) {
+      throw notFound(`${path} is not a file of a partition`, 'name a .log, .index, .timeindex, .txnindex, .snapshot or checkpoint file, or a partition directory')
     }
+    return found.filter((file) => readerFor(basename(file)))
+  })
+  const sizes = new Map(files.map((file) => [file, statSync(file).size]))
+  const total = [...sizes.values()].reduce((sum, size) => sum + size, 0)
+  // A bar and a listing on the same terminal would write over each other.
+  const progress = await startProgress('verified', total, total < LONG_BYTES || (process.stdout.isTTY === true && !options.quiet))
+  let done = 0
+  for (const file of files) {
+    await dumpFile(file, readerFor(basename(file))!, options, findings, { ...progress, update: (position) => progress.update(done + position, basename(file)) })
+    done += sizes.get(file)!
   }
+  progress.stop()
   return findings
 }
+
+/** Below this, verifying takes less than a moment. */
+const LONG_BYTES = 64 * 1024 * 1024
 
 /** A directory stands for its files; a data directory (of partition directories) for all of theirs. */
 function expand(path: string): string[] {
@@ -77,13 +91,14 @@ function expand(path: string): string[] {
     })
 }
 
-async function dumpFile(file: string, reader: Reader, options: DumpOptions, findings: Findings): Promise<void> {
+async function dumpFile(file: string, reader: Reader, options: DumpOptions, findings: Findings, progress: Progress): Promise<void> {
   findings.files++
   let damaged = false
   const say = options.json ? undefined : `${file}\n`
   if (say && !options.quiet) await write(say)
   for (const line of reader(file, options)) {
     damaged ||= line.problem === true
+    if (line.kind === 'batch') progress.update(line.fields!['position'] as number)
     findings.batches += line.batches ?? 0
     findings.records += line.records ?? 0
     if (line.shown === false || (options.quiet && !line.problem)) continue

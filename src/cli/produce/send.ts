@@ -1,11 +1,12 @@
 // The work of `produce`: reads lines, paces them, sends with bounded memory, sums up.
 
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, statSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import type { Producer, ProducerRecord } from '../../client/index.js'
 import { createProducer } from '../client.js'
 import { CliError, ExitCode, notFound } from '../errors.js'
-import { formatBytes, printJson } from '../output.js'
+import { formatBytes, printJson, startProgress } from '../output.js'
+import type { Progress } from '../output.js'
 import type { ProduceFlags } from '../produce.js'
 import type { LineFormat } from './lines.js'
 import { parseLine } from './lines.js'
@@ -69,7 +70,8 @@ class Tally {
 }
 
 export async function sendLines(topic: string, flags: ProduceFlags, options: SendOptions): Promise<number> {
-  if (flags.input !== undefined && !existsSync(flags.input)) throw notFound(`the file ${flags.input} does not exist`)
+  const size = flags.input === undefined ? 0 : statSync(flags.input, { throwIfNoEntry: false })?.size
+  if (size === undefined) throw notFound(`the file ${flags.input} does not exist`, 'name an existing file with --input, or leave it out to read stdin')
   const input: Readable = flags.input === undefined ? process.stdin : createReadStream(flags.input)
   if (process.stdin.isTTY && flags.input === undefined && !flags.json && !flags.quiet) process.stderr.write('reading lines; end with Ctrl-D\n')
   const producer = await createProducer(flags, {
@@ -80,23 +82,27 @@ export async function sendLines(topic: string, flags: ProduceFlags, options: Sen
   })
   const tally = new Tally()
   const started = performance.now()
+  const progress = await startProgress('read', size, flags.quiet === true)
   let problem: unknown
   try {
-    await pump(producer, topic, input, options, tally, started)
+    await pump(producer, topic, input, options, tally, started, progress)
   } catch (error) {
     problem = error // what was read before still goes out and is counted
   }
   await producer.flush().catch((error: unknown) => (problem ??= error))
   await producer.close()
+  progress.stop()
   summary(topic, flags, tally, performance.now() - started)
   if (problem) throw problem
   if (tally.failed > 0) throw new CliError(`${tally.failed} of ${tally.sent} records were not acknowledged: ${tally.firstError?.message}`, ExitCode.failed, undefined, { cause: tally.firstError })
   return ExitCode.ok
 }
 
-async function pump(producer: Producer, topic: string, input: Readable, options: SendOptions, tally: Tally, started: number): Promise<void> {
+async function pump(producer: Producer, topic: string, input: Readable, options: SendOptions, tally: Tally, started: number, progress: Progress): Promise<void> {
   let number = 0
-  for await (const lines of linesOf(input)) {
+  let read = 0
+  const counted = (bytes: number): void => progress.update((read += bytes))
+  for await (const lines of linesOf(input, counted)) {
     for (const line of lines) {
       number++
       if (line === '' && options.format === 'json') continue
@@ -128,10 +134,11 @@ async function pace(started: number, number: number, rate: number): Promise<void
 }
 
 /** Lines of a chunk at a time; \r\n and \n end a line, and so does the end of the input. */
-async function* linesOf(input: Readable): AsyncGenerator<string[]> {
+async function* linesOf(input: Readable, counted: (bytes: number) => void): AsyncGenerator<string[]> {
   const decoder = new TextDecoder()
   let rest = ''
   for await (const chunk of input) {
+    counted((chunk as Uint8Array).length)
     const lines = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n')
     rest = lines.pop()!
     yield lines.map(withoutReturn)
