@@ -1,4 +1,5 @@
 // API 25, versions 0-4, flexible from 3.
+// Announces that a transaction will commit offsets of a group. 2: may answer PRODUCER_FENCED. 4: may answer TRANSACTION_ABORTABLE.
 
 import { int16, int32, int64, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,6 @@
 // API 24, versions 0-5, flexible from 3.
+// Brings partitions into a transaction. Up to 3 from clients, about one transaction; from 4 from brokers, about many, which may also only
+// verify (verifyOnly). 5: may answer TRANSACTION_ABORTABLE.
 
 import { array, arrayOf, bool, int16, int32, int64, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 80, versions 0-1, flexible from 0.
+// Millrace has no Raft quorum. 1: ackWhenCommitted.
 
 import { array, bool, int16, int32, message, string, uint16, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

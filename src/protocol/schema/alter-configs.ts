@@ -1,4 +1,5 @@
 // API 33, versions 0-2, flexible from 2.
+// Replaces all settings of a resource; IncrementalAlterConfigs is what clients should use.
 
 import { array, bool, int16, int32, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

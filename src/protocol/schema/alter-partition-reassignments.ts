@@ -1,4 +1,5 @@
 // API 45, versions 0-1, flexible from 0.
+// 1: allowReplicationFactorChange.
 
 import { array, arrayOf, bool, int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

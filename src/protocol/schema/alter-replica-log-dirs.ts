@@ -1,4 +1,5 @@
 // API 34, versions 1-2, flexible from 2.
+// Moves replicas between the log directories of one broker.
 
 import { array, arrayOf, int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

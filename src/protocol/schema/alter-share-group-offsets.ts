@@ -1,4 +1,5 @@
 // API 91, versions 0, flexible from 0.
+// Sets where a share group without members starts.
 
 import { array, int16, int32, int64, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 51, versions 0, flexible from 0.
+// Creates, replaces and removes SCRAM credentials of users.
 
 import { array, bytes, int16, int32, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,7 @@
 // API 18, versions 0-5, flexible from 3.
+// What the server speaks: the first request of every client. A version that is too new is answered in version 0 with UNSUPPORTED_VERSION
+// and the range of this API. 1: throttle time. 3: name and version of the client; features. 4: a feature may start at 0. 5: the client
+// says which cluster and node it means to talk to, and may be told REBOOTSTRAP_REQUIRED.
 
 import { array, bool, int16, int32, int64, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

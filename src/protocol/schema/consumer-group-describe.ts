@@ -1,4 +1,5 @@
 // API 69, versions 0-1, flexible from 0.
+// Groups of the new consumer protocol. 1: memberType.
 
 import { array, arrayOf, bool, int16, int32, int8, message, string, struct, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,6 @@
 // API 68, versions 0-1, flexible from 0.
+// The new consumer protocol in one request: join, keep alive, reconcile, leave. 1: subscription by regular expression; the member makes
+// its own id.
 
 import { array, arrayOf, int16, int32, message, string, struct, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 37, versions 0-3, flexible from 2.
+// 3: may answer THROTTLING_QUOTA_EXCEEDED.
 
 import { array, arrayOf, bool, int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,6 @@
 // API 19, versions 2-7, flexible from 5.
+// 4: partitions and replication factor may be -1 for the defaults. 5: the answer holds counts and settings. 6: may answer
+// THROTTLING_QUOTA_EXCEEDED. 7: the answer holds the topic id.
 
 import { array, arrayOf, bool, int16, int32, int8, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

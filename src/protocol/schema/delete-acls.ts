@@ -1,4 +1,5 @@
 // API 31, versions 1-3, flexible from 2.
+// 1: pattern types. 3: resources of type user.
 
 import { array, int16, int32, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

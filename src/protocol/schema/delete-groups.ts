@@ -1,4 +1,5 @@
 // API 42, versions 0-3, flexible from 2.
+// 3: an error message for each group.
 
 import { array, arrayOf, int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

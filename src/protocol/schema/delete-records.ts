@@ -1,4 +1,5 @@
 // API 21, versions 0-2, flexible from 2.
+// Moves the log start offset up; offset -1 means the high watermark.
 
 import { array, int16, int32, int64, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

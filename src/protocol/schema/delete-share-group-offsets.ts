@@ -1,4 +1,5 @@
 // API 92, versions 0, flexible from 0.
+// Forgets the offsets of topics in a share group.
 
 import { array, int16, int32, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,6 @@
 // API 20, versions 1-6, flexible from 4.
+// 3: may answer TOPIC_DELETION_DISABLED. 5: error messages; may answer THROTTLING_QUOTA_EXCEEDED. 6: topics by id, the list is another
+// field.
 
 import { array, arrayOf, int16, int32, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

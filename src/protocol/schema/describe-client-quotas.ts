@@ -1,4 +1,5 @@
 // API 48, versions 0-1, flexible from 1.
+// 1: only the encoding.
 
 import { array, bool, float64, int16, int32, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

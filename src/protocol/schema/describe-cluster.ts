@@ -1,4 +1,5 @@
 // API 60, versions 0-2, flexible from 0.
+// 1: brokers or controllers (endpointType). 2: fenced brokers.
 
 import { array, bool, int16, int32, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

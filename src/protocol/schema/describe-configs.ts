@@ -1,4 +1,5 @@
 // API 32, versions 1-4, flexible from 4.
+// 1: the source of each value and its synonyms. 3: type and documentation of each setting.
 
 import { array, arrayOf, bool, int16, int32, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 41, versions 1-3, flexible from 2.
+// 3: who asked for the token.
 
 import { array, bytes, int16, int32, message, string, time64 } from './dsl.js'
 import type { MessageOf } from './dsl.js'

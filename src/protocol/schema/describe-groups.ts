@@ -1,4 +1,6 @@
 // API 15, versions 0-6, flexible from 5.
+// Classic groups. 3: authorized operations. 4: static members. 6: GROUP_ID_NOT_FOUND with a message, where a group in state Dead was
+// answered before.
 
 import { array, arrayOf, bool, bytes, int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

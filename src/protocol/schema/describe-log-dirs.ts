@@ -1,4 +1,5 @@
 // API 35, versions 1-5, flexible from 2.
+// 3: an error for the whole answer. 4: bytes of the volume, all and usable. 5: isCordoned.
 
 import { array, arrayOf, bool, int16, int32, int64, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 61, versions 0, flexible from 0.
+// The producers that a partition remembers.
 
 import { array, arrayOf, int16, int32, int64, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 55, versions 0-2, flexible from 0.
+// Millrace has no Raft quorum. 1: times of the last fetch. 2: nodes, directory ids and messages.
 
 import { array, int16, int32, int64, message, string, uint16, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

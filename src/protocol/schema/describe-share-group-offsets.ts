@@ -1,4 +1,5 @@
 // API 90, versions 0-1, flexible from 0.
+// 1: lag.
 
 import { array, arrayOf, int16, int32, int64, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 75, versions 0, flexible from 0.
+// Metadata in pages, by a cursor, with eligible leader replicas.
 
 import { array, arrayOf, bool, int16, int32, message, string, struct, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 65, versions 0, flexible from 0.
+// State of transactions by their transactional ids.
 
 import { array, arrayOf, int16, int32, int64, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

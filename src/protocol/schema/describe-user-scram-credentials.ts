@@ -1,4 +1,5 @@
 // API 50, versions 0, flexible from 0.
+// Which SCRAM mechanisms users have; never the secrets.
 
 import { array, int16, int32, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 43, versions 0-2, flexible from 2.
+// 1: also unclean elections.
 
 import { array, arrayOf, int16, int32, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

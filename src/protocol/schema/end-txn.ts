@@ -1,4 +1,6 @@
 // API 26, versions 0-5, flexible from 3.
+// Commits or aborts. 2: may answer PRODUCER_FENCED. 4: may answer TRANSACTION_ABORTABLE. 5: the producer epoch grows with every
+// transaction, and the answer holds the new one.
 
 import { bool, int16, int32, int64, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

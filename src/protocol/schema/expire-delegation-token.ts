@@ -1,4 +1,5 @@
 // API 40, versions 1-2, flexible from 2.
+// A negative period expires the token at once.
 
 import { bytes, int16, int32, message, time64 } from './dsl.js'
 import type { MessageOf } from './dsl.js'

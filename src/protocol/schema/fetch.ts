@@ -1,4 +1,7 @@
 // API 1, versions 4-18, flexible from 12.
+// 5: log start offset. 7: fetch sessions. 9: leader epochs fence. 10: batches may be zstd. 11: rack, preferred read replica. 12: the last
+// fetched epoch finds a diverging log. 13: topic ids instead of names. 14: may answer OFFSET_MOVED_TO_TIERED_STORAGE. 15: replicaState.
+// 16: new leaders and where they are. 17: directory id. 18: the high watermark that a follower has seen.
 
 import { array, arrayOf, bigint64, int16, int32, int64, int8, message, records, string, struct, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

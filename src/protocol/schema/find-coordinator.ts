@@ -1,4 +1,6 @@
 // API 10, versions 0-6, flexible from 3.
+// 1: keyType (0 group, 1 transaction, 2 share). 4: many keys at once. 5: may answer TRANSACTION_ABORTABLE. 6: share groups, by
+// groupId:topicId:partition.
 
 import { array, arrayOf, int16, int32, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 71, versions 0, flexible from 0.
+// Which metrics of the client the broker wants.
 
 import { arrayOf, bool, int16, int32, int8, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

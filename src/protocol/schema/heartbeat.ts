@@ -1,4 +1,5 @@
 // API 12, versions 0-4, flexible from 4.
+// 3: static members.
 
 import { int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 44, versions 0-1, flexible from 1.
+// Operation 0 sets, 1 deletes, 2 appends, 3 subtracts.
 
 import { array, bool, int16, int32, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

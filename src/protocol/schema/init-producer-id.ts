@@ -1,4 +1,6 @@
 // API 22, versions 0-6, flexible from 2.
+// 3: a producer says which id and epoch it had. 4: may answer PRODUCER_FENCED. 5: may answer TRANSACTION_ABORTABLE. 6, two-phase commit,
+// is not stable in Kafka 4.4 and not advertised.
 
 import { bool, int16, int32, int64, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 83, versions 0, flexible from 0.
+// Between brokers: from the group coordinator to the share coordinator.
 
 import { array, int16, int32, int64, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,6 @@
 // API 11, versions 0-9, flexible from 6.
+// 1: rebalance timeout. 4: a new member is sent back once with the id it has been given (MEMBER_ID_REQUIRED). 5: static members. 7: the
+// answer holds the protocol type. 8: reason. 9: the answer may tell the leader to skip the assignment.
 
 import { array, bool, bytes, int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 13, versions 0-5, flexible from 4.
+// 3: several members at once, static ones too. 5: reason.
 
 import { array, int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

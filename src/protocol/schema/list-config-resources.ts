@@ -1,4 +1,5 @@
 // API 74, versions 0-1, flexible from 0.
+// 0: only client metrics resources (it was called ListClientMetricsResources). 1: by resource types, none meaning all.
 
 import { array, arrayOf, int16, int32, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

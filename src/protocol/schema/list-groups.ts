@@ -1,4 +1,5 @@
 // API 16, versions 0-5, flexible from 3.
+// 4: by states. 5: by types.
 
 import { array, arrayOf, int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

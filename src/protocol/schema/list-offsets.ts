@@ -1,4 +1,6 @@
 // API 2, versions 1-11, flexible from 6.
+// Timestamp -1 latest, -2 earliest, and: from 7 -3 the largest timestamp, from 8 -4 the earliest on this disk, from 9 -5 the latest
+// tiered, from 11 -6 the earliest that waits for upload. 2: isolation level. 4: leader epochs. 10: a timeout.
 
 import { array, int16, int32, int64, int8, message, string, time64 } from './dsl.js'
 import type { MessageOf } from './dsl.js'

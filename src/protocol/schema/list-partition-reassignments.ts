@@ -1,4 +1,5 @@
 // API 46, versions 0, flexible from 0.
+// Reassignments under way.
 
 import { array, arrayOf, int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

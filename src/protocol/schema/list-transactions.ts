@@ -1,4 +1,5 @@
 // API 66, versions 0-2, flexible from 0.
+// 1: by duration. 2: by a pattern of transactional ids.
 
 import { array, arrayOf, int16, int32, int64, message, string, time64 } from './dsl.js'
 import type { MessageOf } from './dsl.js'

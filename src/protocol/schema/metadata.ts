@@ -1,4 +1,7 @@
 // API 3, versions 0-13, flexible from 9.
+// In 0 an empty list of topics means all of them; from 1 null does, and empty means none. 4: allowAutoTopicCreation. 5: offline replicas.
+// 7: leader epochs. 8: authorized operations. 10: topic ids, which may be asked for from 12. 11: those of the cluster moved to
+// DescribeCluster. 13: an error for the whole answer.
 
 import { array, arrayOf, bool, int16, int32, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,6 @@
 // API 8, versions 2-10, flexible from 8.
+// 2 to 4: retention time. 6: leader epochs. 7: static members. 9: also the new consumer protocol, whose member epoch is sent as the
+// generation. 10: topic ids instead of names.
 
 import { array, int16, int32, int64, message, string, time64, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

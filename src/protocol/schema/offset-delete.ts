@@ -1,4 +1,5 @@
 // API 47, versions 0.
+// Forgets offsets of a group. Never became flexible.
 
 import { array, int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,6 @@
 // API 9, versions 1-10, flexible from 6.
+// 2: null topics mean all; an error for the group. 5: leader epochs. 7: requireStable. 8: several groups at once, in other fields. 9:
+// member id and epoch. 10: topic ids instead of names.
 
 import { array, arrayOf, bool, int16, int32, int64, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 23, versions 2-4, flexible from 4.
+// Where a leader epoch ended. 2: the current leader epoch fences. 3: replicaId, -1 for consumers.
 
 import { array, int16, int32, int64, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

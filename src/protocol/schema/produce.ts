@@ -1,4 +1,7 @@
 // API 0, versions 3-13, flexible from 9.
+// Versions 0 to 2 are advertised and refused (see codec/api-versions.ts). 3: transactional id; format v2 only. 5: log start offset. 7:
+// zstd allowed. 8: which records were at fault. 10: the new leader and where it is. 11: may answer TRANSACTION_ABORTABLE. 12: a partition
+// joins the transaction by being written to. 13: topic ids instead of names.
 
 import { array, int16, int32, int64, int8, message, records, string, struct, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

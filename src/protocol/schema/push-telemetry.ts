@@ -1,4 +1,5 @@
 // API 72, versions 0, flexible from 0.
+// Metrics of a client, as an OTLP payload.
 
 import { bool, bytes, int16, int32, int8, message, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

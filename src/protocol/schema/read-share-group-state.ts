@@ -1,4 +1,5 @@
 // API 84, versions 0, flexible from 0.
+// Between brokers: from a share partition to the share coordinator.
 
 import { array, int16, int32, int64, int8, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 81, versions 0, flexible from 0.
+// Millrace has no Raft quorum.
 
 import { int16, int32, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 39, versions 1-2, flexible from 2.
+// 2: only the encoding.
 
 import { bytes, int16, int32, message, time64 } from './dsl.js'
 import type { MessageOf } from './dsl.js'

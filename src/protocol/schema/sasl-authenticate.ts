@@ -1,4 +1,5 @@
 // API 36, versions 0-2, flexible from 2.
+// The bytes of a SASL exchange. 1: how long the session may last.
 
 import { bytes, int16, int64, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 17, versions 0-1.
+// Chooses a mechanism. After 0 the exchange runs in bare frames, after 1 in SaslAuthenticate requests.
 
 import { arrayOf, int16, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

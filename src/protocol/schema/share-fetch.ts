@@ -1,4 +1,5 @@
 // API 78, versions 1-2, flexible from 0.
+// 2: acquire mode; renewing an acquisition.
 
 import { array, arrayOf, bool, int16, int32, int64, int8, message, records, string, struct, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 77, versions 1, flexible from 0.
+// Share groups, their members and assignments.
 
 import { array, arrayOf, bool, int16, int32, message, string, struct, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 76, versions 1, flexible from 0.
+// Membership of a share group in one request.
 
 import { array, arrayOf, int16, int32, message, string, struct, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 89, versions 0-1, flexible from 0.
+// 1: a description of the topology, on request, and the name of the assignor.
 
 import { array, arrayOf, bool, int16, int32, int64, int8, message, string, struct, uint16 } from './dsl.js'
 import type { MessageOf } from './dsl.js'

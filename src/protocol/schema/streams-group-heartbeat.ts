@@ -1,4 +1,5 @@
 // API 88, versions 0-1, flexible from 0.
+// Membership of a streams group in one request, with topology and tasks. 1: the answer may ask for the description of the topology.
 
 import { array, arrayOf, bool, int16, int32, int64, int8, message, string, struct, uint16 } from './dsl.js'
 import type { MessageOf } from './dsl.js'

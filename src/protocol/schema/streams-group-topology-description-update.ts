@@ -1,4 +1,5 @@
 // API 93, versions 0, flexible from 0.
+// Hands in the description that a heartbeat asked for.
 
 import { array, arrayOf, int16, int32, int8, message, string, struct } from './dsl.js'
 import type { MessageOf } from './dsl.js'

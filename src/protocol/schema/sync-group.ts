@@ -1,4 +1,5 @@
 // API 14, versions 0-5, flexible from 4.
+// 3: static members. 5: protocol type and name must be the group's.
 
 import { array, bytes, int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

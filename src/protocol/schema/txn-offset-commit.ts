@@ -1,4 +1,6 @@
 // API 28, versions 0-6, flexible from 3.
+// 2: leader epochs. 3: member and generation are checked. 4: may answer TRANSACTION_ABORTABLE. 5: the offsets join the transaction by
+// themselves. 6: topic ids instead of names.
 
 import { array, int16, int32, int64, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

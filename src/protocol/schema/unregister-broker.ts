@@ -1,4 +1,5 @@
 // API 64, versions 0, flexible from 0.
+// Removes a broker that will not come back.
 
 import { int16, int32, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

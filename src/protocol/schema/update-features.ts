@@ -1,4 +1,5 @@
 // API 57, versions 0-2, flexible from 0.
+// 1: upgrade types and validateOnly. 2: no answer by feature.
 
 import { array, bool, int16, int32, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'

@@ -1,4 +1,5 @@
 // API 85, versions 0-1, flexible from 0.
+// Between brokers: from a share partition to the share coordinator. 1: deliveryCompleteCount.
 
 import { array, int16, int32, int64, int8, message, string, uuid } from './dsl.js'
 import type { MessageOf } from './dsl.js'

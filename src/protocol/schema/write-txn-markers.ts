@@ -1,4 +1,5 @@
 // API 27, versions 1-2, flexible from 1.
+// Between brokers: from the transaction coordinator to the leaders of partitions. 2: transactionVersion.
 
 import { array, arrayOf, bool, int16, int32, int64, int8, message, string } from './dsl.js'
 import type { MessageOf } from './dsl.js'
