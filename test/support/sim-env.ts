@@ -79,8 +79,15 @@ export class SimEnv implements Env {
   }
 
   private createLogger(base: object): Logger {
-    const log = (level: LoggedLine['level']) => (fields: object, text: string) => void this.lines.push({ level, fields: { ...base, ...fields }, text })
-    return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error'), child: (fields) => this.createLogger({ ...base, ...fields }) }
+    const log = (level: LoggedLine['level']) => (fields: object, text: string) =>
+      void this.lines.push({ level, fields: { ...base, ...fields }, text })
+    return {
+      debug: log('debug'),
+      info: log('info'),
+      warn: log('warn'),
+      error: log('error'),
+      child: (fields) => this.createLogger({ ...base, ...fields }),
+    }
   }
 }
 

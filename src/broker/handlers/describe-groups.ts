@@ -6,7 +6,11 @@ import type { DescribeGroupsRequest } from '../../protocol/schema/describe-group
 import { ALL_GROUP_OPERATIONS, NO_AUTHORIZED_OPERATIONS, callGroup } from './group-requests.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
-export async function handleDescribeGroups(request: DescribeGroupsRequest, context: RequestContext, broker: HandlerContext): Promise<object> {
+export async function handleDescribeGroups(
+  request: DescribeGroupsRequest,
+  context: RequestContext,
+  broker: HandlerContext,
+): Promise<object> {
   const authorizedOperations = request.includeAuthorizedOperations ? ALL_GROUP_OPERATIONS : NO_AUTHORIZED_OPERATIONS
   const groups = request.groups.map(async (groupId) => {
     const group = await describe(broker, groupId)

@@ -11,7 +11,10 @@ export async function handleOffsetDelete(request: OffsetDeleteRequest, _context:
   const image = broker.image()
   const exists = (topic: string, partition: number) => image.topics.get(topic)?.partitions[partition] !== undefined
   const known = request.topics
-    .map(({ name, partitions }) => ({ topic: name, partitions: partitions.map((each) => each.partitionIndex).filter((each) => exists(name, each)) }))
+    .map(({ name, partitions }) => ({
+      topic: name,
+      partitions: partitions.map((each) => each.partitionIndex).filter((each) => exists(name, each)),
+    }))
     .filter((topic) => topic.partitions.length > 0)
   const outcomes = new Map<string, number>()
   if (known.length > 0) {

@@ -26,7 +26,9 @@ export async function handleOffsetFetch(request: OffsetFetchRequest, context: Re
   const { requireStable } = request
   if (version >= 8) {
     const groups = request.groups.map((group) =>
-      version >= 10 ? fetchByIds(broker, group.groupId, group.topics, requireStable) : fetchByNames(broker, group.groupId, group.topics, requireStable),
+      version >= 10
+        ? fetchByIds(broker, group.groupId, group.topics, requireStable)
+        : fetchByNames(broker, group.groupId, group.topics, requireStable),
     )
     return { throttleTimeMs: 0, groups: await Promise.all(groups) }
   }
@@ -37,18 +39,29 @@ export async function handleOffsetFetch(request: OffsetFetchRequest, context: Re
   return { topics: (wanted ?? []).map((topic) => failed(topic, errorCode)) }
 }
 
-async function fetchByNames(broker: HandlerContext, groupId: string, wanted: readonly WantedTopic[] | null, requireStable: boolean): Promise<GroupAnswer> {
+async function fetchByNames(
+  broker: HandlerContext,
+  groupId: string,
+  wanted: readonly WantedTopic[] | null,
+  requireStable: boolean,
+): Promise<GroupAnswer> {
   const topics = wanted?.map(({ name, partitionIndexes }) => ({ topic: name, partitions: partitionIndexes })) ?? null
   const result = await callGroup(broker, groupId, 'fetchOffsets', { groupId, topics, requireStable })
   if (result.unreached || result.errorCode !== 0) return { groupId, errorCode: result.errorCode, topics: [] }
   return { groupId, errorCode: 0, topics: result.topics.map((topic) => toTopic(topic, topic.topic, ZERO_UUID)) }
 }
 
-async function fetchByIds(broker: HandlerContext, groupId: string, wanted: readonly WantedTopic[] | null, requireStable: boolean): Promise<GroupAnswer> {
+async function fetchByIds(
+  broker: HandlerContext,
+  groupId: string,
+  wanted: readonly WantedTopic[] | null,
+  requireStable: boolean,
+): Promise<GroupAnswer> {
   const image = broker.image()
   const unknown = wanted?.filter((topic) => !image.topicNames.has(topic.topicId)) ?? []
   const known = wanted?.filter((topic) => image.topicNames.has(topic.topicId)) ?? null
-  const topics = known?.map(({ topicId, partitionIndexes }) => ({ topic: image.topicNames.get(topicId)!, partitions: partitionIndexes })) ?? null
+  const topics =
+    known?.map(({ topicId, partitionIndexes }) => ({ topic: image.topicNames.get(topicId)!, partitions: partitionIndexes })) ?? null
   const result = await callGroup(broker, groupId, 'fetchOffsets', { groupId, topics, requireStable })
   if (result.unreached || result.errorCode !== 0) return { groupId, errorCode: result.errorCode, topics: [] }
   const found = result.topics.flatMap((topic) => withId(image, topic))

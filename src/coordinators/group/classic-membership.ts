@@ -20,7 +20,12 @@ import type { GroupEffects } from './group-effects.js'
 import type { HeartbeatArgument, LeaveGroupArgument, LeaveGroupResult, SyncGroupArgument, SyncGroupResult } from './messages.js'
 import { groupRecord } from './record-format.js'
 
-export function syncGroup(group: ClassicGroup, argument: SyncGroupArgument, effects: GroupEffects, answer: (result: SyncGroupResult) => void): void {
+export function syncGroup(
+  group: ClassicGroup,
+  argument: SyncGroupArgument,
+  effects: GroupEffects,
+  answer: (result: SyncGroupResult) => void,
+): void {
   const errorCode = refuseSync(group, argument)
   if (errorCode !== ErrorCode.none) {
     answer(syncError(errorCode))

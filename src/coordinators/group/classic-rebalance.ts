@@ -123,7 +123,7 @@ export function completeJoinIfReady(group: ClassicGroup, effects: GroupEffects):
 function completeJoin(group: ClassicGroup, effects: GroupEffects): void {
   effects.cancel(timerKey.join(group.groupId))
   if (group.state !== 'PreparingRebalance') return
-  for (const member of [...group.members.values()]) {
+  for (const member of group.members.values()) {
     // A static member keeps its place until its session ends.
     if (member.awaitingJoin !== null || member.groupInstanceId !== null) continue
     effects.cancel(timerKey.session(group.groupId, member.memberId))
@@ -154,7 +154,7 @@ function startGeneration(group: ClassicGroup, effects: GroupEffects): void {
 function expirePendingSyncs(group: ClassicGroup, generationId: number, effects: GroupEffects): void {
   if (group.generationId !== generationId || (group.state !== 'CompletingRebalance' && group.state !== 'Stable')) return
   if (group.pendingSyncMembers.size === 0) return
-  for (const memberId of [...group.pendingSyncMembers]) {
+  for (const memberId of group.pendingSyncMembers) {
     const member = group.members.get(memberId)
     if (member !== undefined) removeMember(group, member, effects)
   }

@@ -91,7 +91,8 @@ export function deleteOffsets(store: GroupStore, group: ClassicGroup, argument: 
       topic,
       partitions: partitions.map((partition) => {
         if (subscribed) return { partition, errorCode: ErrorCode.groupSubscribedToTopic }
-        if (store.offset(argument.groupId, topic, partition) !== undefined) records.push(offsetTombstone(argument.groupId, topic, partition))
+        if (store.offset(argument.groupId, topic, partition) !== undefined)
+          records.push(offsetTombstone(argument.groupId, topic, partition))
         return { partition, errorCode: ErrorCode.none }
       }),
     }
@@ -121,14 +122,20 @@ export function tombstonesOfTopics(store: GroupStore, names: readonly string[]):
  * KIP-211: offsets age from the moment the group became empty; in a stable consumer group only those of topics nobody reads
  * any more, and in groups that only commit, from the commit on. `emptied`: nothing is left afterwards.
  */
-export function expiredOffsets(store: GroupStore, group: ClassicGroup, retentionMs: number, now: number): { records: CoordinatorRecord[]; emptied: boolean } {
+export function expiredOffsets(
+  store: GroupStore,
+  group: ClassicGroup,
+  retentionMs: number,
+  now: number,
+): { records: CoordinatorRecord[]; emptied: boolean } {
   const base = expiryBase(group)
   const records: CoordinatorRecord[] = []
   let emptied = true
   for (const [topic, partitions] of store.topicsOf(group.groupId)) {
     const inUse = group.subscribedTopics?.has(topic) === true
     for (const [partition, value] of partitions) {
-      if (base !== undefined && !inUse && isExpired(value, base(value), retentionMs, now)) records.push(offsetTombstone(group.groupId, topic, partition))
+      if (base !== undefined && !inUse && isExpired(value, base(value), retentionMs, now))
+        records.push(offsetTombstone(group.groupId, topic, partition))
       else emptied = false
     }
   }

@@ -59,7 +59,12 @@ export class GroupCoordinatorShard implements messages.GroupCoordinatorMethods {
       onLoaded: () => this.onLoaded(),
       onUnloaded: (errorCode) => this.onUnloaded(errorCode),
     }
-    this.runtime = new CoordinatorRuntime({ writer: options.writer, env: options.env, target, maxBatchBytes: () => options.config().maxBatchBytes })
+    this.runtime = new CoordinatorRuntime({
+      writer: options.writer,
+      env: options.env,
+      target,
+      maxBatchBytes: () => options.config().maxBatchBytes,
+    })
     this.effects = {
       now: () => options.env.clock.now(),
       config: options.config,
@@ -127,7 +132,11 @@ export class GroupCoordinatorShard implements messages.GroupCoordinatorMethods {
     if (refused !== ErrorCode.none) return { errorCode: refused, members: [] }
     const group = this.groups.get(argument.groupId)
     if (group !== undefined) return leaveGroup(group, argument, this.effects)
-    const members = argument.members.map(({ memberId, groupInstanceId }) => ({ memberId, groupInstanceId, errorCode: ErrorCode.unknownMemberId }))
+    const members = argument.members.map(({ memberId, groupInstanceId }) => ({
+      memberId,
+      groupInstanceId,
+      errorCode: ErrorCode.unknownMemberId,
+    }))
     return { errorCode: ErrorCode.none, members }
   }
 
@@ -291,11 +300,13 @@ export class GroupCoordinatorShard implements messages.GroupCoordinatorMethods {
 
   private expire(): void {
     const { offsetsRetentionMs } = this.options.config()
-    for (const group of [...this.groups.values()]) {
+    for (const group of this.groups.values()) {
       if (group.state === 'Dead') continue
       const { records, emptied } = offsets.expiredOffsets(this.store, group, offsetsRetentionMs, this.effects.now())
       if (emptied && group.state === 'Empty' && group.pendingJoinMembers.size === 0) {
-        this.bury(group, [...records, groupTombstone(group.groupId)], (errorCode) => this.warnOn(errorCode, 'a group without offsets could not be removed'))
+        this.bury(group, [...records, groupTombstone(group.groupId)], (errorCode) =>
+          this.warnOn(errorCode, 'a group without offsets could not be removed'),
+        )
       } else if (records.length > 0) {
         this.appendOrWarn(records, 'expired offsets could not be removed')
       }

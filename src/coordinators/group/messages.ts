@@ -96,7 +96,10 @@ export interface CommitOffsetsArgument {
 export interface CommitOffsetsResult {
   /** Not 0: it holds for every partition and `topics` is empty. */
   readonly errorCode: number
-  readonly topics: readonly { readonly topic: string; readonly partitions: readonly { readonly partition: number; readonly errorCode: number }[] }[]
+  readonly topics: readonly {
+    readonly topic: string
+    readonly partitions: readonly { readonly partition: number; readonly errorCode: number }[]
+  }[]
 }
 
 export interface FetchOffsetsArgument {
@@ -126,7 +129,10 @@ export interface DeleteOffsetsArgument {
 
 export interface DeleteOffsetsResult {
   readonly errorCode: number
-  readonly topics: readonly { readonly topic: string; readonly partitions: readonly { readonly partition: number; readonly errorCode: number }[] }[]
+  readonly topics: readonly {
+    readonly topic: string
+    readonly partitions: readonly { readonly partition: number; readonly errorCode: number }[]
+  }[]
 }
 
 export interface ListGroupsArgument {
@@ -137,7 +143,12 @@ export interface ListGroupsArgument {
 
 export interface ListGroupsResult {
   readonly errorCode: number
-  readonly groups: readonly { readonly groupId: string; readonly protocolType: string; readonly groupState: string; readonly groupType: string }[]
+  readonly groups: readonly {
+    readonly groupId: string
+    readonly protocolType: string
+    readonly groupState: string
+    readonly groupType: string
+  }[]
 }
 
 export interface DescribeGroupsArgument {

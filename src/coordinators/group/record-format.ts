@@ -7,7 +7,13 @@
 
 import type { Uuid } from '../../model/topic-partition.js'
 import { decode, decodeVersioned, encode, encodeVersioned } from '../../protocol/codec/index.js'
-import { groupMetadataKey, groupMetadataValue, groupRecordTypes, offsetCommitKey, offsetCommitValue } from '../../protocol/schema/group-records.js'
+import {
+  groupMetadataKey,
+  groupMetadataValue,
+  groupRecordTypes,
+  offsetCommitKey,
+  offsetCommitValue,
+} from '../../protocol/schema/group-records.js'
 import type { CoordinatorRecord } from '../runtime/coordinator-record.js'
 
 export interface OffsetAndMetadata {
@@ -44,7 +50,13 @@ export interface StoredGroup {
 }
 
 export type GroupRecord =
-  | { readonly kind: 'offset'; readonly groupId: string; readonly topic: string; readonly partition: number; readonly value: OffsetAndMetadata | null }
+  | {
+      readonly kind: 'offset'
+      readonly groupId: string
+      readonly topic: string
+      readonly partition: number
+      readonly value: OffsetAndMetadata | null
+    }
   | { readonly kind: 'group'; readonly groupId: string; readonly value: StoredGroup | null }
   | { readonly kind: 'unknown'; readonly keyType: number }
 
@@ -82,7 +94,11 @@ export function groupRecord(groupId: string, value: StoredGroup): CoordinatorRec
     protocol: value.protocolName,
     leader: value.leader,
     currentStateTimestamp: value.currentStateTimestamp,
-    members: value.members.map((member) => ({ ...member, rebalanceTimeout: member.rebalanceTimeoutMs, sessionTimeout: member.sessionTimeoutMs })),
+    members: value.members.map((member) => ({
+      ...member,
+      rebalanceTimeout: member.rebalanceTimeoutMs,
+      sessionTimeout: member.sessionTimeoutMs,
+    })),
   }
   return { key: groupKey(groupId), value: encodeVersioned(groupMetadataValue, GROUP_VERSION, body) }
 }

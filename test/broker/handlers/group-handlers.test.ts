@@ -53,7 +53,13 @@ const commitRequest = (overrides: object = {}) => ({
   memberId: '',
   groupInstanceId: null,
   retentionTimeMs: -1,
-  topics: [{ name: 't', topicId: ZERO_UUID, partitions: [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: 2, committedMetadata: 'x' }] }],
+  topics: [
+    {
+      name: 't',
+      topicId: ZERO_UUID,
+      partitions: [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: 2, committedMetadata: 'x' }],
+    },
+  ],
   ...overrides,
 })
 
@@ -81,7 +87,13 @@ test('join, sync, heartbeat and leave go to the shard of the group and back', as
   assert.equal(Buffer.from(synced['assignment'] as Uint8Array).toString(), 'mine')
   const heartbeat = { groupId: 'g', generationId: 1, memberId, groupInstanceId: null }
   assert.deepEqual(await handleHeartbeat(heartbeat, context(4), fixture.broker), { throttleTimeMs: 0, errorCode: 0 })
-  const left = await loose(handleLeaveGroup({ groupId: 'g', memberId: '', members: [{ memberId, groupInstanceId: null, reason: null }] }, context(5), fixture.broker))
+  const left = await loose(
+    handleLeaveGroup(
+      { groupId: 'g', memberId: '', members: [{ memberId, groupInstanceId: null, reason: null }] },
+      context(5),
+      fixture.broker,
+    ),
+  )
   assert.deepEqual(left['members'], [{ memberId, groupInstanceId: null, errorCode: 0 }])
 })
 
@@ -147,20 +159,39 @@ test('OffsetCommit answers a refusal by the group on every partition', async () 
 test('OffsetCommit and OffsetFetch version 10 speak of topics by id', async () => {
   const fixture = await setUp()
   const partitions = [{ partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: 2, committedMetadata: 'x' }]
-  const request = commitRequest({ topics: [{ name: '', topicId: T_ID, partitions }, { name: '', topicId: GONE_ID, partitions }] })
+  const request = commitRequest({
+    topics: [
+      { name: '', topicId: T_ID, partitions },
+      { name: '', topicId: GONE_ID, partitions },
+    ],
+  })
   const answer = await loose(handleOffsetCommit(request, context(10), fixture.broker))
-  assert.deepEqual((answer['topics'] as { topicId: string; partitions: unknown[] }[]).map((topic) => [topic.topicId, topic.partitions]), [
-    [T_ID, [{ partitionIndex: 0, errorCode: 0 }]],
-    [GONE_ID, [{ partitionIndex: 0, errorCode: errors.UNKNOWN_TOPIC_ID.code }]],
-  ])
+  assert.deepEqual(
+    (answer['topics'] as { topicId: string; partitions: unknown[] }[]).map((topic) => [topic.topicId, topic.partitions]),
+    [
+      [T_ID, [{ partitionIndex: 0, errorCode: 0 }]],
+      [GONE_ID, [{ partitionIndex: 0, errorCode: errors.UNKNOWN_TOPIC_ID.code }]],
+    ],
+  )
   const group = (topics: object[] | null) => ({ groupId: 'g', memberId: null, memberEpoch: -1, topics })
   const wanted = [T_ID, GONE_ID].map((topicId) => ({ name: '', topicId, partitionIndexes: [0] }))
   const fetchRequest = { groupId: '', topics: [], groups: [group(wanted), group(null)], requireStable: true } as never
-  const fetched = (await loose(handleOffsetFetch(fetchRequest, context(10), fixture.broker)))['groups'] as { topics: { topicId: string; partitions: object[] }[] }[]
+  const fetched = (await loose(handleOffsetFetch(fetchRequest, context(10), fixture.broker)))['groups'] as {
+    topics: { topicId: string; partitions: object[] }[]
+  }[]
   const stored = { partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: 2, metadata: 'x', errorCode: 0 }
   const none = { partitionIndex: 0, committedOffset: -1, committedLeaderEpoch: -1, metadata: '', errorCode: errors.UNKNOWN_TOPIC_ID.code }
-  assert.deepEqual(fetched[0]!.topics.map((topic) => [topic.topicId, topic.partitions]), [[T_ID, [stored]], [GONE_ID, [none]]])
-  assert.deepEqual(fetched[1]!.topics.map((topic) => [topic.topicId, topic.partitions]), [[T_ID, [stored]]])
+  assert.deepEqual(
+    fetched[0]!.topics.map((topic) => [topic.topicId, topic.partitions]),
+    [
+      [T_ID, [stored]],
+      [GONE_ID, [none]],
+    ],
+  )
+  assert.deepEqual(
+    fetched[1]!.topics.map((topic) => [topic.topicId, topic.partitions]),
+    [[T_ID, [stored]]],
+  )
 })
 
 test('OffsetFetch: single group, several groups, all topics, and an error where the version has a place for it', async () => {
@@ -168,11 +199,19 @@ test('OffsetFetch: single group, several groups, all topics, and an error where 
   await handleOffsetCommit(commitRequest(), context(8), fixture.broker)
   const stored = { partitionIndex: 0, committedOffset: 5, committedLeaderEpoch: 2, metadata: 'x', errorCode: 0 }
   const single = { groupId: 'g', topics: null, groups: [], requireStable: false }
-  assert.deepEqual((await loose(handleOffsetFetch(single, context(7), fixture.broker)))['topics'], [{ name: 't', topicId: ZERO_UUID, partitions: [stored] }])
+  assert.deepEqual((await loose(handleOffsetFetch(single, context(7), fixture.broker)))['topics'], [
+    { name: 't', topicId: ZERO_UUID, partitions: [stored] },
+  ])
   const group = (groupId: string) => ({ groupId, memberId: null, memberEpoch: -1, topics: null })
   const batch = { groupId: '', topics: [], groups: [group('g'), group('h')], requireStable: false }
   const answer = (await loose(handleOffsetFetch(batch, context(8), fixture.broker)))['groups'] as { groupId: string; topics: unknown[] }[]
-  assert.deepEqual(answer.map((each) => [each.groupId, each.topics.length]), [['g', 1], ['h', 0]])
+  assert.deepEqual(
+    answer.map((each) => [each.groupId, each.topics.length]),
+    [
+      ['g', 1],
+      ['h', 0],
+    ],
+  )
   fixture.dead = true
   const named = { ...single, topics: [{ name: 't', partitionIndexes: [0] }] }
   const failed = await loose(handleOffsetFetch(named, context(1), fixture.broker))
@@ -206,7 +245,9 @@ test('ListGroups gathers the groups of every partition this node leads', async (
 test('an unknown group is described as dead before version 6 and GROUP_ID_NOT_FOUND from it', async () => {
   const fixture = await setUp()
   const first = async (version: number) => {
-    const answer = await loose(handleDescribeGroups({ groups: ['nobody'], includeAuthorizedOperations: true }, context(version), fixture.broker))
+    const answer = await loose(
+      handleDescribeGroups({ groups: ['nobody'], includeAuthorizedOperations: true }, context(version), fixture.broker),
+    )
     return (answer['groups'] as { errorCode: number; groupState: string; authorizedOperations: number }[])[0]!
   }
   const old = await first(5)
@@ -231,11 +272,14 @@ test('DeleteGroups answers each group, once', async () => {
   await stableMember(fixture)
   await handleOffsetCommit(commitRequest({ groupId: 'simple' }), context(8), fixture.broker)
   const answer = await loose(handleDeleteGroups({ groupsNames: ['g', 'simple', 'nobody', 'simple'] }, context(3), fixture.broker))
-  assert.deepEqual((answer['results'] as { groupId: string; errorCode: number }[]).map((each) => [each.groupId, each.errorCode]), [
-    ['g', errors.NON_EMPTY_GROUP.code],
-    ['simple', 0],
-    ['nobody', errors.GROUP_ID_NOT_FOUND.code],
-  ])
+  assert.deepEqual(
+    (answer['results'] as { groupId: string; errorCode: number }[]).map((each) => [each.groupId, each.errorCode]),
+    [
+      ['g', errors.NON_EMPTY_GROUP.code],
+      ['simple', 0],
+      ['nobody', errors.GROUP_ID_NOT_FOUND.code],
+    ],
+  )
 })
 
 test('ConsumerGroupDescribe sends admin clients on to DescribeGroups', async () => {

@@ -51,7 +51,10 @@ test('127 group requests in a row are answered as Apache Kafka 4.4 answers them'
   )
   const kafka = readRecording()
   assert.equal(kafka.length, 127)
-  assert.deepEqual(ours.map((each) => each.name), kafka.map((each) => each.name))
+  assert.deepEqual(
+    ours.map((each) => each.name),
+    kafka.map((each) => each.name),
+  )
   for (const [index, expected] of kafka.entries()) {
     await t.test(expected.name, () => assert.deepEqual(ours[index]!.answer, expected.answer))
   }

@@ -9,7 +9,9 @@ test('a simple consumer commits without a group and reads back offset, epoch and
   const driver = await GroupDriver.start()
   assert.equal(await driver.commit('t', 0, 42, { metadata: 'mine: ä', leaderEpoch: 7 }), 0)
   const result = await driver.shard.fetchOffsets({ groupId: 'g', topics: null, requireStable: true })
-  assert.deepEqual(result.topics, [{ topic: 't', partitions: [{ partition: 0, offset: 42, leaderEpoch: 7, metadata: 'mine: ä', errorCode: 0 }] }])
+  assert.deepEqual(result.topics, [
+    { topic: 't', partitions: [{ partition: 0, offset: 42, leaderEpoch: 7, metadata: 'mine: ä', errorCode: 0 }] },
+  ])
   await driver.restart()
   assert.deepEqual((await driver.shard.fetchOffsets({ groupId: 'g', topics: null, requireStable: true })).topics, result.topics)
 })
@@ -29,7 +31,10 @@ test('metadata longer than the limit is refused for its partition alone', async 
 test('a commit names the generation: wrong ones, strangers and unknown groups are refused', async () => {
   const driver = await GroupDriver.start()
   assert.equal(await driver.commit('t', 0, 1, { memberId: 'm', generationId: 1 }), errors.ILLEGAL_GENERATION.code)
-  assert.equal(await driver.commit('t', 0, 1, { memberId: 'm', generationId: 1, groupIdNotFoundKnown: true }), errors.GROUP_ID_NOT_FOUND.code)
+  assert.equal(
+    await driver.commit('t', 0, 1, { memberId: 'm', generationId: 1, groupIdNotFoundKnown: true }),
+    errors.GROUP_ID_NOT_FOUND.code,
+  )
   const { ids, generationId } = await driver.stableGroup(1)
   assert.equal(await driver.commit('t', 0, 1, { memberId: ids[0]!, generationId }), 0)
   assert.equal(await driver.commit('t', 0, 1, { memberId: ids[0]!, generationId: generationId + 1 }), errors.ILLEGAL_GENERATION.code)
@@ -180,7 +185,10 @@ test('a stable consumer group loses the old offsets of topics it no longer reads
   const driver = await GroupDriver.start({ offsetsRetentionMs: DAY })
   await driver.commit('old', 0, 1)
   await driver.commit('t', 0, 2)
-  const { ids, generationId } = await driver.stableGroup(1, () => ({ protocols: [{ name: 'range', metadata: subscription('t') }], sessionTimeoutMs: 1_800_000 }))
+  const { ids, generationId } = await driver.stableGroup(1, () => ({
+    protocols: [{ name: 'range', metadata: subscription('t') }],
+    sessionTimeoutMs: 1_800_000,
+  }))
   for (let i = 0; i < 100; i++) {
     await driver.env.advance(900_000)
     await driver.heartbeat(ids[0]!, generationId)
@@ -230,5 +238,10 @@ test('groups are listed by state and type, whatever the case of the filter', asy
   assert.deepEqual(await list(['stable'], []), ['g'])
   assert.deepEqual(await list(['Empty'], ['Classic']), ['simple'])
   assert.deepEqual(await list([], ['consumer']), [])
-  assert.deepEqual((await driver.shard.listGroups({ statesFilter: [], typesFilter: [] })).groups[1], { groupId: 'simple', protocolType: '', groupState: 'Empty', groupType: 'classic' })
+  assert.deepEqual((await driver.shard.listGroups({ statesFilter: [], typesFilter: [] })).groups[1], {
+    groupId: 'simple',
+    protocolType: '',
+    groupState: 'Empty',
+    groupType: 'classic',
+  })
 })

@@ -95,7 +95,10 @@ test('a third member makes the others rejoin: heartbeats say so and the generati
   const rejoins = ids.map((memberId) => driver.join({ memberId }))
   await driver.env.settle()
   assert.equal(third.value?.generationId, generationId + 1)
-  assert.deepEqual(rejoins.map((join) => join.value?.generationId), [generationId + 1, generationId + 1])
+  assert.deepEqual(
+    rejoins.map((join) => join.value?.generationId),
+    [generationId + 1, generationId + 1],
+  )
   assert.equal(third.value?.leader, ids[0], 'the leader stays')
   assert.equal(await driver.heartbeat(ids[0]!, generationId), errors.ILLEGAL_GENERATION.code)
 })
@@ -119,7 +122,12 @@ test('a join while the leader assigns fails the waiting syncs and starts over', 
 test('members that do not rejoin within the rebalance timeout lose their place, the leader too', async () => {
   const driver = await GroupDriver.start()
   const { ids } = await driver.stableGroup(3, () => ({ sessionTimeoutMs: 1_000_000, rebalanceTimeoutMs: 5_000 }))
-  const rejoin = driver.join({ memberId: ids[1]!, sessionTimeoutMs: 1_000_000, rebalanceTimeoutMs: 5_000, protocols: [{ name: 'range', metadata: subscription('u') }] })
+  const rejoin = driver.join({
+    memberId: ids[1]!,
+    sessionTimeoutMs: 1_000_000,
+    rebalanceTimeoutMs: 5_000,
+    protocols: [{ name: 'range', metadata: subscription('u') }],
+  })
   await driver.env.advance(4_999)
   assert.equal(rejoin.settled, false)
   await driver.env.advance(2)
@@ -180,13 +188,21 @@ test('a cooperative round is two rebalances in a row over changed subscriptions'
   const driver = await GroupDriver.start()
   const cooperative = { protocols: [{ name: 'cooperative-sticky', metadata: subscription('t') }] }
   const { ids, generationId } = await driver.stableGroup(2, () => cooperative)
-  const owned = (value: string) => ({ protocols: [{ name: 'cooperative-sticky', metadata: Buffer.concat([subscription('t'), Buffer.from(value)]) }] })
+  const owned = (value: string) => ({
+    protocols: [{ name: 'cooperative-sticky', metadata: Buffer.concat([subscription('t'), Buffer.from(value)]) }],
+  })
   for (let round = 1; round <= 2; round++) {
     const joins = ids.map((memberId, index) => driver.join({ memberId, ...owned(`round${round}-${index}`) }))
     await driver.env.settle()
-    assert.deepEqual(joins.map((join) => join.value?.generationId), [generationId + round, generationId + round])
+    assert.deepEqual(
+      joins.map((join) => join.value?.generationId),
+      [generationId + round, generationId + round],
+    )
     assert.match(text(joins[0]!.value!.members[1]!.metadata), new RegExp(`round${round}-1$`))
-    assert.deepEqual((await driver.syncAll(ids, generationId + round)).map((sync) => text(sync.assignment)), ['a0', 'a1'])
+    assert.deepEqual(
+      (await driver.syncAll(ids, generationId + round)).map((sync) => text(sync.assignment)),
+      ['a0', 'a1'],
+    )
   }
 })
 
@@ -196,7 +212,10 @@ test('the protocol with most votes among the common ones wins', async () => {
   const sets = [named('range', 'sticky', 'only-mine'), named('sticky', 'range'), named('sticky', 'range')]
   const joins = sets.map((set) => driver.join(set))
   await driver.env.advance(6_000)
-  assert.deepEqual(joins.map((join) => join.value?.protocolName), ['sticky', 'sticky', 'sticky'])
+  assert.deepEqual(
+    joins.map((join) => join.value?.protocolName),
+    ['sticky', 'sticky', 'sticky'],
+  )
 })
 
 test('a member that shares no protocol, or names none, is refused', async () => {
@@ -228,7 +247,10 @@ test('a full group refuses newcomers and keeps its members', async () => {
   assert.equal((await driver.describe()).state, 'Stable')
   const rejoins = ids.map((memberId) => driver.join({ memberId }))
   await driver.env.settle()
-  assert.deepEqual(rejoins.map((join) => join.value?.errorCode), [0, 0])
+  assert.deepEqual(
+    rejoins.map((join) => join.value?.errorCode),
+    [0, 0],
+  )
 })
 
 test('sync checks the protocol type and name where they are sent', async () => {
@@ -259,7 +281,10 @@ test('a failed write of the assignment sends the group into a new rebalance with
   driver.partition.outcomes.push({ errorCode: errors.NOT_ENOUGH_REPLICAS.code, offset: -1 })
   const syncs = [driver.sync(follower!, 1), driver.sync(leader!, 1, { [leader!]: 'x' })]
   await driver.env.settle()
-  assert.deepEqual(syncs.map((sync) => sync.value?.errorCode), [errors.COORDINATOR_NOT_AVAILABLE.code, errors.COORDINATOR_NOT_AVAILABLE.code])
+  assert.deepEqual(
+    syncs.map((sync) => sync.value?.errorCode),
+    [errors.COORDINATOR_NOT_AVAILABLE.code, errors.COORDINATOR_NOT_AVAILABLE.code],
+  )
   assert.equal((await driver.describe()).state, 'PreparingRebalance')
 })
 

@@ -1,14 +1,27 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { groupRecord, groupTombstone, offsetRecord, offsetTombstone, readGroupRecord } from '../../../src/coordinators/group/record-format.js'
+import {
+  groupRecord,
+  groupTombstone,
+  offsetRecord,
+  offsetTombstone,
+  readGroupRecord,
+} from '../../../src/coordinators/group/record-format.js'
 import { ZERO_UUID } from '../../../src/model/topic-partition.js'
 
 const hex = (bytes: Uint8Array | null) => (bytes === null ? null : Buffer.from(bytes).toString('hex'))
-const record = (key: string, value: string | null) => ({ key: Buffer.from(key, 'hex'), value: value === null ? null : Buffer.from(value, 'hex') })
+const record = (key: string, value: string | null) => ({
+  key: Buffer.from(key, 'hex'),
+  value: value === null ? null : Buffer.from(value, 'hex'),
+})
 
 /** Key and value as Apache Kafka 4.4 wrote them into its own __consumer_offsets. */
 const WRITTEN_BY_KAFKA: readonly (readonly [name: string, key: string, value: string | null])[] = [
-  ['an offset with its topic id', '000100017300017400000000', '00040000000000000005ffffffff0668656c6c6f000001a20a2703a00100107a28f5c3039748ee98185adc04f9a203'],
+  [
+    'an offset with its topic id',
+    '000100017300017400000000',
+    '00040000000000000005ffffffff0668656c6c6f000001a20a2703a00100107a28f5c3039748ee98185adc04f9a203',
+  ],
   ['an offset with an expiry of its own', '000100017300017400000001', '000100000000000000080000000001a20a2703b8000001a20a5df238'],
   ['a deleted offset', '000100017300017400000001', null],
   ['a new group', '00020002636e', '0003000000000000ffffffff000001a20a271d2900000000'],

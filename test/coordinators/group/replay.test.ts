@@ -39,7 +39,13 @@ async function act(driver: GroupDriver, random: Random, members: Member[]): Prom
   if (kind <= 1) {
     const groupInstanceId = random.next() < 0.3 ? `i${Math.floor(random.next() * 2)}` : null
     void driver.join({ groupInstanceId }).promise.then((join) => {
-      if (join.errorCode === 0) remember(driver, members, { id: join.memberId, groupId, generationId: join.generationId }, join.members.map((each) => each.memberId))
+      if (join.errorCode === 0)
+        remember(
+          driver,
+          members,
+          { id: join.memberId, groupId, generationId: join.generationId },
+          join.members.map((each) => each.memberId),
+        )
     })
   } else if (kind === 2 && someone !== undefined) {
     await driver.leave({ memberId: someone.id })
@@ -109,7 +115,10 @@ test('records of unknown kinds are skipped with one warning per kind', async () 
   await driver.restart()
   assert.equal(await driver.committed('t', 0), 5)
   const warnings = driver.env.lines.filter((line) => line.level === 'warn' || line.level === 'error')
-  assert.deepEqual(warnings.map((line) => line.level), ['warn', 'error'])
+  assert.deepEqual(
+    warnings.map((line) => line.level),
+    ['warn', 'error'],
+  )
 })
 
 test('a loaded member has one session timeout to be heard of', async () => {

@@ -81,7 +81,10 @@ test('when the replacement cannot be stored the old member stays', async () => {
 test('a static member that comes back with another choice of protocol starts a rebalance', async () => {
   const driver = await GroupDriver.start()
   const metadata = driver.joinArgument().protocols[0]!.metadata
-  const two = [{ name: 'range', metadata }, { name: 'sticky', metadata }]
+  const two = [
+    { name: 'range', metadata },
+    { name: 'sticky', metadata },
+  ]
   await driver.stableGroup(1, (index) => ({ ...instance(index), protocols: two }))
   const back = driver.join({ ...instance(0), protocols: [...two].reverse() })
   await driver.env.settle()
@@ -128,6 +131,9 @@ test('a static member that does not rejoin in a rebalance keeps its place until 
 test('static members leave by instance id alone, as the admin client asks', async () => {
   const driver = await GroupDriver.start()
   await stable(driver, 2)
-  assert.deepEqual(await driver.leave({ memberId: '', groupInstanceId: 'i0' }, { memberId: '', groupInstanceId: 'nobody' }), [0, UNKNOWN_MEMBER_ID])
+  assert.deepEqual(await driver.leave({ memberId: '', groupInstanceId: 'i0' }, { memberId: '', groupInstanceId: 'nobody' }), [
+    0,
+    UNKNOWN_MEMBER_ID,
+  ])
   assert.equal((await driver.describe()).members.length, 1)
 })

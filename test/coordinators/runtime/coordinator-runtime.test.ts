@@ -26,7 +26,10 @@ class Journal implements ReplayTarget {
   }
 }
 
-const record = (key: string, value: string | null): CoordinatorRecord => ({ key: Buffer.from(key), value: value === null ? null : Buffer.from(value) })
+const record = (key: string, value: string | null): CoordinatorRecord => ({
+  key: Buffer.from(key),
+  value: value === null ? null : Buffer.from(value),
+})
 
 async function setUp(maxBatchBytes = 100_000) {
   const env = new SimEnv()
@@ -43,8 +46,12 @@ test('a write is replayed and answered only after its commit, in the order of th
   const { env, partition, journal, runtime } = await setUp()
   partition.held = true
   const order: string[] = []
-  const one = runtime.write(() => ({ records: [record('a', '1')], response: 'one' })).then((outcome) => order.push(outcome.response ?? 'failed'))
-  const two = runtime.write(() => ({ records: [record('a', '2')], response: 'two' })).then((outcome) => order.push(outcome.response ?? 'failed'))
+  const one = runtime
+    .write(() => ({ records: [record('a', '1')], response: 'one' }))
+    .then((outcome) => order.push(outcome.response ?? 'failed'))
+  const two = runtime
+    .write(() => ({ records: [record('a', '2')], response: 'two' }))
+    .then((outcome) => order.push(outcome.response ?? 'failed'))
   await env.settle()
   assert.deepEqual([journal.entries, order], [[], []])
   partition.release()
@@ -91,7 +98,9 @@ test('operations of one key see the committed result of the one before; others d
 test('a failed append answers its operations, leaves the state alone and lets the next ones through', async () => {
   const { partition, journal, runtime } = await setUp()
   partition.outcomes.push({ errorCode: errors.NOT_ENOUGH_REPLICAS.code, offset: -1 })
-  assert.deepEqual(await runtime.write(() => ({ records: [record('a', '1')], response: 'x' })), { errorCode: errors.NOT_ENOUGH_REPLICAS.code })
+  assert.deepEqual(await runtime.write(() => ({ records: [record('a', '1')], response: 'x' })), {
+    errorCode: errors.NOT_ENOUGH_REPLICAS.code,
+  })
   assert.equal((await runtime.write(() => ({ records: [record('a', '2')], response: 'y' }))).response, 'y')
   assert.deepEqual(journal.entries, ['a=2'])
 })
@@ -131,10 +140,16 @@ test('resigning answers everything queued and in flight, and a late commit chang
   partition.held = true
   const writes = [runtime.write(() => ({ records: [record('a', '1')], response: 1 }))]
   await env.settle()
-  writes.push(runtime.write(() => ({ records: [record('a', '2')], response: 2 })), runtime.write(() => ({ records: [record('a', '3')], response: 3 }), 'k'))
+  writes.push(
+    runtime.write(() => ({ records: [record('a', '2')], response: 2 })),
+    runtime.write(() => ({ records: [record('a', '3')], response: 3 }), 'k'),
+  )
   runtime.resign()
   const outcomes = await Promise.all(writes)
-  assert.deepEqual(outcomes.map((outcome) => outcome.errorCode), outcomes.map(() => errors.NOT_COORDINATOR.code))
+  assert.deepEqual(
+    outcomes.map((outcome) => outcome.errorCode),
+    outcomes.map(() => errors.NOT_COORDINATOR.code),
+  )
   partition.release()
   await env.settle()
   assert.deepEqual(journal.entries, [])

@@ -4,7 +4,14 @@
 
 import { writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { correlationIdOf, decodeRequest, decodeRequestHeader, decodeResponse, encodeRequest, encodeResponse } from '../../../src/protocol/codec/index.js'
+import {
+  correlationIdOf,
+  decodeRequest,
+  decodeRequestHeader,
+  decodeResponse,
+  encodeRequest,
+  encodeResponse,
+} from '../../../src/protocol/codec/index.js'
 import { apiByName } from '../../../src/protocol/schema/index.js'
 import type { Api } from '../../../src/protocol/schema/index.js'
 import { subscription } from './group-driver.js'
@@ -31,24 +38,75 @@ const ZERO = 'AAAAAAAAAAAAAAAAAAAAAA'
 const meta = (...topics: string[]) => subscription(...topics)
 const range = [{ name: 'range', metadata: meta('t') }]
 
-const join = (groupId: string, more: object = {}) => ({ groupId, sessionTimeoutMs: 30_000, rebalanceTimeoutMs: 60_000, memberId: '', groupInstanceId: null, protocolType: 'consumer', protocols: range, reason: null, ...more })
-const sync = (groupId: string, generationId: number, memberId: string, more: object = {}) => ({ groupId, generationId, memberId, groupInstanceId: null, protocolType: 'consumer', protocolName: 'range', assignments: [], ...more })
-const beat = (groupId: string, generationId: number, memberId: string, groupInstanceId: string | null = null) => ({ groupId, generationId, memberId, groupInstanceId })
-const commit = (groupId: string, generation: number, memberId: string, topics: object[], more: object = {}) => ({ groupId, generationIdOrMemberEpoch: generation, memberId, groupInstanceId: null, retentionTimeMs: -1, topics, ...more })
-const offsetOf = (name: string, partitionIndex: number, committedOffset: number, committedMetadata: string | null = null) => ({ name, topicId: ZERO, partitions: [{ partitionIndex, committedOffset, committedLeaderEpoch: -1, committedMetadata }] })
+const join = (groupId: string, more: object = {}) => ({
+  groupId,
+  sessionTimeoutMs: 30_000,
+  rebalanceTimeoutMs: 60_000,
+  memberId: '',
+  groupInstanceId: null,
+  protocolType: 'consumer',
+  protocols: range,
+  reason: null,
+  ...more,
+})
+const sync = (groupId: string, generationId: number, memberId: string, more: object = {}) => ({
+  groupId,
+  generationId,
+  memberId,
+  groupInstanceId: null,
+  protocolType: 'consumer',
+  protocolName: 'range',
+  assignments: [],
+  ...more,
+})
+const beat = (groupId: string, generationId: number, memberId: string, groupInstanceId: string | null = null) => ({
+  groupId,
+  generationId,
+  memberId,
+  groupInstanceId,
+})
+const commit = (groupId: string, generation: number, memberId: string, topics: object[], more: object = {}) => ({
+  groupId,
+  generationIdOrMemberEpoch: generation,
+  memberId,
+  groupInstanceId: null,
+  retentionTimeMs: -1,
+  topics,
+  ...more,
+})
+const offsetOf = (name: string, partitionIndex: number, committedOffset: number, committedMetadata: string | null = null) => ({
+  name,
+  topicId: ZERO,
+  partitions: [{ partitionIndex, committedOffset, committedLeaderEpoch: -1, committedMetadata }],
+})
 const offsetsOf = (name: string, ...offsets: [partitionIndex: number, committedOffset: number, committedMetadata: string | null][]) => ({
   name,
   topicId: ZERO,
-  partitions: offsets.map(([partitionIndex, committedOffset, committedMetadata]) => ({ partitionIndex, committedOffset, committedLeaderEpoch: -1, committedMetadata })),
+  partitions: offsets.map(([partitionIndex, committedOffset, committedMetadata]) => ({
+    partitionIndex,
+    committedOffset,
+    committedLeaderEpoch: -1,
+    committedMetadata,
+  })),
 })
-const leave = (groupId: string, ...members: [string, string | null][]) => ({ groupId, memberId: '', members: members.map(([memberId, groupInstanceId]) => ({ memberId, groupInstanceId, reason: null })) })
-const fetchOne = (groupId: string, topics: object[] | null) => ({ groupId: '', topics: [], groups: [{ groupId, memberId: null, memberEpoch: -1, topics }], requireStable: false })
+const leave = (groupId: string, ...members: [string, string | null][]) => ({
+  groupId,
+  memberId: '',
+  members: members.map(([memberId, groupInstanceId]) => ({ memberId, groupInstanceId, reason: null })),
+})
+const fetchOne = (groupId: string, topics: object[] | null) => ({
+  groupId: '',
+  topics: [],
+  groups: [{ groupId, memberId: null, memberEpoch: -1, topics }],
+  requireStable: false,
+})
 const describe = (...groups: string[]) => ({ groups, includeAuthorizedOperations: true })
 const memberOf = (answers: Answers, step: string) => (answers[step] as { memberId: string }).memberId
 
 function steps(): Step[] {
   const all: Step[] = []
-  const send = (name: string, api: string, version: number, body: object | ((answers: Answers) => object)) => void all.push({ name, api, version, body: typeof body === 'function' ? (body as Step['body']) : () => body })
+  const send = (name: string, api: string, version: number, body: object | ((answers: Answers) => object)) =>
+    void all.push({ name, api, version, body: typeof body === 'function' ? (body as Step['body']) : () => body })
   const park = (name: string, api: string, version: number, body: object | ((answers: Answers) => object)) => {
     send(name, api, version, body)
     all.push({ ...all.pop()!, parked: true })
@@ -75,10 +133,28 @@ function steps(): Step[] {
   send('delete unknown', 'DeleteGroups', 2, { groupsNames: ['none', ''] })
   send('offset delete unknown group', 'OffsetDelete', 0, { groupId: 'none', topics: [{ name: 't', partitions: [{ partitionIndex: 0 }] }] })
   send('offset delete empty group id', 'OffsetDelete', 0, { groupId: '', topics: [{ name: 't', partitions: [{ partitionIndex: 0 }] }] })
-  send('fetch unknown group', 'OffsetFetch', 8, fetchOne('none', [{ name: 't', topicId: ZERO, partitionIndexes: [0, 7] }, { name: 'missing', topicId: ZERO, partitionIndexes: [0] }]))
+  send(
+    'fetch unknown group',
+    'OffsetFetch',
+    8,
+    fetchOne('none', [
+      { name: 't', topicId: ZERO, partitionIndexes: [0, 7] },
+      { name: 'missing', topicId: ZERO, partitionIndexes: [0] },
+    ]),
+  )
   send('fetch unknown group, all topics', 'OffsetFetch', 8, fetchOne('none', null))
-  send('fetch v1 unknown', 'OffsetFetch', 1, { groupId: 'none', topics: [{ name: 't', partitionIndexes: [0] }], groups: [], requireStable: false })
-  send('fetch v10 unknown id', 'OffsetFetch', 10, fetchOne('none', [{ name: '', topicId: 'AAAAAAAAAAAAAAAAAAAAZg', partitionIndexes: [3] }]))
+  send('fetch v1 unknown', 'OffsetFetch', 1, {
+    groupId: 'none',
+    topics: [{ name: 't', partitionIndexes: [0] }],
+    groups: [],
+    requireStable: false,
+  })
+  send(
+    'fetch v10 unknown id',
+    'OffsetFetch',
+    10,
+    fetchOne('none', [{ name: '', topicId: 'AAAAAAAAAAAAAAAAAAAAZg', partitionIndexes: [3] }]),
+  )
   send('consumer describe unknown', 'ConsumerGroupDescribe', 1, { groupIds: ['none'], includeAuthorizedOperations: false })
 
   // A simple consumer.
@@ -93,7 +169,13 @@ function steps(): Step[] {
   send('fetch simple v7', 'OffsetFetch', 7, { groupId: 's', topics: null, groups: [], requireStable: true })
   send('describe simple', 'DescribeGroups', 6, describe('s'))
   send('list simple', 'ListGroups', 5, { statesFilter: ['empty'], typesFilter: ['Classic'] })
-  send('offset delete simple', 'OffsetDelete', 0, { groupId: 's', topics: [{ name: 't', partitions: [{ partitionIndex: 1 }, { partitionIndex: 9 }] }, { name: 'missing', partitions: [{ partitionIndex: 0 }] }] })
+  send('offset delete simple', 'OffsetDelete', 0, {
+    groupId: 's',
+    topics: [
+      { name: 't', partitions: [{ partitionIndex: 1 }, { partitionIndex: 9 }] },
+      { name: 'missing', partitions: [{ partitionIndex: 0 }] },
+    ],
+  })
   send('fetch after delete', 'OffsetFetch', 9, fetchOne('s', null))
   send('heartbeat simple', 'Heartbeat', 4, beat('s', 0, 'x'))
   send('sync simple', 'SyncGroup', 4, sync('s', 0, 'x'))
@@ -141,12 +223,25 @@ function steps(): Step[] {
   send('heartbeat preparing', 'Heartbeat', 4, (a) => beat('g', 1, one(a)))
   send('commit preparing', 'OffsetCommit', 8, (a) => commit('g', 1, one(a), [offsetOf('t', 0, 13)]))
   send('sync preparing', 'SyncGroup', 5, (a) => sync('g', 1, one(a)))
-  send('offset delete preparing', 'OffsetDelete', 0, { groupId: 'g', topics: [{ name: 't', partitions: [{ partitionIndex: 0 }] }, { name: 'missing', partitions: [{ partitionIndex: 0 }] }] })
+  send('offset delete preparing', 'OffsetDelete', 0, {
+    groupId: 'g',
+    topics: [
+      { name: 't', partitions: [{ partitionIndex: 0 }] },
+      { name: 'missing', partitions: [{ partitionIndex: 0 }] },
+    ],
+  })
   send('rejoin 1', 'JoinGroup', 9, (a) => join('g', { memberId: one(a) }))
   finish('join 2')
   const two = (a: Answers) => memberOf(a, 'join 2')
   park('sync 2 first', 'SyncGroup', 3, (a) => sync('g', 2, two(a)))
-  send('sync leader', 'SyncGroup', 3, (a) => sync('g', 2, one(a), { assignments: [{ memberId: one(a), assignment: Buffer.from('A') }, { memberId: two(a), assignment: Buffer.from('B') }] }))
+  send('sync leader', 'SyncGroup', 3, (a) =>
+    sync('g', 2, one(a), {
+      assignments: [
+        { memberId: one(a), assignment: Buffer.from('A') },
+        { memberId: two(a), assignment: Buffer.from('B') },
+      ],
+    }),
+  )
   finish('sync 2 first')
   send('follower joins again', 'JoinGroup', 9, (a) => join('g', { memberId: two(a) }))
   send('leave follower and stranger', 'LeaveGroup', 5, (a) => leave('g', [two(a), null], ['x', null], [one(a), 'i']))
@@ -170,7 +265,15 @@ function steps(): Step[] {
   send('static 0 again', 'JoinGroup', 9, (a) => fixed(0, { memberId: zero(a) }))
   finish('static 1')
   const first = (a: Answers) => memberOf(a, 'static 1')
-  send('static sync', 'SyncGroup', 5, (a) => sync('st', 2, zero(a), { groupInstanceId: 'i0', assignments: [{ memberId: zero(a), assignment: Buffer.from('S0') }, { memberId: first(a), assignment: Buffer.from('S1') }] }))
+  send('static sync', 'SyncGroup', 5, (a) =>
+    sync('st', 2, zero(a), {
+      groupInstanceId: 'i0',
+      assignments: [
+        { memberId: zero(a), assignment: Buffer.from('S0') },
+        { memberId: first(a), assignment: Buffer.from('S1') },
+      ],
+    }),
+  )
   send('static 1 sync', 'SyncGroup', 5, (a) => sync('st', 2, first(a), { groupInstanceId: 'i1' }))
   send('static 1 restarts', 'JoinGroup', 9, fixed(1))
   send('static 1 fenced beat', 'Heartbeat', 4, (a) => beat('st', 2, first(a), 'i1'))
@@ -188,7 +291,18 @@ function steps(): Step[] {
   send('static describe empty', 'DescribeGroups', 6, describe('st'))
 
   // Another protocol type: its offsets are not deleted while it lives.
-  send('connect', 'JoinGroup', 3, join('cn', { protocolType: 'connect', protocols: [{ name: 'p', metadata: Buffer.from('x') }, { name: 'q', metadata: Buffer.from('y') }] }))
+  send(
+    'connect',
+    'JoinGroup',
+    3,
+    join('cn', {
+      protocolType: 'connect',
+      protocols: [
+        { name: 'p', metadata: Buffer.from('x') },
+        { name: 'q', metadata: Buffer.from('y') },
+      ],
+    }),
+  )
   send('connect sync', 'SyncGroup', 2, (a) => sync('cn', 1, memberOf(a, 'connect'), { assignments: [] }))
   send('connect commit', 'OffsetCommit', 5, (a) => commit('cn', 1, memberOf(a, 'connect'), [offsetOf('t', 0, 1)]))
   send('connect offset delete', 'OffsetDelete', 0, { groupId: 'cn', topics: [{ name: 't', partitions: [{ partitionIndex: 0 }] }] })
@@ -227,7 +341,11 @@ function plain(value: unknown, names: Map<string, string>): unknown {
   if (value instanceof Uint8Array) return `hex:${Buffer.from(value).toString('hex')}`
   if (Array.isArray(value)) return sorted(value.map((each) => plain(each, names)))
   if (typeof value === 'object' && value !== null) {
-    return Object.fromEntries(Object.entries(value).filter(([key]) => key !== 'throttleTimeMs').map(([key, each]) => [key, plain(each, names)]))
+    return Object.fromEntries(
+      Object.entries(value)
+        .filter(([key]) => key !== 'throttleTimeMs')
+        .map(([key, each]) => [key, plain(each, names)]),
+    )
   }
   const match = typeof value === 'string' ? MEMBER_ID.exec(value) : null
   if (match === null) return value
@@ -237,7 +355,10 @@ function plain(value: unknown, names: Map<string, string>): unknown {
 
 /** The order of topics, groups and members is the server's own affair. */
 function sorted(items: unknown[]): unknown[] {
-  return items.map((item) => ({ item, text: JSON.stringify(item) })).sort((a, b) => (a.text < b.text ? -1 : 1)).map(({ item }) => item)
+  return items
+    .map((item) => ({ item, text: JSON.stringify(item) }))
+    .sort((a, b) => (a.text < b.text ? -1 : 1))
+    .map(({ item }) => item)
 }
 
 /** A server that is a function: what goes in and out passes through the codec. */
@@ -287,7 +408,11 @@ async function untilCoordinated(send: Send): Promise<void> {
 async function record(address: string, file: string): Promise<void> {
   const [host, port] = address.split(':')
   const send = overTcp(host!, Number(port))
-  await send('CreateTopics', 7, { topics: [{ name: 't', numPartitions: 2, replicationFactor: 1, assignments: [], configs: [] }], timeoutMs: 10_000, validateOnly: false })
+  await send('CreateTopics', 7, {
+    topics: [{ name: 't', numPartitions: 2, replicationFactor: 1, assignments: [], configs: [] }],
+    timeoutMs: 10_000,
+    validateOnly: false,
+  })
   await untilCoordinated(send)
   const recorded = await runScript(send)
   writeFileSync(file, `[\n${recorded.map((each) => JSON.stringify(each)).join(',\n')}\n]\n`)

@@ -17,7 +17,16 @@ export const PARTITIONS = 4
 
 export function topicImage(name: string, id: string, count: number, leader = NODE): TopicImage {
   const partitions = Array.from({ length: count }, (_, partition): PartitionImage => {
-    return { partition, replicas: [leader], isr: [leader], addingReplicas: [], removingReplicas: [], leader, leaderEpoch: 0, partitionEpoch: 0 }
+    return {
+      partition,
+      replicas: [leader],
+      isr: [leader],
+      addingReplicas: [],
+      removingReplicas: [],
+      leader,
+      leaderEpoch: 0,
+      partitionEpoch: 0,
+    }
   })
   return { name, id, partitions }
 }
@@ -34,7 +43,14 @@ export interface Fixture {
 export async function setUp(env = new SimEnv()): Promise<Fixture> {
   const t = topicImage('t', T_ID, 2)
   const offsets = topicImage(GROUP_METADATA_TOPIC, 'AAAAAAAAAAAAAAAAAAAAAg', PARTITIONS)
-  const image: MetadataImage = { ...emptyImage('c'), topics: new Map([['t', t], [offsets.name, offsets]]), topicNames: new Map([[T_ID, 't']]) }
+  const image: MetadataImage = {
+    ...emptyImage('c'),
+    topics: new Map([
+      ['t', t],
+      [offsets.name, offsets],
+    ]),
+    topicNames: new Map([[T_ID, 't']]),
+  }
   const config = { ...DEFAULT_GROUP_CONFIG, initialRebalanceDelayMs: 0 }
   const shards = Array.from({ length: PARTITIONS }, (_, partition) => {
     return new GroupCoordinatorShard({ partition, writer: new MemoryPartition(), env, config: () => config, image: () => image })

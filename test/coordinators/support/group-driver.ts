@@ -96,9 +96,22 @@ export class GroupDriver {
     return watch(this.shard.joinGroup(this.joinArgument(overrides)))
   }
 
-  sync(memberId: string, generationId: number, assignments: Record<string, string> = {}, groupInstanceId: string | null = null): Watched<SyncGroupResult> {
+  sync(
+    memberId: string,
+    generationId: number,
+    assignments: Record<string, string> = {},
+    groupInstanceId: string | null = null,
+  ): Watched<SyncGroupResult> {
     const list = Object.entries(assignments).map(([id, value]) => ({ memberId: id, assignment: new Uint8Array(Buffer.from(value)) }))
-    const argument = { groupId: this.groupId, generationId, memberId, groupInstanceId, protocolType: null, protocolName: null, assignments: list }
+    const argument = {
+      groupId: this.groupId,
+      generationId,
+      memberId,
+      groupInstanceId,
+      protocolType: null,
+      protocolName: null,
+      assignments: list,
+    }
     return watch(this.shard.syncGroup(argument))
   }
 
@@ -113,7 +126,20 @@ export class GroupDriver {
   }
 
   /** One partition's outcome, or the group's. */
-  async commit(topic: string, partition: number, offset: number, options: Partial<{ memberId: string; generationId: number; metadata: string | null; retentionTimeMs: number; groupInstanceId: string | null; groupIdNotFoundKnown: boolean; leaderEpoch: number }> = {}): Promise<number> {
+  async commit(
+    topic: string,
+    partition: number,
+    offset: number,
+    options: Partial<{
+      memberId: string
+      generationId: number
+      metadata: string | null
+      retentionTimeMs: number
+      groupInstanceId: string | null
+      groupIdNotFoundKnown: boolean
+      leaderEpoch: number
+    }> = {},
+  ): Promise<number> {
     const result = await this.shard.commitOffsets({
       groupId: this.groupId,
       generationId: options.generationId ?? -1,
@@ -121,13 +147,23 @@ export class GroupDriver {
       groupInstanceId: options.groupInstanceId ?? null,
       retentionTimeMs: options.retentionTimeMs ?? -1,
       groupIdNotFoundKnown: options.groupIdNotFoundKnown ?? false,
-      topics: [{ topic, topicId: ZERO_UUID, partitions: [{ partition, offset, leaderEpoch: options.leaderEpoch ?? -1, metadata: options.metadata ?? null }] }],
+      topics: [
+        {
+          topic,
+          topicId: ZERO_UUID,
+          partitions: [{ partition, offset, leaderEpoch: options.leaderEpoch ?? -1, metadata: options.metadata ?? null }],
+        },
+      ],
     })
     return result.errorCode || result.topics[0]!.partitions[0]!.errorCode
   }
 
   async committed(topic: string, partition: number): Promise<number> {
-    const result = await this.shard.fetchOffsets({ groupId: this.groupId, topics: [{ topic, partitions: [partition] }], requireStable: false })
+    const result = await this.shard.fetchOffsets({
+      groupId: this.groupId,
+      topics: [{ topic, partitions: [partition] }],
+      requireStable: false,
+    })
     return result.topics[0]!.partitions[0]!.offset
   }
 
@@ -137,7 +173,10 @@ export class GroupDriver {
   }
 
   /** A stable group of that many members; the first is the leader. Assignments are `a0`, `a1`, … */
-  async stableGroup(count: number, overrides: (index: number) => Partial<JoinGroupArgument> = () => ({})): Promise<{ ids: string[]; generationId: number }> {
+  async stableGroup(
+    count: number,
+    overrides: (index: number) => Partial<JoinGroupArgument> = () => ({}),
+  ): Promise<{ ids: string[]; generationId: number }> {
     const joins = Array.from({ length: count }, (_, index) => this.join(overrides(index)))
     await this.env.advance(2 * this.config.initialRebalanceDelayMs)
     const ids = joins.map((join) => join.value!.memberId)

@@ -21,7 +21,7 @@ export class MemoryPartition implements PartitionWriter {
 
   async *load(): AsyncIterable<Uint8Array> {
     this.loads++
-    for (const batch of [...this.batches]) yield batch
+    for (const batch of this.batches.slice()) yield batch
   }
 
   get pendingAppends(): number {
