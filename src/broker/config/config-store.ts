@@ -40,7 +40,9 @@ export class ConfigStore {
   /** `image` is asked on every read, so one store follows the newest image of its thread. */
   constructor(input: ConfigStoreInput, image: () => MetadataImage) {
     this.nodeId = input.nodeId
-    this.#static = input.properties
+    // The id is always shown as set, whatever it came by.
+    const id = String(input.nodeId)
+    this.#static = new Map([['node.id', id], ['broker.id', id], ...input.properties])
     this.#image = image
   }
 
@@ -234,9 +236,11 @@ export class ConfigStore {
 
   #brokerEntry(name: string, definition: SettingDefinition): ConfigEntry {
     const chain = brokerChain(name)
-    const synonyms = this.#synonyms(chain)
-    // The row's own value is what was set under its own name; the chain shows where another name decides.
-    const own = synonyms.find((synonym) => synonym.name === name)
+    // As Kafka: the row's value is what was set under its own name, and weaker names follow only behind it.
+    const all = this.#synonyms(chain)
+    const at = all.findIndex((synonym) => synonym.name === name)
+    const synonyms = at < 0 ? [] : all.slice(at)
+    const own = synonyms[0]
     return entry(name, definition, own?.value ?? null, synonyms, definition.mode === 'read-only')
   }
 

@@ -63,8 +63,6 @@ const CHAINS: readonly (readonly (readonly [name: string, factor: number])[])[] 
   [['log.roll.ms', 1], ['log.roll.hours', 3_600_000]],
   [['log.roll.jitter.ms', 1], ['log.roll.jitter.hours', 3_600_000]],
   [['log.flush.interval.ms', 1], ['log.flush.scheduler.interval.ms', 1]],
-  [['log.dirs', 1], ['log.dir', 1]],
-  [['node.id', 1], ['broker.id', 1]],
 ]
 
 /** The names that stand for the same value as `name`, strongest first, with the factor to the first one's unit. */

@@ -113,6 +113,9 @@ test('describing a broker lists every setting with type, source and whether it m
   assert.deepEqual([partitions.value, partitions.source, partitions.readOnly, partitions.type], ['6', 4, true, 3])
   const segment = rows.get('log.segment.bytes')!
   assert.deepEqual([segment.value, segment.source, segment.readOnly], ['2097152', 2, false])
+  assert.deepEqual([rows.get('node.id')!.value, rows.get('broker.id')!.source], ['1', 4])
+  const retention = rows.get('log.retention.ms')!
+  assert.deepEqual([retention.value, retention.source, retention.synonyms], [null, 5, []], 'unset, as Kafka shows it: the hours decide')
   const password = rows.get('ssl.key.password')!
   assert.deepEqual([password.value, password.isSensitive, password.type], [null, true, 9])
   assert.ok(password.synonyms.every((synonym) => synonym.value === null))
