@@ -38,3 +38,16 @@ export function sleep(env: Env, ms: number): Promise<void> {
     env.timers.after(ms, resolve)
   })
 }
+
+/** Waits for `promise`, which must not reject, but no longer than `ms`. */
+export function within(env: Env, promise: Promise<void>, ms: number): Promise<void> {
+  if (ms === Infinity) return promise
+  if (ms <= 0) return Promise.resolve()
+  return new Promise((resolve) => {
+    const timer = env.timers.after(ms, resolve)
+    void promise.then(() => {
+      timer.cancel()
+      resolve()
+    })
+  })
+}

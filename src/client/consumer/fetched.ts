@@ -130,7 +130,16 @@ export class Fetched {
 
   /** The next batch the user may see, or undefined at the end. Does not move the position. */
   nextBatch(): ConsumerBatch | undefined {
-    return this.#advance() ? new ConsumerBatch(this.state, this.#batches, this.state.position, this.#options) : undefined
+    // A batch that was begun record by record: its rest.
+    const begun = this.#inBatch && this.#batches.lastOffset >= this.state.position
+    this.#inBatch = false
+    return begun || this.#advance() ? new ConsumerBatch(this.state, this.#batches, this.state.position, this.#options) : undefined
+  }
+
+  /** The position moves behind `batch`. */
+  took(batch: ConsumerBatch): void {
+    this.state.position = batch.lastOffset + 1
+    this.state.epoch = batch.leaderEpoch
   }
 
   /** Goes to the next record the user may see; `record` gives it. */

@@ -1,0 +1,546 @@
+// The consumer's public face: subscription, polling and iteration, positions, commits. Ties group membership, position
+// look-up and fetcher together. Runs on the caller's thread; everything the user is told happens inside poll or next().
+
+import { errors } from '../../model/errors.js'
+import { isInternalTopic, type TopicPartition } from '../../model/topic-partition.js'
+import { within } from '../cluster/backoff.js'
+import { Cluster } from '../cluster/cluster.js'
+import { listOffsets, OffsetSpec } from '../cluster/list-offsets.js'
+import type { Timer } from '../../env/env.js'
+import { ClientError } from '../errors.js'
+import { type ConsumerBatch, type ConsumerRecord, type Fetched } from './fetched.js'
+import { Fetcher } from './fetcher.js'
+import { GroupMembership, type OffsetAndMetadata, type OffsetToCommit, requireGroup } from './membership.js'
+import { PositionFinder } from './positions.js'
+import { type ConsumerOptions as Options, consumerOptions, type ConsumerSettings } from './settings.js'
+import { stallReport, stallText } from './stall.js'
+import { keyOf, SubscriptionState } from './subscription.js'
+
+export type { ConsumerSettings as ConsumerOptions } from './settings.js'
+
+/** A topic that is subscribed to but missing is asked for again this often. */
+const MISSING_TOPIC_RETRY_MS = 1000
+
+/**
+ * Reads records. One at a time in a process or many; each has one user: polls do not overlap.
+ *
+ *     const consumer = new Consumer({ bootstrapServers: 'localhost:9092', groupId: 'readers', autoOffsetReset: 'earliest' })
+ *     consumer.subscribe({ topics: ['events'] })
+ *     for await (const record of consumer) console.log(record.offset, record.value?.toString())
+ */
+export class Consumer {
+  readonly #cluster: Cluster
+  readonly #options: Options
+  readonly #subscription = new SubscriptionState()
+  readonly #fetcher: Fetcher
+  readonly #positions: PositionFinder
+  readonly #membership: GroupMembership | undefined
+  #polling = false
+  #wakeWaiter: (() => void) | undefined
+  #woken = false
+  #nextAutoCommitAt: number
+  readonly #committedOffsets = new Map<string, number>()
+  #askedMissingAt = -Infinity
+  #progressAt: number
+  #polledAt = -1
+  #reportedAt: number
+  #stallTimer: Timer | undefined
+  #closing: Promise<void> | undefined
+  #closed = false
+
+  constructor(settings: ConsumerSettings) {
+    this.#options = consumerOptions(settings)
+    this.#cluster = new Cluster(settings)
+    this.#cluster.allowAutoTopicCreation = this.#options.allowAutoCreateTopics
+    const wake = (): void => this.#wake()
+    this.#fetcher = new Fetcher(this.#cluster, this.#subscription, this.#options, wake)
+    if (this.#options.groupId !== undefined) {
+      const hooks = { wake, beforeRevoke: () => this.#commitBeforeRevoke() }
+      this.#membership = new GroupMembership(this.#options.groupId, this.#cluster, this.#subscription, this.#options, hooks)
+    }
+    this.#positions = new PositionFinder(this.#cluster, this.#subscription, this.#options, this.#membership, wake)
+    const now = this.#now()
+    this.#nextAutoCommitAt = now + this.#options.autoCommitIntervalMs
+    this.#progressAt = now
+    this.#reportedAt = now
+    this.#cluster.onMetadata(() => this.#metadataChanged())
+  }
+
+  // ---- what to read
+
+  /**
+   * Reads these topics as a member of the group, or all topics that match a pattern, also later ones.
+   *
+   *     consumer.subscribe({ topics: ['events', 'clicks'] })
+   *     consumer.subscribe({ pattern: /^metrics\./ })
+   */
+  subscribe(what: { readonly topics: readonly string[] } | { readonly pattern: RegExp }): void {
+    this.#checkOpen()
+    requireGroup(this.#membership, 'subscribe')
+    if ('pattern' in what) {
+      this.#subscription.subscribe(undefined, what.pattern)
+      this.#cluster.wantAllTopics = true
+      this.#metadataChanged()
+    } else {
+      this.#subscription.subscribe(what.topics, undefined)
+      this.#cluster.wantAllTopics = false
+      this.#cluster.track(what.topics)
+    }
+    this.#wake()
+  }
+
+  /**
+   * Reads exactly these partitions, without group membership. Offsets may still be committed with a `groupId`.
+   *
+   *     consumer.assign([{ topic: 'events', partition: 0, offset: 100 }])
+   */
+  assign(partitions: readonly { readonly topic: string; readonly partition: number; readonly offset?: number }[]): void {
+    this.#checkOpen()
+    this.#subscription.assignByHand(partitions, this.#now())
+    this.#cluster.track(partitions.map(({ topic }) => topic))
+    this.#progressAt = this.#now()
+    this.#wake()
+  }
+
+  /** Reads nothing any more; leaves the group. */
+  async unsubscribe(): Promise<void> {
+    this.#checkOpen()
+    await this.#membership?.leave('the consumer unsubscribed')
+    this.#subscription.unsubscribe()
+    this.#cluster.wantAllTopics = false
+  }
+
+  /** The partitions this consumer reads now. */
+  assignment(): TopicPartition[] {
+    return this.#subscription.list()
+  }
+
+  /** This member's id in its group, once joined; else empty. */
+  get memberId(): string {
+    return this.#membership?.memberId ?? ''
+  }
+
+  // ---- reading
+
+  /**
+   * Up to `maxPollRecords` records, waiting up to `timeoutMs` milliseconds for the first; empty when there is none. The
+   * records of the poll before count as consumed.
+   *
+   *     for (const record of await consumer.poll(1000)) handle(record)
+   */
+  async poll(timeoutMs: number): Promise<ConsumerRecord[]> {
+    const records = await this.#pollUntil(this.#now() + timeoutMs, () => this.#takeRecords())
+    return records ?? []
+  }
+
+  /** Records one by one, until the consumer is closed. A record counts as consumed once the next one is asked for. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumerRecord, void, void> {
+    for (;;) {
+      const fetched = await this.#pollUntil(Infinity, () => this.#nextFetched())
+      if (!fetched) return
+      let left = this.#options.maxPollRecords
+      do {
+        yield fetched.take()
+        if (this.#closed) return
+      } while (--left > 0 && this.#mayGoOn(fetched) && fetched.next())
+    }
+  }
+
+  /**
+   * Record batches as they are stored, until the consumer is closed; the fastest way to read. A batch counts as consumed
+   * once the next one is asked for.
+   *
+   *     for await (const batch of consumer.batches()) {
+   *       const cursor = batch.records()
+   *       while (cursor.next()) bytes += cursor.valueLength
+   *     }
+   */
+  async *batches(): AsyncGenerator<ConsumerBatch, void, void> {
+    for (;;) {
+      const batch = await this.#pollUntil(Infinity, () => this.#nextBatch())
+      if (!batch) return
+      yield batch
+    }
+  }
+
+  /**
+   * One batch, or undefined after `timeoutMs` milliseconds without any.
+   *
+   *     const batch = await consumer.pollBatch(1000)
+   */
+  pollBatch(timeoutMs: number): Promise<ConsumerBatch | undefined> {
+    return this.#pollUntil(this.#now() + timeoutMs, () => this.#nextBatch())
+  }
+
+  // ---- positions
+
+  /**
+   * The next record read from the partition is the one at `offset`, or the first after it.
+   *
+   *     consumer.seek({ topic: 'events', partition: 0, offset: 42 })
+   */
+  seek(to: { readonly topic: string; readonly partition: number; readonly offset: number }): void {
+    this.#subscription.seek(to.topic, to.partition, to.offset)
+    this.#wake()
+  }
+
+  /** Goes to the first record kept, in these partitions or in all assigned ones: `consumer.seekToBeginning()`. */
+  seekToBeginning(partitions: readonly TopicPartition[] = this.assignment()): void {
+    for (const { topic, partition } of partitions) this.#subscription.seekByReset(topic, partition, 'earliest')
+    this.#wake()
+  }
+
+  /** Goes behind the last record, in these partitions or in all assigned ones: `consumer.seekToEnd()`. */
+  seekToEnd(partitions: readonly TopicPartition[] = this.assignment()): void {
+    for (const { topic, partition } of partitions) this.#subscription.seekByReset(topic, partition, 'latest')
+    this.#wake()
+  }
+
+  /**
+   * Offset of the next record to be read; looked up when it is not known yet, within `timeoutMs` milliseconds.
+   *
+   *     const next = await consumer.position({ topic: 'events', partition: 0 })
+   */
+  async position(of: TopicPartition, timeoutMs = this.#cluster.options.defaultApiTimeoutMs): Promise<number> {
+    const deadline = this.#now() + timeoutMs
+    for (;;) {
+      const state = this.#subscription.require(of.topic, of.partition)
+      if (state.position >= 0) return state.position
+      const left = deadline - this.#now()
+      if (left <= 0) throw new ClientError('ERR_MILLRACE_TIMEOUT', `position of ${of.topic}-${of.partition}: not known after ${timeoutMs} ms; ${state.lastError ?? ''}`)
+      const retryIn = this.#positions.find()
+      await this.#wait(Math.min(left, retryIn))
+    }
+  }
+
+  /**
+   * For each partition the first offset whose record's timestamp is at or after `timestamp` (milliseconds); undefined
+   * where there is none.
+   *
+   *     const [start] = await consumer.offsetsForTimes([{ topic: 'events', partition: 0, timestamp: Date.now() - 3600_000 }])
+   */
+  async offsetsForTimes(
+    queries: readonly { readonly topic: string; readonly partition: number; readonly timestamp: number }[],
+  ): Promise<({ topic: string; partition: number; offset: number; timestamp: number } | undefined)[]> {
+    const found = await this.#listOffsets(queries)
+    return queries.map(({ topic, partition }) => {
+      const answer = found.get(keyOf(topic, partition))
+      return answer && answer.offset >= 0 ? { topic, partition, offset: answer.offset, timestamp: answer.timestamp } : undefined
+    })
+  }
+
+  /** First offsets kept: `await consumer.beginningOffsets([{ topic: 'events', partition: 0 }])`. */
+  async beginningOffsets(partitions: readonly TopicPartition[]): Promise<{ topic: string; partition: number; offset: number }[]> {
+    return this.#ends(partitions, OffsetSpec.earliest)
+  }
+
+  /** Offsets after the last record that may be read: `await consumer.endOffsets([{ topic: 'events', partition: 0 }])`. */
+  async endOffsets(partitions: readonly TopicPartition[]): Promise<{ topic: string; partition: number; offset: number }[]> {
+    return this.#ends(partitions, OffsetSpec.latest)
+  }
+
+  async #ends(partitions: readonly TopicPartition[], timestamp: number): Promise<{ topic: string; partition: number; offset: number }[]> {
+    const found = await this.#listOffsets(partitions.map(({ topic, partition }) => ({ topic, partition, timestamp })))
+    return partitions.map(({ topic, partition }) => ({ topic, partition, offset: found.get(keyOf(topic, partition))!.offset }))
+  }
+
+  async #listOffsets(queries: readonly { topic: string; partition: number; timestamp: number }[]): Promise<Map<string, { offset: number; timestamp: number }>> {
+    this.#checkOpen()
+    const answers = await listOffsets(this.#cluster, queries, this.#options.isolationLevel, this.#cluster.options.defaultApiTimeoutMs)
+    return new Map(answers.map((answer) => [keyOf(answer.topic, answer.partition), answer]))
+  }
+
+  // ---- pause
+
+  /** Polls return nothing from these partitions until `resume`; what was fetched is kept: `consumer.pause([{ topic, partition }])`. */
+  pause(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) this.#subscription.require(topic, partition).paused = true
+  }
+
+  /** Ends `pause`: `consumer.resume(consumer.paused())`. */
+  resume(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) this.#subscription.require(topic, partition).paused = false
+    this.#wake()
+  }
+
+  paused(): TopicPartition[] {
+    return [...this.#subscription.all()].filter((state) => state.paused).map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  // ---- commits
+
+  /**
+   * Commits these offsets (of the NEXT record to read), or the current positions. Await it to be sure; without awaiting
+   * it is asynchronous, but a rejection must be handled.
+   *
+   *     await consumer.commit()
+   *     await consumer.commit([{ topic: 'events', partition: 0, offset: record.offset + 1 }])
+   */
+  async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
+    this.#checkOpen()
+    const membership = requireGroup(this.#membership, 'commit')
+    await membership.commit(offsets ?? this.#consumedOffsets(), this.#cluster.options.defaultApiTimeoutMs)
+  }
+
+  /**
+   * What the group has committed; undefined where it has nothing.
+   *
+   *     const [committed] = await consumer.committed([{ topic: 'events', partition: 0 }])
+   */
+  async committed(partitions: readonly TopicPartition[]): Promise<(OffsetAndMetadata | undefined)[]> {
+    this.#checkOpen()
+    const membership = requireGroup(this.#membership, 'committed')
+    const found = await membership.committed(partitions, this.#cluster.options.defaultApiTimeoutMs)
+    const byKey = new Map(found.map((one) => [keyOf(one.topic, one.partition), one]))
+    return partitions.map(({ topic, partition }) => byKey.get(keyOf(topic, partition)))
+  }
+
+  /**
+   * Partition numbers of a topic.
+   *
+   *     const partitions = await consumer.partitionsFor('events')
+   */
+  async partitionsFor(topic: string): Promise<number[]> {
+    this.#checkOpen()
+    return (await this.#cluster.topic(topic)).partitions.map((p) => p.partition)
+  }
+
+  /**
+   * Commits (where it commits by itself), leaves the group and ends the connections. A loop over the consumer ends.
+   *
+   *     await consumer.close()
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#closed = true
+    this.#stallTimer?.cancel()
+    this.#wake()
+    try {
+      await this.#membership?.leave('the consumer was closed')
+      if (this.#subscription.kind === 'assigned') await this.#commitBeforeRevoke()
+    } finally {
+      this.#membership?.close()
+      this.#fetcher.close()
+      this.#cluster.close()
+    }
+  }
+
+  /** Async disposal: `await using consumer = new Consumer(…)`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  // ---- inside
+
+  /** Works on what is due until `take` gives something, or `deadline`, or close. */
+  async #pollUntil<T>(deadline: number, take: () => T | undefined): Promise<T | undefined> {
+    if (this.#closed) return undefined
+    if (this.#polling) throw new ClientError('ERR_MILLRACE_STATE', 'a poll of this consumer is under way; polls and iterations must not overlap')
+    if (this.#subscription.kind === 'none') throw new ClientError('ERR_MILLRACE_STATE', 'the consumer reads nothing; call subscribe() or assign() first')
+    this.#polling = true
+    this.#startStallTimer()
+    this.#cluster.keepAlive.hold()
+    this.#membership?.polled(true)
+    try {
+      return await this.#pollLoop(deadline, take)
+    } finally {
+      this.#polling = false
+      this.#polledAt = this.#now()
+      this.#membership?.polled(false)
+      this.#cluster.keepAlive.release()
+    }
+  }
+
+  async #pollLoop<T>(deadline: number, take: () => T | undefined): Promise<T | undefined> {
+    for (;;) {
+      this.#woken = false
+      await this.#keepMembership(deadline)
+      if (this.#closed) return undefined
+      this.#autoCommit()
+      const locateIn = this.#positions.find()
+      const taken = take()
+      const fetchIn = this.#fetcher.sendFetches()
+      if (taken !== undefined) {
+        this.#progressAt = this.#now()
+        return taken
+      }
+      const left = deadline - this.#now()
+      if (left <= 0) return undefined
+      await this.#wait(Math.min(left, locateIn, fetchIn, MISSING_TOPIC_RETRY_MS))
+      if (this.#closed) return undefined
+    }
+  }
+
+  async #keepMembership(deadline: number): Promise<void> {
+    this.#cluster.refreshIfOld()
+    const { kind, topics } = this.#subscription
+    if (kind === 'assigned') return
+    const now = this.#now()
+    const missing = kind === 'pattern' ? this.#cluster.metadata.brokers.size === 0 : [...topics].some((topic) => !isKnown(this.#cluster, topic))
+    if (missing && now - this.#askedMissingAt >= MISSING_TOPIC_RETRY_MS) {
+      this.#askedMissingAt = now
+      // Before the first join it is worth waiting for: the group then forms once instead of twice.
+      const refresh = this.#cluster.refresh().catch(() => {})
+      if (this.#membership!.memberId === '') await within(this.#cluster.env, refresh, deadline - now)
+    }
+    // Members that keep partitions through a rebalance go on reading them meanwhile.
+    await this.#membership!.ensureActive(this.#subscription.size > 0 && this.#membership!.needsRejoin ? this.#now() : deadline)
+  }
+
+  #takeRecords(): ConsumerRecord[] | undefined {
+    const { maxPollRecords } = this.#options
+    const records: ConsumerRecord[] = []
+    while (records.length < maxPollRecords) {
+      const fetched = this.#nextFetched()
+      if (!fetched) break
+      records.push(fetched.take())
+      while (records.length < maxPollRecords && fetched.next()) records.push(fetched.take())
+    }
+    return records.length === 0 ? undefined : records
+  }
+
+  /** What holds the next record, already moved to it. */
+  #nextFetched(): Fetched | undefined {
+    for (;;) {
+      const fetched = this.#fetcher.current()
+      if (!fetched || fetched.next()) return fetched
+      this.#fetcher.drop(fetched)
+    }
+  }
+
+  #nextBatch(): ConsumerBatch | undefined {
+    for (;;) {
+      const fetched = this.#fetcher.current()
+      if (!fetched) return undefined
+      const batch = fetched.nextBatch()
+      if (batch) {
+        fetched.took(batch)
+        return batch
+      }
+      this.#fetcher.drop(fetched)
+    }
+  }
+
+  /** Between two records of one answer: nothing happened that a poll has to deal with. */
+  #mayGoOn(fetched: Fetched): boolean {
+    const membership = this.#membership
+    if (fetched.isStale || fetched.state.paused) return false
+    if (membership && this.#subscription.kind !== 'assigned' && membership.needsRejoin) return false
+    return !this.#options.autoCommit || this.#now() < this.#nextAutoCommitAt
+  }
+
+  #metadataChanged(): void {
+    const topics = this.#cluster.metadata.topics
+    const changed = this.#subscription.matchPattern([...topics.keys()], (topic) => this.#options.excludeInternalTopics && (isInternalTopic(topic) || topics.get(topic)!.isInternal))
+    if (changed) this.#membership?.requestRejoin('topics that match the pattern changed')
+    this.#wake()
+  }
+
+  // ---- commits, inside
+
+  #consumedOffsets(): OffsetToCommit[] {
+    const offsets: OffsetToCommit[] = []
+    for (const { topic, partition, position, epoch } of this.#subscription.all()) {
+      if (position >= 0) offsets.push({ topic, partition, offset: position, leaderEpoch: epoch })
+    }
+    return offsets
+  }
+
+  #uncommittedOffsets(): OffsetToCommit[] {
+    return this.#consumedOffsets().filter(({ topic, partition, offset }) => this.#committedOffsets.get(keyOf(topic, partition)) !== offset)
+  }
+
+  #autoCommit(): void {
+    const now = this.#now()
+    if (!this.#options.autoCommit || !this.#membership || now < this.#nextAutoCommitAt) return
+    this.#nextAutoCommitAt = now + this.#options.autoCommitIntervalMs
+    const offsets = this.#uncommittedOffsets()
+    if (offsets.length === 0) return
+    this.#membership.commit(offsets, this.#cluster.options.defaultApiTimeoutMs).then(
+      () => this.#noteCommitted(offsets),
+      (error: unknown) => this.#cluster.env.logger.warn({ group: this.#options.groupId, err: error }, 'auto-commit failed'),
+    )
+  }
+
+  async #commitBeforeRevoke(): Promise<void> {
+    if (!this.#options.autoCommit || !this.#membership) return
+    const offsets = this.#uncommittedOffsets()
+    try {
+      await this.#membership.commit(offsets, this.#options.sessionTimeoutMs)
+      this.#noteCommitted(offsets)
+    } catch (error) {
+      this.#cluster.env.logger.warn({ group: this.#options.groupId, err: error }, 'auto-commit before giving partitions up failed')
+    }
+  }
+
+  #noteCommitted(offsets: readonly OffsetToCommit[]): void {
+    for (const { topic, partition, offset } of offsets) this.#committedOffsets.set(keyOf(topic, partition), offset)
+  }
+
+  // ---- waiting and stalls
+
+  #wake(): void {
+    this.#woken = true
+    const waiter = this.#wakeWaiter
+    this.#wakeWaiter = undefined
+    waiter?.()
+  }
+
+  async #wait(ms: number): Promise<void> {
+    if (this.#woken) {
+      this.#woken = false
+      return
+    }
+    const woken = new Promise<void>((resolve) => {
+      this.#wakeWaiter = resolve
+    })
+    await within(this.#cluster.env, woken, ms)
+  }
+
+  #startStallTimer(): void {
+    const { stallWarningMs } = this.#options
+    if (stallWarningMs === 0 || this.#stallTimer || this.#closed) return
+    this.#progressAt = this.#now()
+    this.#stallTimer = this.#cluster.env.timers.every(Math.max(10, Math.min(1000, stallWarningMs / 4)), () => this.#checkStall())
+  }
+
+  #checkStall(): void {
+    const { stallWarningMs, onStall } = this.#options
+    const now = this.#now()
+    const sinceMs = now - this.#progressAt
+    if (sinceMs < stallWarningMs || now - this.#reportedAt < stallWarningMs) return
+    if (this.#subscription.kind === 'none') return
+    this.#reportedAt = now
+    const group = this.#subscription.kind === 'assigned' ? undefined : this.#membership?.status
+    const report = stallReport(this.#subscription.all(), {
+      now,
+      sinceMs,
+      polledMsAgo: this.#polling ? 0 : now - this.#polledAt,
+      group,
+      subscribed: this.#subscription.kind !== 'assigned',
+      leader: (topic, partition) => this.#cluster.metadata.leader(topic, partition),
+    })
+    if (onStall) onStall(report)
+    else if (report.consumer !== undefined || report.partitions.some(({ reason }) => reason !== 'at the end')) {
+      this.#cluster.env.logger.warn({ stall: report }, stallText(report))
+    }
+  }
+
+  #now(): number {
+    return this.#cluster.env.clock.monotonic()
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new ClientError('ERR_MILLRACE_CLOSED', 'the consumer is closed')
+  }
+}
+
+function isKnown(cluster: Cluster, topic: string): boolean {
+  const known = cluster.metadata.topics.get(topic)
+  return known !== undefined && known.errorCode === errors.NONE.code && known.partitions.length > 0
+}
+

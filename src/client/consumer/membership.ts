@@ -1,0 +1,536 @@
+// A member of a classic consumer group: finds the coordinator, joins, assigns when it leads, heartbeats on a timer of
+// its own, commits and fetches offsets. Rebalances happen only inside `ensureActive`, which `poll` calls, so that a
+// partition never moves while the user works on records of it.
+//
+// unjoined → (join) → stable → (coordinator says so, subscription or metadata changed) → unjoined …
+// Losing the membership (removed, fenced, polled too late) gives the partitions up as lost.
+
+import type { Timer } from '../../env/env.js'
+import { errors } from '../../model/errors.js'
+import type { TopicPartition } from '../../model/topic-partition.js'
+import type { JoinGroupResponse } from '../../protocol/schema/join-group.js'
+import { apis } from '../../protocol/schema/index.js'
+import { backoffMs, sleep, within } from '../cluster/backoff.js'
+import type { Broker } from '../cluster/broker.js'
+import type { Cluster } from '../cluster/cluster.js'
+import { ClientError, isClientError, isRetriable, KafkaError } from '../errors.js'
+import type { Assignor, AssignorMember, RebalanceProtocol } from './assignors/assignor.js'
+import { decodeAssignment, encodeAssignment, encodeSubscription, groupByTopic, toAssignorMember } from './group-protocol.js'
+import type { ConsumerOptions } from './settings.js'
+import { keyOf, type SubscriptionState } from './subscription.js'
+
+const PROTOCOL_TYPE = 'consumer'
+/** JoinGroup waits for the slowest member; the answer may take this much longer. */
+const JOIN_EXTRA_MS = 5000
+/** OffsetCommit and OffsetFetch name topics by id from version 10. */
+const LAST_NAMED_OFFSETS_VERSION = 9
+
+export interface OffsetAndMetadata {
+  readonly offset: number
+  readonly leaderEpoch?: number
+  readonly metadata?: string
+}
+
+export interface OffsetToCommit extends TopicPartition, OffsetAndMetadata {}
+
+export interface MembershipHooks {
+  /** Before partitions are given up: commit what is consumed. */
+  beforeRevoke(): Promise<void>
+  /** `poll` should look: a rebalance is due, or the member was lost. */
+  wake(): void
+}
+
+interface Joining {
+  outcome: { readonly kind: 'joined'; readonly assignment: TopicPartition[] } | { readonly kind: 'failed'; readonly error: Error } | undefined
+  settled: Promise<void>
+}
+
+/** After these the member is out. */
+const LOST: ReadonlySet<number> = new Set([errors.UNKNOWN_MEMBER_ID.code, errors.ILLEGAL_GENERATION.code])
+const COORDINATOR_GONE: ReadonlySet<number> = new Set([errors.COORDINATOR_NOT_AVAILABLE.code, errors.NOT_COORDINATOR.code])
+
+export class GroupMembership {
+  readonly #cluster: Cluster
+  readonly #subscription: SubscriptionState
+  readonly #options: ConsumerOptions
+  readonly #hooks: MembershipHooks
+  readonly groupId: string
+  #coordinator: Broker | undefined
+  #memberId = ''
+  #generation = -1
+  #protocolName: string | null = null
+  #joined = false
+  #rejoin = true
+  /** The member was removed while it held partitions. */
+  #lost = false
+  #heartbeatTimer: Timer | undefined
+  #heartbeatSentAt = 0
+  #heartbeatOkAt = 0
+  #heartbeating = false
+  #polledAt: number
+  #polling = false
+  #joinFailures = 0
+  #joining: Joining | undefined
+  #status: string | undefined
+  /** Partition counts the leader assigned by; a change is a reason to rebalance. */
+  #assignedCounts: ReadonlyMap<string, number> | undefined
+  #joinedTopics = ''
+  #fatal: Error | undefined
+  #closed = false
+
+  constructor(groupId: string, cluster: Cluster, subscription: SubscriptionState, options: ConsumerOptions, hooks: MembershipHooks) {
+    this.groupId = groupId
+    this.#cluster = cluster
+    this.#subscription = subscription
+    this.#options = options
+    this.#hooks = hooks
+    this.#polledAt = this.#now()
+  }
+
+  get memberId(): string {
+    return this.#memberId
+  }
+
+  get generationId(): number {
+    return this.#generation
+  }
+
+  get protocolName(): string | null {
+    return this.#protocolName
+  }
+
+  /** What the group is busy with; undefined for a stable member. */
+  get status(): string | undefined {
+    return this.#joined && !this.#rejoin ? undefined : this.#status
+  }
+
+  get needsRejoin(): boolean {
+    return this.#rejoin || this.#lost || !this.#joined || this.#joining !== undefined
+  }
+
+  /** The user polls: the member is alive in the sense of `maxPollIntervalMs`. `busy` while inside a poll. */
+  polled(busy: boolean): void {
+    this.#polledAt = this.#now()
+    this.#polling = busy
+  }
+
+  /** The subscription or the partitions of its topics changed. */
+  requestRejoin(reason: string): void {
+    this.#rejoin = true
+    this.#status = `rebalancing: ${reason}`
+  }
+
+  /**
+   * Joins if that is due. True when the member is stable afterwards; false when `deadline` (monotonic) came first: the
+   * group is still at it, and a later call goes on from there. What the user is told happens in here only.
+   */
+  async ensureActive(deadline: number): Promise<boolean> {
+    if (this.#fatal) throw this.#fatal
+    this.#checkMetadata()
+    const protocol = commonProtocol(this.#options.assignors)
+    while (this.needsRejoin) {
+      if (this.#closed) return false
+      if (!this.#joining) {
+        await this.#giveUpBeforeJoin(protocol)
+        this.#startJoin(protocol)
+      }
+      const joining = this.#joining!
+      if (!joining.outcome) await within(this.#cluster.env, joining.settled, deadline - this.#now())
+      if (!joining.outcome || this.#closed) return false
+      this.#joining = undefined
+      if (joining.outcome.kind === 'joined') {
+        this.#joinFailures = 0
+        await this.#install(joining.outcome.assignment, protocol)
+      } else await this.#joinFailed(joining.outcome.error, deadline)
+      if (this.#now() >= deadline) break
+    }
+    return !this.needsRejoin
+  }
+
+  /** JoinGroup and SyncGroup run in the background: the coordinator answers when the slowest member has joined. */
+  #startJoin(protocol: RebalanceProtocol): void {
+    const joining: Joining = { outcome: undefined, settled: Promise.resolve() }
+    joining.settled = this.#joinAndSync(protocol).then(
+      (assignment) => {
+        joining.outcome = { kind: 'joined', assignment }
+        this.#hooks.wake()
+      },
+      (error: unknown) => {
+        this.#rejoin = true
+        joining.outcome = { kind: 'failed', error: error as Error }
+        this.#hooks.wake()
+      },
+    )
+    this.#joining = joining
+  }
+
+  async #joinFailed(error: Error, deadline: number): Promise<void> {
+    this.#status = `waiting for the coordinator of group '${this.groupId}': ${error.message}`
+    if (error instanceof KafkaError) {
+      const { code } = error
+      if (code === errors.MEMBER_ID_REQUIRED.code || code === errors.REBALANCE_IN_PROGRESS.code) return
+      if (LOST.has(code)) {
+        if (code === errors.UNKNOWN_MEMBER_ID.code) this.#memberId = ''
+        this.#generation = -1
+        this.#lost = this.#subscription.size > 0
+        return
+      }
+      if (COORDINATOR_GONE.has(code)) this.#coordinator = undefined
+      else if (!error.retriable) throw error
+    } else if (isClientError(error) && error.retriable) this.#coordinator = undefined
+    else throw error
+    this.#joinFailures++
+    const { retryBackoffMs, retryBackoffMaxMs } = this.#cluster.options
+    const pause = backoffMs(this.#joinFailures, retryBackoffMs, retryBackoffMaxMs, this.#cluster.env.random.next())
+    await sleep(this.#cluster.env, Math.min(pause, Math.max(0, deadline - this.#now())))
+  }
+
+  /** The leader watches its topics: new ones that match, new partitions. Members: their own subscription. */
+  #checkMetadata(): void {
+    if (!this.#joined || this.#rejoin) return
+    if (this.#joinedTopics !== subscriptionKey(this.#subscription)) this.requestRejoin('the subscription changed')
+    else if (this.#assignedCounts) {
+      for (const [topic, count] of this.#assignedCounts) {
+        const now = this.#cluster.metadata.topics.get(topic)
+        if (now && now.errorCode === 0 && now.partitions.length !== count) this.requestRejoin(`topic '${topic}' has ${now.partitions.length} partitions`)
+      }
+    }
+  }
+
+  async #joinAndSync(protocol: RebalanceProtocol): Promise<TopicPartition[]> {
+    const coordinator = await this.coordinator()
+    this.#rejoin = false
+    const joined = await this.#join(coordinator, protocol)
+    const assignment = await this.#sync(coordinator, joined)
+    this.#joined = true
+    this.#heartbeatOkAt = this.#now()
+    this.#startHeartbeats()
+    return assignment
+  }
+
+  /** Lost members give everything up; eager ones do before they join; cooperative ones keep what they have. */
+  async #giveUpBeforeJoin(protocol: RebalanceProtocol): Promise<void> {
+    const owned = this.#subscription.list()
+    if (this.#lost) {
+      this.#lost = false
+      this.#subscription.replace([], this.#now())
+      const { listener } = this.#options
+      if (owned.length > 0) await (listener.onPartitionsLost ? listener.onPartitionsLost(owned) : listener.onPartitionsRevoked?.(owned))
+      return
+    }
+    if (owned.length === 0) return
+    if (protocol === 'eager') {
+      await this.#revoke(owned, [])
+      return
+    }
+    const topics = this.#subscription.topics
+    const unsubscribed = owned.filter(({ topic }) => !topics.has(topic))
+    if (unsubscribed.length > 0) await this.#revoke(unsubscribed, owned.filter(({ topic }) => topics.has(topic)))
+  }
+
+  async #revoke(gone: readonly TopicPartition[], left: readonly TopicPartition[]): Promise<void> {
+    await this.#hooks.beforeRevoke()
+    await this.#options.listener.onPartitionsRevoked?.(gone)
+    this.#subscription.replace(left, this.#now())
+  }
+
+  async #join(coordinator: Broker, protocol: RebalanceProtocol): Promise<JoinGroupResponse> {
+    const { sessionTimeoutMs, maxPollIntervalMs, groupInstanceId, assignors, clientRack } = this.#options
+    this.#status = `joining group '${this.groupId}'`
+    this.#joinedTopics = subscriptionKey(this.#subscription)
+    const topics = [...this.#subscription.topics].sort()
+    const ownedPartitions = protocol === 'cooperative' ? this.#subscription.list() : []
+    const metadata = encodeSubscription({ topics, ownedPartitions, generationId: this.#generation, rack: clientRack === '' ? null : clientRack })
+    const answer = await coordinator.request(
+      apis.joinGroup,
+      {
+        groupId: this.groupId,
+        sessionTimeoutMs,
+        rebalanceTimeoutMs: maxPollIntervalMs,
+        memberId: this.#memberId,
+        groupInstanceId,
+        protocolType: PROTOCOL_TYPE,
+        protocols: assignors.map(({ name }) => ({ name, metadata })),
+      },
+      { timeoutMs: Math.max(maxPollIntervalMs, sessionTimeoutMs) + JOIN_EXTRA_MS, ...this.#staticLimits(5) },
+    )
+    if (answer.errorCode === errors.MEMBER_ID_REQUIRED.code) this.#memberId = answer.memberId
+    if (answer.errorCode !== 0) throw this.#groupError(answer.errorCode, `join of group '${this.groupId}'`)
+    this.#memberId = answer.memberId
+    this.#generation = answer.generationId
+    this.#protocolName = answer.protocolName
+    return answer
+  }
+
+  /** Static members need versions that carry the instance id. */
+  #staticLimits(minVersion: number): { minVersion?: number; purpose?: string } {
+    return this.#options.groupInstanceId === null ? {} : { minVersion, purpose: 'static membership (groupInstanceId)' }
+  }
+
+  async #sync(coordinator: Broker, joined: JoinGroupResponse): Promise<TopicPartition[]> {
+    const leads = joined.leader === joined.memberId
+    const assignments = leads && !joined.skipAssignment ? await this.#assign(joined) : []
+    if (!leads) this.#assignedCounts = undefined
+    const answer = await coordinator.request(
+      apis.syncGroup,
+      {
+        groupId: this.groupId,
+        generationId: joined.generationId,
+        memberId: joined.memberId,
+        groupInstanceId: this.#options.groupInstanceId,
+        protocolType: PROTOCOL_TYPE,
+        protocolName: joined.protocolName,
+        assignments,
+      },
+      { timeoutMs: Math.max(this.#options.maxPollIntervalMs, this.#options.sessionTimeoutMs) + JOIN_EXTRA_MS },
+    )
+    if (answer.errorCode !== 0) throw this.#groupError(answer.errorCode, `sync of group '${this.groupId}'`)
+    return decodeAssignment(answer.assignment)
+  }
+
+  async #assign(joined: JoinGroupResponse): Promise<{ memberId: string; assignment: Uint8Array }[]> {
+    const assignor = this.#options.assignors.find(({ name }) => name === joined.protocolName)
+    if (!assignor) throw new KafkaError(errors.INCONSISTENT_GROUP_PROTOCOL.code, `group '${this.groupId}' chose '${joined.protocolName}'`)
+    const members: AssignorMember[] = joined.members.map((member) => toAssignorMember(member.memberId, member.groupInstanceId, member.metadata))
+    const topics = new Set(members.flatMap((member) => [...member.topics]))
+    this.#cluster.track(topics)
+    if ([...topics].some((topic) => !this.#cluster.metadata.topics.has(topic))) await this.#cluster.refresh()
+    const counts = new Map<string, number>()
+    for (const topic of topics) counts.set(topic, this.#cluster.metadata.topics.get(topic)?.partitions.length ?? 0)
+    this.#assignedCounts = counts
+    const assignment = assignor.assign(members, counts)
+    return members.map(({ memberId }) => ({ memberId, assignment: encodeAssignment(assignment.get(memberId) ?? []) }))
+  }
+
+  async #install(assignment: readonly TopicPartition[], protocol: RebalanceProtocol): Promise<void> {
+    const wanted = new Set(assignment.map((p) => keyOf(p.topic, p.partition)))
+    const owned = this.#subscription.list()
+    const ownedKeys = new Set(owned.map((p) => keyOf(p.topic, p.partition)))
+    const revoked = owned.filter((p) => !wanted.has(keyOf(p.topic, p.partition)))
+    if (revoked.length > 0) {
+      await this.#revoke(revoked, owned.filter((p) => wanted.has(keyOf(p.topic, p.partition))))
+      // What was given up can be handed to others only in another round.
+      if (protocol === 'cooperative') this.requestRejoin('partitions were revoked')
+    }
+    const added = assignment.filter((p) => !ownedKeys.has(keyOf(p.topic, p.partition)))
+    this.#cluster.track(assignment.map(({ topic }) => topic))
+    this.#subscription.replace(assignment, this.#now())
+    await this.#options.listener.onPartitionsAssigned?.(added)
+    this.#hooks.wake()
+  }
+
+  /** The coordinator's broker; asks for it when it is not known. One attempt. */
+  async coordinator(): Promise<Broker> {
+    if (!this.#coordinator) {
+      this.#status = `looking for the coordinator of group '${this.groupId}'`
+      this.#coordinator = await this.#cluster.findCoordinator('group', this.groupId)
+    }
+    return this.#coordinator
+  }
+
+  // ---- heartbeats
+
+  #startHeartbeats(): void {
+    if (this.#heartbeatTimer || this.#closed) return
+    const period = Math.max(1, Math.min(this.#options.heartbeatIntervalMs, 1000))
+    this.#heartbeatTimer = this.#cluster.env.timers.every(period, () => this.#beat())
+  }
+
+  #stopHeartbeats(): void {
+    this.#heartbeatTimer?.cancel()
+    this.#heartbeatTimer = undefined
+  }
+
+  #beat(): void {
+    const now = this.#now()
+    if (!this.#joined || this.#closed) return
+    if (!this.#polling && now - this.#polledAt > this.#options.maxPollIntervalMs) {
+      this.#pollTooLate()
+      return
+    }
+    if (now - this.#heartbeatOkAt > this.#options.sessionTimeoutMs) this.#coordinator = undefined
+    if (this.#heartbeating || now - this.#heartbeatSentAt < this.#options.heartbeatIntervalMs) return
+    this.#heartbeating = true
+    this.#heartbeatSentAt = now
+    this.#heartbeat()
+      .catch((error: unknown) => {
+        if (isClientError(error) && error.retriable) this.#coordinator = undefined
+      })
+      .finally(() => (this.#heartbeating = false))
+  }
+
+  async #heartbeat(): Promise<void> {
+    const coordinator = await this.coordinator()
+    const generationId = this.#generation
+    const answer = await coordinator.request(
+      apis.heartbeat,
+      { groupId: this.groupId, generationId, memberId: this.#memberId, groupInstanceId: this.#options.groupInstanceId },
+      { timeoutMs: Math.min(this.#options.sessionTimeoutMs, this.#cluster.options.requestTimeoutMs) },
+    )
+    // An answer to a generation that has passed says nothing about this one.
+    if (generationId !== this.#generation || this.#closed) return
+    const code = answer.errorCode
+    if (code === 0) this.#heartbeatOkAt = this.#now()
+    else if (code === errors.REBALANCE_IN_PROGRESS.code) {
+      this.#heartbeatOkAt = this.#now()
+      this.requestRejoin('the coordinator asked for it')
+      this.#hooks.wake()
+    } else if (COORDINATOR_GONE.has(code)) this.#coordinator = undefined
+    else if (code !== errors.COORDINATOR_LOAD_IN_PROGRESS.code) this.#memberError(code, 'heartbeat')
+  }
+
+  /** Answers that end the membership. */
+  #memberError(code: number, what: string): void {
+    if (LOST.has(code)) {
+      if (code === errors.UNKNOWN_MEMBER_ID.code) this.#memberId = ''
+      this.#loseMembership(`${what}: ${new KafkaError(code, `group '${this.groupId}'`).message}`)
+    } else if (code === errors.FENCED_INSTANCE_ID.code) {
+      this.#fatal = new KafkaError(code, `${what} of group '${this.groupId}' as '${this.#options.groupInstanceId}'`)
+      this.#loseMembership(this.#fatal.message)
+    }
+  }
+
+  #loseMembership(why: string): void {
+    this.#generation = -1
+    this.#joined = false
+    this.#lost = this.#subscription.size > 0
+    this.#stopHeartbeats()
+    this.requestRejoin(why)
+    this.#hooks.wake()
+  }
+
+  #pollTooLate(): void {
+    const { maxPollIntervalMs } = this.#options
+    this.#cluster.env.logger.warn({ group: this.groupId, maxPollIntervalMs }, 'the consumer was not polled in time and leaves its group')
+    const memberId = this.#memberId
+    this.#loseMembership(`not polled for ${maxPollIntervalMs} ms (maxPollIntervalMs)`)
+    if (this.#options.groupInstanceId === null) {
+      this.#memberId = ''
+      this.#sendLeave(memberId, 'max.poll.interval.ms passed').catch(() => {})
+    }
+  }
+
+  // ---- leaving
+
+  /** Gives partitions up and, unless the member is static, leaves the group at once. */
+  async leave(reason: string): Promise<void> {
+    const owned = this.#subscription.list()
+    if (this.#joined && owned.length > 0 && !this.#lost) await this.#revoke(owned, [])
+    this.#stopHeartbeats()
+    const memberId = this.#memberId
+    const joined = this.#joined
+    this.#joined = false
+    this.#generation = -1
+    this.#rejoin = true
+    this.#lost = false
+    if (!joined || memberId === '' || this.#options.groupInstanceId !== null) return
+    this.#memberId = ''
+    await this.#sendLeave(memberId, reason).catch(() => {})
+  }
+
+  async #sendLeave(memberId: string, reason: string): Promise<void> {
+    const coordinator = this.#coordinator
+    if (!coordinator) return
+    const member = { memberId, groupInstanceId: null, reason }
+    await coordinator.request(apis.leaveGroup, { groupId: this.groupId, memberId, members: [member] }, { timeoutMs: 3000 })
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#stopHeartbeats()
+  }
+
+  // ---- offsets
+
+  /** Commits, retrying what can be retried until `timeoutMs`. */
+  async commit(offsets: readonly OffsetToCommit[], timeoutMs: number): Promise<void> {
+    if (offsets.length === 0) return
+    await this.#cluster.retry(`commit of group '${this.groupId}'`, timeoutMs, () => this.#withCoordinator((broker) => this.#commitOnce(broker, offsets)))
+  }
+
+  async #commitOnce(coordinator: Broker, offsets: readonly OffsetToCommit[]): Promise<void> {
+    const byPartition = new Map(offsets.map((one) => [keyOf(one.topic, one.partition), one]))
+    const topics = [...groupByTopic(offsets)].map(([name, partitions]) => ({
+      name,
+      partitions: partitions.map((partitionIndex) => {
+        const { offset, leaderEpoch, metadata } = byPartition.get(keyOf(name, partitionIndex))!
+        return { partitionIndex, committedOffset: offset, committedLeaderEpoch: leaderEpoch ?? -1, committedMetadata: metadata ?? '' }
+      }),
+    }))
+    const { groupInstanceId } = this.#options
+    const answer = await coordinator.request(
+      apis.offsetCommit,
+      { groupId: this.groupId, generationIdOrMemberEpoch: this.#generation, memberId: this.#generation < 0 ? '' : this.#memberId, groupInstanceId, topics },
+      { maxVersion: LAST_NAMED_OFFSETS_VERSION },
+    )
+    for (const topic of answer.topics) {
+      for (const { partitionIndex, errorCode } of topic.partitions) {
+        if (errorCode === 0) continue
+        this.#memberError(errorCode, 'commit')
+        if (errorCode === errors.REBALANCE_IN_PROGRESS.code) this.requestRejoin('a commit met a rebalance')
+        throw new KafkaError(errorCode, `commit of ${topic.name}-${partitionIndex} for group '${this.groupId}'`)
+      }
+    }
+  }
+
+  /** Committed offsets; partitions without one are left out. */
+  async committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<OffsetToCommit[]> {
+    if (partitions.length === 0) return []
+    return this.#cluster.retry(`committed offsets of group '${this.groupId}'`, timeoutMs, () => this.#withCoordinator((broker) => this.#committedOnce(broker, partitions)))
+  }
+
+  async #committedOnce(coordinator: Broker, partitions: readonly TopicPartition[]): Promise<OffsetToCommit[]> {
+    const topics = [...groupByTopic(partitions)].map(([name, partitionIndexes]) => ({ name, partitionIndexes }))
+    const version = await coordinator.version(apis.offsetFetch, { maxVersion: LAST_NAMED_OFFSETS_VERSION })
+    const requireStable = version >= 7
+    const request = version >= 8 ? { groups: [{ groupId: this.groupId, topics }], requireStable } : { groupId: this.groupId, topics, requireStable }
+    const answer = await coordinator.request(apis.offsetFetch, request, { maxVersion: version })
+    const group = version >= 8 ? answer.groups[0] : answer
+    if (!group) throw new KafkaError(-1, `committed offsets of group '${this.groupId}'`)
+    if (group.errorCode !== 0) throw this.#groupError(group.errorCode, `committed offsets of group '${this.groupId}'`)
+    const found: OffsetToCommit[] = []
+    for (const topic of group.topics) {
+      for (const { partitionIndex, committedOffset, committedLeaderEpoch, metadata, errorCode } of topic.partitions) {
+        if (errorCode !== 0) throw new KafkaError(errorCode, `committed offset of ${topic.name}-${partitionIndex}`)
+        if (committedOffset < 0) continue
+        found.push({ topic: topic.name, partition: partitionIndex, offset: committedOffset, leaderEpoch: committedLeaderEpoch, metadata: metadata ?? '' })
+      }
+    }
+    return found
+  }
+
+  /** Runs with the coordinator; forgets it when it turns out to be another or to be gone. */
+  async #withCoordinator<T>(run: (broker: Broker) => Promise<T>): Promise<T> {
+    try {
+      return await run(await this.coordinator())
+    } catch (error) {
+      const moved = error instanceof KafkaError && COORDINATOR_GONE.has(error.code)
+      if (moved || (isClientError(error) && isRetriable(error))) this.#coordinator = undefined
+      throw error
+    }
+  }
+
+  #groupError(code: number, what: string): KafkaError {
+    const error = new KafkaError(code, what)
+    if (code === errors.FENCED_INSTANCE_ID.code) this.#fatal = error
+    return error
+  }
+
+  #now(): number {
+    return this.#cluster.env.clock.monotonic()
+  }
+}
+
+/** Cooperative only if every assignor is. */
+function commonProtocol(assignors: readonly Assignor[]): RebalanceProtocol {
+  return assignors.every(({ protocol }) => protocol === 'cooperative') ? 'cooperative' : 'eager'
+}
+
+function subscriptionKey(subscription: SubscriptionState): string {
+  return [...subscription.topics].sort().join(',')
+}
+
+export function requireGroup(membership: GroupMembership | undefined, what: string): GroupMembership {
+  if (!membership) throw new ClientError('ERR_MILLRACE_STATE', `${what} needs a groupId in the consumer's settings`)
+  return membership
+}
