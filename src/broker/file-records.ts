@@ -50,7 +50,7 @@ export class OwnRecords implements RecordSource {
   read(plan: ReadPlan, position: number, length: number, target: Buffer): void {
     const hosted = this.replicas.find(this.topic, this.partition)
     if (!hosted) throw new Error(`${this.topic}-${this.partition} left this node while its records were being sent`)
-    const read = hosted.log.readInto({ ...plan, position: plan.position + position, size: length }, target, 0)
+    const read = hosted.log.readInto(plan, target, 0, position, length)
     if (read !== length) throw new Error(`${this.topic}-${this.partition}: ${read} bytes where ${length} were planned`)
   }
 

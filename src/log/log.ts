@@ -9,6 +9,7 @@ import { renameSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { At, Attribute, endTransactionMarker, int16At, int32At, int64At, LOG_OVERHEAD } from './batch-header.js'
 import { Code, errorCodeOf, errorText, isFullDisk, LogError } from './codes.js'
+import { cleanableOf, compact } from './compaction/compactor.js'
 import { compressionLevel, targetCodec } from './config.js'
 import { syncDirNow } from './files.js'
 import { Flusher } from './flusher.js'
@@ -18,11 +19,14 @@ import { DUPLICATE } from './producer-state/producer-state.js'
 import { noteAborted, rebuildProducerState } from './producer-state/rebuild.js'
 import { describeRange } from './quarantine.js'
 import { abortedTransactionsIn, findMaxTimestamp, findTimestamp, withEpoch } from './reads.js'
+import { logFileSize } from './recovery.js'
 import { markSegmentDeleted, removeLater } from './removal.js'
 import { expiredSegments } from './retention/retention.js'
 import { Segment } from './segment.js'
 import { assertPlanned } from './segment-reader.js'
 import { framingError, headerError, replicatedBatchError, sizeError, verdictRefusal } from './validation.js'
+import type { Cleanable } from './compaction/cleanable.js'
+import type { CompactionHost, CompactionSummary } from './compaction/compactor.js'
 import type { LogConfig } from './config.js'
 import type { LeaderEpochCache } from './leader-epoch-cache.js'
 import type { OpenedState } from './open.js'
@@ -85,6 +89,8 @@ export class Log {
   #lastFlushMs: number
   #unflushedRecords = 0
   #generation = 0
+  #cleanerOffset: number
+  #compacting: Promise<CompactionSummary | undefined> | undefined
 
   static async open(options: LogOptions): Promise<Log> {
     return new Log(options, await openState(options))
@@ -108,6 +114,7 @@ export class Log {
     this.#active = state.segments.active
     this.#mustRoll = state.mustRoll
     this.#lastFlushMs = options.env.clock.now()
+    this.#cleanerOffset = options.cleanerOffset ?? 0
     this.#flusher = new Flusher(this.#flushHost(), state.recoveryPoint, state.recoveryPoint)
   }
 
@@ -563,18 +570,18 @@ export class Log {
     return { kind: 'plan', dir: this.#dir, segmentBaseOffset: this.#active.baseOffset, position: 0, size: 0, firstBatchSize: 0, offset, generation: this.#active.generation }
   }
 
-  /** Reads a plan on this thread. Returns the bytes copied. Throws LogError. */
-  readInto(plan: ReadPlan, target: Uint8Array, at: number): number {
+  /** Reads a plan on this thread, or `length` bytes of it from `skip` on. Returns the bytes copied. Throws LogError. */
+  readInto(plan: ReadPlan, target: Uint8Array, at: number, skip = 0, length: number = plan.size): number {
     if (this.#failure !== undefined) throw this.#failure
-    if (plan.size === 0) return 0
+    if (length === 0) return 0
     const index = this.#segments.floorIndex(plan.segmentBaseOffset)
     const segment = index === -1 ? undefined : this.#segments.at(index)
     if (segment === undefined || segment.baseOffset !== plan.segmentBaseOffset || segment.generation !== plan.generation) {
       throw new LogError('ERR_MILLRACE_STALE_PLAN', `segment ${plan.segmentBaseOffset} of ${this.#dir} changed since the read was planned: plan again`)
     }
     try {
-      const size = this.#addon.segmentRead(segment.readHandle(), plan.position, plan.size, target, at)
-      assertPlanned(plan, target, at, size)
+      const size = this.#addon.segmentRead(segment.readHandle(), plan.position + skip, length, target, at)
+      if (skip === 0) assertPlanned(plan, target, at, size)
       return size
     } catch (error) {
       throw this.#readFailed(error)
@@ -804,6 +811,65 @@ export class Log {
     if (now - this.#lastFlushMs >= this.#config.flushMs) this.#flushInBackground()
   }
 
+  // ---- compaction
+
+  /** First offset compaction has not seen yet; kept in the data directory's cleaner-offset-checkpoint. */
+  get cleanerOffset(): number {
+    return this.#cleanerOffset
+  }
+
+  /** Share of compactable bytes that are dirty, and whether a run is due. undefined: not a compacted topic, or out of service. */
+  compactionState(now: number): Cleanable | undefined {
+    if (!this.#config.cleanupPolicy.compact || this.#failure !== undefined || this.#closed || !this.#quarantine.isEmpty) return undefined
+    return cleanableOf(this.#compactionHost(), this.#cleanerOffset, now)
+  }
+
+  /** Runs one compaction when it is due (or `force`); at most one at a time. Resolves with what it did, or undefined. */
+  async compact(now: number, force = false): Promise<CompactionSummary | undefined> {
+    const part = this.compactionState(now)
+    if (part === undefined || this.#compacting || !(part.isDue || (force && part.firstUncleanableOffset > this.#logStartOffset))) return undefined
+    this.#compacting = compact(this.#compactionHost(), part, now)
+    try {
+      const summary = await this.#compacting
+      if (summary !== undefined) {
+        this.#cleanerOffset = summary.cleanedUpTo
+        this.#options.onCheckpointDue?.()
+      }
+      return summary
+    } finally {
+      this.#compacting = undefined
+    }
+  }
+
+  #compactionHost(): CompactionHost {
+    const log = this
+    return {
+      dir: this.#dir,
+      env: this.#env,
+      config: this.#config,
+      get segments() {
+        return log.#segments.all
+      },
+      producers: this.#producers,
+      logStartOffset: this.#logStartOffset,
+      settledOffset: Math.min(this.lastStableOffset, this.recoveryPoint),
+      runInPool: this.#options.runInPool,
+      replaceSegments: (replaced, made, deleted) => this.#replaceSegments(replaced, made, deleted),
+      isOpen: () => !this.#closed && this.#failure === undefined,
+    }
+  }
+
+  #replaceSegments(replaced: readonly Segment[], made: { readonly baseOffset: number; readonly maxTimestamp: number }, deleted: readonly string[]): void {
+    const segment = new Segment(this.#dir, made.baseOffset, logFileSize(this.#dir, made.baseOffset), this.#config, this.#env.clock.now())
+    segment.generation = ++this.#generation
+    segment.maxTimestamp = made.maxTimestamp
+    const all = this.#segments.all
+    const from = all.indexOf(replaced[0]!)
+    this.#segments.reset([...all.slice(0, from), segment, ...all.slice(from + replaced.length)])
+    for (const old of replaced.slice(1)) this.#snapshots.forget(old.baseOffset)
+    removeLater(deleted, this.#config.fileDeleteDelayMs, this.#env)
+  }
+
   updateConfig(config: LogConfig): void {
     this.#config = config
   }
@@ -825,6 +891,8 @@ export class Log {
     } finally {
       this.#closed = true
       await this.#flusher.idle()
+      // a pass in flight notices that the log is closed and discards its work
+      await this.#compacting?.catch(() => undefined)
       for (const segment of this.#segments.all) this.#release(segment)
     }
   }

@@ -43,5 +43,13 @@ export async function alterConfigs(
 function resourceProblem(asked: AskedResource, broker: HandlerContext): string | null {
   const kind = kindOfResource(asked.resourceType)
   if (!kind) return `Unknown resource type ${asked.resourceType}`
-  return kind === 'broker' || kind === 'broker-logger' ? brokerNameProblem(asked.resourceName, broker.nodeId) : null
+  if (kind !== 'broker' && kind !== 'broker-logger') return null
+  return brokerNameProblem(asked.resourceName, broker.nodeId) ?? (kind === 'broker' ? readOnlyProblem(asked, broker) : null)
+}
+
+/** Settings that a running node cannot change. They are this node's own, whichever way its settings are addressed. */
+function readOnlyProblem(asked: AskedResource, broker: HandlerContext): string | null {
+  const named = new Set(asked.changes.map((change) => change.name))
+  const fixed = broker.services.configs.describe('broker', String(broker.nodeId)).filter((entry) => entry.readOnly && named.has(entry.name))
+  return fixed.length === 0 ? null : `Cannot update these configs dynamically: [${fixed.map((entry) => entry.name).join(', ')}]`
 }

@@ -20,8 +20,10 @@ function describe(asked: Asked, request: DescribeConfigsRequest, broker: Handler
   const [errorCode, errorMessage] = kind
     ? resourceProblem(kind, resourceName, broker)
     : [errors.INVALID_REQUEST.code, `Unsupported resource type: ${resourceType}`]
-  if (!kind || errorCode !== errors.NONE.code) return { errorCode, errorMessage, resourceType, resourceName, configs: [] }
-  return { errorCode, errorMessage, resourceType, resourceName, configs: entriesOf(kind, asked, request, broker) }
+  // Kafka sends an empty message here where other APIs send null.
+  const head = { errorCode, errorMessage: errorMessage ?? '', resourceType, resourceName }
+  if (!kind || errorCode !== errors.NONE.code) return { ...head, configs: [] }
+  return { ...head, configs: entriesOf(kind, asked, request, broker) }
 }
 
 function resourceProblem(kind: ConfigResourceKind, name: string, broker: HandlerContext): readonly [number, string | null] {

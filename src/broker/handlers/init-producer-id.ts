@@ -24,6 +24,8 @@ export async function handleInitProducerId(
   _context: RequestContext,
   broker: HandlerContext,
 ): Promise<InitProducerIdResponse> {
+  // An id comes with its epoch or not at all.
+  if ((request.producerId === -1) !== (request.producerEpoch === -1)) return refused(errors.INVALID_REQUEST.code)
   if (request.transactionalId !== null) return refused(transactionalRefusal(request, broker))
   try {
     return { ...refused(errors.NONE.code), producerId: await nextProducerId(broker.services.controller), producerEpoch: 0 }

@@ -54,6 +54,7 @@ export class Connection {
   private paused = false
   private open = true
   private inTurn = false
+  private pumpScheduled = false
 
   /** `handle` is the accepted socket's libuv handle; `receiveBuffer` is shared by every connection of the worker. */
   constructor(handle: unknown, receiveBuffer: Buffer, listenerName: string, owner: ConnectionOwner) {
@@ -135,13 +136,23 @@ export class Connection {
     try {
       this.owner.handler.request(this, bytes, start, end, (pieces) => {
         this.writer.complete(slot, pieces)
-        if (!this.inTurn) this.writer.pump()
-        if (this.paused) this.resumeReading()
+        if (!this.inTurn) this.schedulePump()
       })
     } catch (error) {
       this.owner.logger.warn({ client: this.remoteAddress, error: (error as Error).message }, 'closing a connection that sent what cannot be understood')
       this.destroy((error as Error).message)
     }
+  }
+
+  /** Answers that became ready in one turn (a flush frees many at once) share a write. */
+  private schedulePump(): void {
+    if (this.pumpScheduled) return
+    this.pumpScheduled = true
+    queueMicrotask(() => {
+      this.pumpScheduled = false
+      this.writer.pump()
+      if (this.paused) this.resumeReading()
+    })
   }
 
   private badLength(length: number): void {
