@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, statfsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LOG_START_OFFSET_FILE, readOffsets, RECOVERY_POINT_FILE, writeOffsets } from './checkpoints.js'
+import { CLEANER_OFFSET_FILE, LOG_START_OFFSET_FILE, readOffsets, RECOVERY_POINT_FILE, writeOffsets } from './checkpoints.js'
 import type { OffsetEntry } from './checkpoints.js'
 import { errorCodeOf, errorText, LogError } from './codes.js'
 import { readFileIfAny, removeIfAny, replaceFile, syncDirNow } from './files.js'
@@ -39,6 +39,8 @@ interface KnownOffsets {
   readonly topicPartition: TopicPartition
   recoveryPoint: number
   logStartOffset: number
+  /** 0: never compacted. */
+  cleanerOffset: number
 }
 
 export class LogDir {
@@ -114,12 +116,16 @@ export class LogDir {
     return this.#offsets.get(keyOf(topicPartition))?.logStartOffset ?? 0
   }
 
+  cleanerOffsetOf(topicPartition: TopicPartition): number {
+    return this.#offsets.get(keyOf(topicPartition))?.cleanerOffset ?? 0
+  }
+
   /** A log's offsets moved; written by the next `writeCheckpoints`. */
-  noteOffsets(topicPartition: TopicPartition, recoveryPoint: number, logStartOffset: number): void {
+  noteOffsets(topicPartition: TopicPartition, recoveryPoint: number, logStartOffset: number, cleanerOffset = this.cleanerOffsetOf(topicPartition)): void {
     const key = keyOf(topicPartition)
     const known = this.#offsets.get(key)
-    if (known && known.recoveryPoint === recoveryPoint && known.logStartOffset === logStartOffset) return
-    this.#offsets.set(key, { topicPartition, recoveryPoint, logStartOffset })
+    if (known && known.recoveryPoint === recoveryPoint && known.logStartOffset === logStartOffset && known.cleanerOffset === cleanerOffset) return
+    this.#offsets.set(key, { topicPartition, recoveryPoint, logStartOffset, cleanerOffset })
     this.#dirty = true
   }
 
@@ -127,13 +133,14 @@ export class LogDir {
     if (this.#offsets.delete(keyOf(topicPartition))) this.#dirty = true
   }
 
-  /** Both checkpoint files, fsynced and renamed into place. A failure takes the directory out of service, a full disk does not. */
+  /** The checkpoint files, fsynced and renamed into place. A failure takes the directory out of service, a full disk does not. */
   writeCheckpoints(): void {
     if (!this.#dirty || this.#failure) return
     try {
       const all = Array.from(this.#offsets.values())
       writeOffsets(this.path, RECOVERY_POINT_FILE, all.map((known) => entryOf(known, known.recoveryPoint)))
       writeOffsets(this.path, LOG_START_OFFSET_FILE, all.filter((known) => known.logStartOffset > 0).map((known) => entryOf(known, known.logStartOffset)))
+      writeOffsets(this.path, CLEANER_OFFSET_FILE, all.filter((known) => known.cleanerOffset > 0).map((known) => entryOf(known, known.cleanerOffset)))
       this.#dirty = false
     } catch (error) {
       const code = errorCodeOf(error)
@@ -217,7 +224,7 @@ function loadOffsets(path: string, env: Env): Map<string, KnownOffsets> {
   const at = (key: string): KnownOffsets | undefined => {
     const topicPartition = parsePartitionDirName(key)
     if (!topicPartition) return undefined
-    const known = offsets.get(key) ?? { topicPartition, recoveryPoint: 0, logStartOffset: 0 }
+    const known = offsets.get(key) ?? { topicPartition, recoveryPoint: 0, logStartOffset: 0, cleanerOffset: 0 }
     offsets.set(key, known)
     return known
   }
@@ -228,6 +235,10 @@ function loadOffsets(path: string, env: Env): Map<string, KnownOffsets> {
   for (const [key, offset] of readable(path, LOG_START_OFFSET_FILE, env)) {
     const known = at(key)
     if (known) known.logStartOffset = offset
+  }
+  for (const [key, offset] of readable(path, CLEANER_OFFSET_FILE, env)) {
+    const known = at(key)
+    if (known) known.cleanerOffset = offset
   }
   return offsets
 }

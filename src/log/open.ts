@@ -67,6 +67,7 @@ export async function openState(o: LogOptions): Promise<OpenedState> {
 
   const producers = new ProducerState()
   loadProducers(o, segments, snapshots, producers, found.reports, nextOffset, logStartOffset)
+  snapshots.retain(found.baseOffsets)
   repairEpochs(epochs, found.reports, nextOffset, logStartOffset)
   const recoveryPoint = o.cleanShutdown ? nextOffset : Math.min(o.recoveryPoint, nextOffset)
   return { segments, producers, snapshots, epochs, quarantine, logStartOffset: Math.min(logStartOffset, nextOffset), nextOffset, recoveryPoint, mustRoll: found.mustRoll }

@@ -2,7 +2,7 @@
 // pool thread (or inline in tests and with `workers: 0`) and touch only files no handle is appending to.
 
 import { native } from './native.js'
-import type { CompactionResult, RecoveryReport } from './native.js'
+import type { CompactionOptions, CompactionResult, RecoveryReport } from './native.js'
 
 export interface RecoverSegmentTask {
   readonly name: 'recoverSegment'
@@ -17,8 +17,7 @@ export interface CompactSegmentsTask {
   readonly name: 'compactSegments'
   readonly dir: string
   readonly baseOffsets: readonly number[]
-  /** Arguments of the native pass, see native/segment/src/compaction.rs. */
-  readonly options: Readonly<Record<string, unknown>>
+  readonly options: CompactionOptions
 }
 
 export type PoolTask = RecoverSegmentTask | CompactSegmentsTask

@@ -34,7 +34,7 @@ export class TransactionIndex {
 
   append(entry: AbortedEntry): void {
     this.entries()
-    appendFileSync(this.#path, encode(entry))
+    appendFileSync(this.#path, encodeAborted([entry]))
     this.#entries!.push(entry)
   }
 
@@ -57,13 +57,16 @@ export class TransactionIndex {
   }
 }
 
-function encode(entry: AbortedEntry): Uint8Array {
-  const bytes = new Uint8Array(ENTRY_SIZE)
+export function encodeAborted(entries: readonly AbortedEntry[]): Uint8Array {
+  const bytes = new Uint8Array(ENTRY_SIZE * entries.length)
   const view = new DataView(bytes.buffer)
-  view.setBigInt64(2, BigInt(entry.producerId))
-  view.setBigInt64(10, BigInt(entry.firstOffset))
-  view.setBigInt64(18, BigInt(entry.lastOffset))
-  view.setBigInt64(26, BigInt(entry.lastStableOffset))
+  entries.forEach((entry, i) => {
+    const at = i * ENTRY_SIZE
+    view.setBigInt64(at + 2, BigInt(entry.producerId))
+    view.setBigInt64(at + 10, BigInt(entry.firstOffset))
+    view.setBigInt64(at + 18, BigInt(entry.lastOffset))
+    view.setBigInt64(at + 26, BigInt(entry.lastStableOffset))
+  })
   return bytes
 }
 

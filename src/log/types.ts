@@ -31,7 +31,10 @@ export interface AppendResult {
   readonly duplicate: boolean
 }
 
-/** A range of whole batches in one segment file. `size` 0: nothing to read below the bound. Crosses threads. */
+/**
+ * A range of batches in one segment file: begins with a whole one, ends within one where `maxBytes` says so (as Kafka's
+ * answers do), never past the bound. `size` 0: nothing to read below the bound. Crosses threads.
+ */
 export interface ReadPlan {
   readonly kind: 'plan'
   readonly dir: string
@@ -105,6 +108,8 @@ export interface LogOptions {
   /** From the data directory's checkpoints; 0 when not named there. */
   readonly recoveryPoint: number
   readonly logStartOffset: number
+  /** From the data directory's cleaner-offset-checkpoint; 0 when not named there. */
+  readonly cleanerOffset?: number
   readonly runInPool: RunInPool
   /** Told while recovery scans: segments done of all. */
   readonly onProgress?: (done: number, total: number) => void

@@ -57,6 +57,17 @@ export class SnapshotFiles {
     this.#offsets = this.#offsets.filter((other) => other !== offset)
   }
 
+  /** The file is gone already. */
+  forget(offset: number): void {
+    this.#offsets = this.#offsets.filter((other) => other !== offset)
+  }
+
+  /** Keeps one for every segment and the newest: older stops leave others behind. */
+  retain(segmentBaseOffsets: readonly number[]): void {
+    const kept = new Set([...segmentBaseOffsets, this.latestOffset])
+    for (const other of this.#offsets) if (!kept.has(other)) this.remove(other)
+  }
+
   removeAbove(offset: number): void {
     for (const other of this.#offsets) if (other > offset) this.remove(other)
   }
