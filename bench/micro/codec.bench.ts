@@ -128,19 +128,46 @@ function produceBody(partitions: number, topicId: string): object {
 }
 
 function fetchBody(partitions: number): object {
-  const each = (partition: number): object => ({ partition, currentLeaderEpoch: 3, fetchOffset: 123_456 + partition, partitionMaxBytes: 1_048_576 })
-  return { maxWaitMs: 500, minBytes: 1, topics: [{ topic: 'perf', topicId: TOPIC_ID, partitions: Array.from({ length: partitions }, (_, i) => each(i)) }] }
+  const each = (partition: number): object => ({
+    partition,
+    currentLeaderEpoch: 3,
+    fetchOffset: 123_456 + partition,
+    partitionMaxBytes: 1_048_576,
+  })
+  return {
+    maxWaitMs: 500,
+    minBytes: 1,
+    topics: [{ topic: 'perf', topicId: TOPIC_ID, partitions: Array.from({ length: partitions }, (_, i) => each(i)) }],
+  }
 }
 
 function fetchAnswer(partitions: number): object {
-  const each = (partitionIndex: number): object => ({ partitionIndex, highWatermark: 1e9, lastStableOffset: 1e9, logStartOffset: 0, records: batch })
+  const each = (partitionIndex: number): object => ({
+    partitionIndex,
+    highWatermark: 1e9,
+    lastStableOffset: 1e9,
+    logStartOffset: 0,
+    records: batch,
+  })
   return { sessionId: 77, responses: [{ topicId: TOPIC_ID, partitions: Array.from({ length: partitions }, (_, i) => each(i)) }] }
 }
 
 export async function run(): Promise<void> {
   const bench = new Bench({ time: 300, warmupTime: 100 })
-  threeForms(bench, 'decode Produce 9 request, 1 partition', apis.produce.request, 9, encode(apis.produce.request, 9, produceBody(1, TOPIC_ID)))
-  threeForms(bench, 'decode Produce 13 request, 12 partitions', apis.produce.request, 13, encode(apis.produce.request, 13, produceBody(12, TOPIC_ID)))
+  threeForms(
+    bench,
+    'decode Produce 9 request, 1 partition',
+    apis.produce.request,
+    9,
+    encode(apis.produce.request, 9, produceBody(1, TOPIC_ID)),
+  )
+  threeForms(
+    bench,
+    'decode Produce 13 request, 12 partitions',
+    apis.produce.request,
+    13,
+    encode(apis.produce.request, 13, produceBody(12, TOPIC_ID)),
+  )
   threeForms(bench, 'decode Fetch 12 request, 12 partitions', apis.fetch.request, 12, encode(apis.fetch.request, 12, fetchBody(12)))
   threeForms(bench, 'decode Fetch 18 response, 12 partitions', apis.fetch.response, 18, encode(apis.fetch.response, 18, fetchAnswer(12)))
 
@@ -150,7 +177,11 @@ export async function run(): Promise<void> {
       const header = decodeRequestHeader(frame)
       decodeRequest(apis.produce, header.apiVersion, frame, header.bodyOffset)
     })
-    const response = { responses: [{ name: 'perf', topicId: TOPIC_ID, partitionResponses: [{ index: 0, errorCode: 0, baseOffset: 123_456, logStartOffset: 0 }] }] }
+    const response = {
+      responses: [
+        { name: 'perf', topicId: TOPIC_ID, partitionResponses: [{ index: 0, errorCode: 0, baseOffset: 123_456, logStartOffset: 0 }] },
+      ],
+    }
     bench.add(`encode Produce ${version} response, 1 partition`, () => {
       encodeResponse(apis.produce, version, 1, response)
     })

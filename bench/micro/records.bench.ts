@@ -91,7 +91,9 @@ export async function run(): Promise<void> {
       crc32cInJavaScript(bytes)
     })
   }
-  const text = Buffer.from(Array.from({ length: 4000 }, (_, i) => `{"id":${i},"user":"user-${(i * 7919) % 1000}","amount":${(i * 31) % 997}}`).join('\n'))
+  const text = Buffer.from(
+    Array.from({ length: 4000 }, (_, i) => `{"id":${i},"user":"user-${(i * 7919) % 1000}","amount":${(i * 31) % 997}}`).join('\n'),
+  )
   for (const name of ['gzip', 'snappy', 'lz4', 'zstd'] satisfies CompressionName[]) {
     const compressed = compress(name, text)
     bench.add(`${name}: compress ${text.length} bytes (to ${compressed.length})`, () => {

@@ -4,7 +4,10 @@ import { errorByCode, errorName, errors } from '../../src/model/errors.js'
 
 test('codes run from -1 to 136 without a gap, each once', () => {
   const codes = Object.values(errors).map((error) => error.code)
-  assert.deepEqual(codes, Array.from({ length: 138 }, (_, i) => i - 1))
+  assert.deepEqual(
+    codes,
+    Array.from({ length: 138 }, (_, i) => i - 1),
+  )
 })
 
 test('every error carries its own name and a sentence', () => {

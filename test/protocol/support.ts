@@ -115,7 +115,10 @@ function arbitraryValue(field: Field, version: number, depth: number): fc.Arbitr
       case 'bytes':
         return fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes))
       case 'records':
-        return fc.oneof(fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)), fc.integer({ min: 4095, max: 9000 }).map((size) => Buffer.alloc(size, size)))
+        return fc.oneof(
+          fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+          fc.integer({ min: 4095, max: 9000 }).map((size) => Buffer.alloc(size, size)),
+        )
       case 'array':
         return fc.array(arbitraryValue(field.element!, version, depth + 1), { maxLength: depth > 1 ? 1 : 3 })
       case 'struct':

@@ -250,7 +250,9 @@ function isDefault(source: Source, field: Field, expression: string): string {
     case 'records':
       return `${expression} !== null && ${expression}.length === 0`
     case 'struct': {
-      const tests = Object.entries(field.fields!).map(([name, member]) => `(s.${name} === undefined || ${isDefault(source, member, `s.${name}`)})`)
+      const tests = Object.entries(field.fields!).map(
+        ([name, member]) => `(s.${name} === undefined || ${isDefault(source, member, `s.${name}`)})`,
+      )
       return `${add(source, 's', `return s !== null && ${tests.join(' && ') || 'true'}\n`)}(${expression})`
     }
     default:

@@ -1,49 +1,26 @@
-// Requests and responses with their headers, as they stand in a frame. The choice of header version is made here and nowhere else.
+// Requests and responses with their headers, as they stand in a frame. Reading a request's header, which comes before anyone
+// knows the API, is in request-header.ts. Does not load the list of all APIs, so that a client loads only the tables it uses.
 
 import { decoderOf, encoderOf } from './codec.js'
 import type { BodyOf } from './codec.js'
 import { ProtocolError } from './protocol-error.js'
 import { Reader } from './reader.js'
 import { Writer } from './writer.js'
-import { LATEST } from '../schema/dsl.js'
 import type { MessageOf } from '../schema/dsl.js'
-import { apiByKey } from '../schema/index.js'
 import type { Api } from '../schema/index.js'
-
-export interface RequestHeader {
-  readonly apiKey: number
-  readonly apiVersion: number
-  readonly correlationId: number
-  readonly clientId: string | null
-  /** Where the body starts. */
-  readonly bodyOffset: number
-}
 
 const API_VERSIONS_KEY = 18
 
 const reader = new Reader()
 const writer = new Writer()
 
-/**
- * Reads a request's header, also of an API or version that is not served: the fields before the tagged section stand still for ever.
- * Of an unknown API the tagged section is not read (whether there is one is unknown), so that `bodyOffset` then says nothing.
- */
-export function decodeRequestHeader(bytes: Uint8Array, offset = 0, end = bytes.length): RequestHeader {
-  reader.reset(bytes, offset, end)
-  try {
-    const apiKey = reader.int16()
-    const apiVersion = reader.int16()
-    const correlationId = reader.int32()
-    const length = reader.length16()
-    const clientId = length < 0 ? null : reader.text(length)
-    if (apiVersion >= (apiByKey(apiKey)?.flexibleFrom ?? LATEST)) reader.skipTags()
-    return { apiKey, apiVersion, correlationId, clientId, bodyOffset: reader.position }
-  } finally {
-    reader.release()
-  }
-}
-
-export function decodeRequest<A extends Api>(api: A, version: number, bytes: Uint8Array, bodyOffset: number, end = bytes.length): MessageOf<A['request']> {
+export function decodeRequest<A extends Api>(
+  api: A,
+  version: number,
+  bytes: Uint8Array,
+  bodyOffset: number,
+  end = bytes.length,
+): MessageOf<A['request']> {
   const run = decoderOf(api.request, version)
   reader.reset(bytes, bodyOffset, end)
   try {

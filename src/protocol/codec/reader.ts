@@ -14,10 +14,10 @@ export class Reader {
   bytes: Buffer = NO_BYTES
   position = 0
   end = 0
-  private readonly cache: string[] = new Array<string>(CACHE_SIZE).fill('')
+  private readonly cache: string[] = Array.from({ length: CACHE_SIZE }, () => '')
   /** The same for topic ids, whose text costs a call each: the four words of an id, and its text. */
   private readonly uuidWords = new Int32Array(CACHE_SIZE * 4)
-  private readonly uuids: string[] = new Array<string>(CACHE_SIZE).fill(ZERO_UUID)
+  private readonly uuids: string[] = Array.from({ length: CACHE_SIZE }, () => ZERO_UUID)
 
   reset(bytes: Uint8Array, offset: number, end: number): void {
     this.bytes = asBuffer(bytes)

@@ -70,7 +70,8 @@ export class BatchBuilder {
     const timestampDelta = timestamp - this.firstTimestamp
     const keyLength = byteLength(key)
     const valueLength = byteLength(value)
-    let size = 1 + varintSize(timestampDelta) + varintSize(delta) + varintSize(keyLength) + varintSize(valueLength) + varintSize(headers.length)
+    let size =
+      1 + varintSize(timestampDelta) + varintSize(delta) + varintSize(keyLength) + varintSize(valueLength) + varintSize(headers.length)
     if (keyLength > 0) size += keyLength
     if (valueLength > 0) size += valueLength
     if (headers.length > 0) size += headersSize(headers)
@@ -102,7 +103,9 @@ export class BatchBuilder {
       baseOffset: options.baseOffset ?? 0,
       leaderEpoch: options.leaderEpoch ?? -1,
       attributes:
-        compressionCodes[compression] | (options.isTransactional ? attribute.transactional : 0) | (options.isControl ? attribute.control : 0),
+        compressionCodes[compression] |
+        (options.isTransactional ? attribute.transactional : 0) |
+        (options.isControl ? attribute.control : 0),
       lastOffsetDelta: this.records - 1,
       baseTimestamp: this.firstTimestamp,
       maxTimestamp: this.lastTimestamp,

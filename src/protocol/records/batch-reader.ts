@@ -201,7 +201,8 @@ export class RecordCursor {
       if (length !== -1) throw new ProtocolError(`a field of ${length} bytes in a record`)
       return position
     }
-    if (length > this.recordEnd - position) throw new ProtocolError(`a field of ${length} bytes in a record, ${this.recordEnd - position} left`)
+    if (length > this.recordEnd - position)
+      throw new ProtocolError(`a field of ${length} bytes in a record, ${this.recordEnd - position} left`)
     this.at = position + length
     return position
   }

@@ -26,7 +26,8 @@ export function zstdBound(bytes: Buffer): number {
     const dictionaryBytes = [0, 1, 2, 4][descriptor & 3]!
     const contentAt = position + 5 + (single ? 0 : 1) + dictionaryBytes
     const blocks = walkBlocks(bytes, contentAt + contentBytes, (descriptor & 0x04) !== 0)
-    if (contentSize(bytes, contentAt, contentBytes) > blocks.bound) throw new ProtocolError('a zstd frame claims more than its blocks can hold')
+    if (contentSize(bytes, contentAt, contentBytes) > blocks.bound)
+      throw new ProtocolError('a zstd frame claims more than its blocks can hold')
     position = blocks.end
     bound += blocks.bound
   }

@@ -40,10 +40,14 @@ export const consumerGroupMemberMetadataValue = message('ConsumerGroupMemberMeta
   subscribedTopicRegex: string('0+', { nullable: '0+' }),
   rebalanceTimeoutMs: int32('0+', { default: -1 }),
   serverAssignor: string('0+', { nullable: '0+' }),
-  classicMemberMetadata: struct('0+', {
-    sessionTimeoutMs: int32('0+'),
-    supportedProtocols: array('0+', { name: string('0+'), metadata: bytes('0+') }),
-  }, { nullable: '0+', tag: 0 }),
+  classicMemberMetadata: struct(
+    '0+',
+    {
+      sessionTimeoutMs: int32('0+'),
+      supportedProtocols: array('0+', { name: string('0+'), metadata: bytes('0+') }),
+    },
+    { nullable: '0+', tag: 0 },
+  ),
 })
 export type ConsumerGroupMemberMetadataValue = MessageOf<typeof consumerGroupMemberMetadataValue>
 

@@ -36,4 +36,12 @@ export const abortedTxn = message('AbortedTxn', '0', 'none', {
 })
 export type AbortedTxn = MessageOf<typeof abortedTxn>
 
-export const controlRecordTypes = { abort: 0, commit: 1, leaderChange: 2, snapshotHeader: 3, snapshotFooter: 4, kraftVersion: 5, kraftVoters: 6 } as const
+export const controlRecordTypes = {
+  abort: 0,
+  commit: 1,
+  leaderChange: 2,
+  snapshotHeader: 3,
+  snapshotFooter: 4,
+  kraftVersion: 5,
+  kraftVoters: 6,
+} as const

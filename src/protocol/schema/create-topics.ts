@@ -28,13 +28,17 @@ export const createTopicsResponse = message('CreateTopicsResponse', '2-7', '5+',
     topicConfigErrorCode: int16('5+', { tag: 0 }),
     numPartitions: int32('5+', { default: -1 }),
     replicationFactor: int16('5+', { default: -1 }),
-    configs: array('5+', {
-      name: string('5+'),
-      value: string('5+', { nullable: '5+' }),
-      readOnly: bool('5+'),
-      configSource: int8('5+', { default: -1 }),
-      isSensitive: bool('5+'),
-    }, { nullable: '5+' }),
+    configs: array(
+      '5+',
+      {
+        name: string('5+'),
+        value: string('5+', { nullable: '5+' }),
+        readOnly: bool('5+'),
+        configSource: int8('5+', { default: -1 }),
+        isSensitive: bool('5+'),
+      },
+      { nullable: '5+' },
+    ),
   }),
 })
 export type CreateTopicsResponse = MessageOf<typeof createTopicsResponse>

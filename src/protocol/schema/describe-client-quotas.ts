@@ -14,9 +14,13 @@ export const describeClientQuotasResponse = message('DescribeClientQuotasRespons
   throttleTimeMs: int32('0+'),
   errorCode: int16('0+'),
   errorMessage: string('0+', { nullable: '0+' }),
-  entries: array('0+', {
-    entity: array('0+', { entityType: string('0+'), entityName: string('0+', { nullable: '0+' }) }),
-    values: array('0+', { key: string('0+'), value: float64('0+') }),
-  }, { nullable: '0+' }),
+  entries: array(
+    '0+',
+    {
+      entity: array('0+', { entityType: string('0+'), entityName: string('0+', { nullable: '0+' }) }),
+      values: array('0+', { key: string('0+'), value: float64('0+') }),
+    },
+    { nullable: '0+' },
+  ),
 })
 export type DescribeClientQuotasResponse = MessageOf<typeof describeClientQuotasResponse>

@@ -14,8 +14,21 @@ export const NEVER: VersionRange = [1, 0]
 export const LATEST = 32767
 
 export type Kind =
-  | 'bool' | 'int8' | 'int16' | 'uint16' | 'int32' | 'int64' | 'time64' | 'bigint64' | 'float64'
-  | 'string' | 'uuid' | 'bytes' | 'records' | 'struct' | 'array'
+  | 'bool'
+  | 'int8'
+  | 'int16'
+  | 'uint16'
+  | 'int32'
+  | 'int64'
+  | 'time64'
+  | 'bigint64'
+  | 'float64'
+  | 'string'
+  | 'uuid'
+  | 'bytes'
+  | 'records'
+  | 'struct'
+  | 'array'
 
 export interface Field<T = unknown> {
   readonly kind: Kind
@@ -74,8 +87,17 @@ interface NullableScalar<T> extends Scalar<T> {
   (versions: string, options: NullableOptions<T>): Field<T | null>
 }
 
+/** The same few texts stand in the tables some three thousand times. */
+const knownRanges = new Map<string, VersionRange>()
+
 /** `'3+'`, `'0-12'`, `'4'`, `'none'`. */
 export function versionRange(text: string): VersionRange {
+  let range = knownRanges.get(text)
+  if (range === undefined) knownRanges.set(text, (range = parseRange(text)))
+  return range
+}
+
+function parseRange(text: string): VersionRange {
   if (text === 'none') return NEVER
   const match = /^(\d+)(?:(\+)|-(\d+))?$/.exec(text)
   if (!match) throw new Error(`not a version range: ${text}`)
@@ -134,7 +156,11 @@ export function struct(versions: string, fields: Fields, options?: AnyOptions): 
 
 /** An array of structs. */
 export function array<F extends Fields>(versions: string, fields: F): Field<readonly ShapeOf<F>[]>
-export function array<F extends Fields>(versions: string, fields: F, options: NullableOptions<readonly ShapeOf<F>[]>): Field<readonly ShapeOf<F>[] | null>
+export function array<F extends Fields>(
+  versions: string,
+  fields: F,
+  options: NullableOptions<readonly ShapeOf<F>[]>,
+): Field<readonly ShapeOf<F>[] | null>
 export function array<F extends Fields>(versions: string, fields: F, options: Options<readonly ShapeOf<F>[]>): Field<readonly ShapeOf<F>[]>
 export function array(versions: string, fields: Fields, options?: AnyOptions): Field<never> {
   return make('array', versions, NO_ITEMS, options, make('struct', '0+', defaultsOf(fields), undefined, undefined, fields))

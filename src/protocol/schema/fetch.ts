@@ -56,11 +56,15 @@ export const fetchResponse = message('FetchResponse', '4-18', '12+', {
       records: records('0+', { nullable: '0+' }),
     }),
   }),
-  nodeEndpoints: array('16+', {
-    nodeId: int32('16+'),
-    host: string('16+'),
-    port: int32('16+'),
-    rack: string('16+', { nullable: '16+', default: null }),
-  }, { tag: 0 }),
+  nodeEndpoints: array(
+    '16+',
+    {
+      nodeId: int32('16+'),
+      host: string('16+'),
+      port: int32('16+'),
+      rack: string('16+', { nullable: '16+', default: null }),
+    },
+    { tag: 0 },
+  ),
 })
 export type FetchResponse = MessageOf<typeof fetchResponse>

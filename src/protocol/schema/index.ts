@@ -80,7 +80,10 @@ import { streamsGroupDescribeRequest, streamsGroupDescribeResponse } from './str
 import { describeShareGroupOffsetsRequest, describeShareGroupOffsetsResponse } from './describe-share-group-offsets.js'
 import { alterShareGroupOffsetsRequest, alterShareGroupOffsetsResponse } from './alter-share-group-offsets.js'
 import { deleteShareGroupOffsetsRequest, deleteShareGroupOffsetsResponse } from './delete-share-group-offsets.js'
-import { streamsGroupTopologyDescriptionUpdateRequest, streamsGroupTopologyDescriptionUpdateResponse } from './streams-group-topology-description-update.js'
+import {
+  streamsGroupTopologyDescriptionUpdateRequest,
+  streamsGroupTopologyDescriptionUpdateResponse,
+} from './streams-group-topology-description-update.js'
 import { unregisterControllerRequest, unregisterControllerResponse } from './unregister-controller.js'
 
 export interface Api<Q extends Message = Message, R extends Message = Message> {
@@ -143,12 +146,22 @@ export const apis = {
   deleteGroups: api(42, 'DeleteGroups', deleteGroupsRequest, deleteGroupsResponse),
   electLeaders: api(43, 'ElectLeaders', electLeadersRequest, electLeadersResponse),
   incrementalAlterConfigs: api(44, 'IncrementalAlterConfigs', incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
-  alterPartitionReassignments: api(45, 'AlterPartitionReassignments', alterPartitionReassignmentsRequest, alterPartitionReassignmentsResponse),
+  alterPartitionReassignments: api(
+    45,
+    'AlterPartitionReassignments',
+    alterPartitionReassignmentsRequest,
+    alterPartitionReassignmentsResponse,
+  ),
   listPartitionReassignments: api(46, 'ListPartitionReassignments', listPartitionReassignmentsRequest, listPartitionReassignmentsResponse),
   offsetDelete: api(47, 'OffsetDelete', offsetDeleteRequest, offsetDeleteResponse),
   describeClientQuotas: api(48, 'DescribeClientQuotas', describeClientQuotasRequest, describeClientQuotasResponse),
   alterClientQuotas: api(49, 'AlterClientQuotas', alterClientQuotasRequest, alterClientQuotasResponse),
-  describeUserScramCredentials: api(50, 'DescribeUserScramCredentials', describeUserScramCredentialsRequest, describeUserScramCredentialsResponse),
+  describeUserScramCredentials: api(
+    50,
+    'DescribeUserScramCredentials',
+    describeUserScramCredentialsRequest,
+    describeUserScramCredentialsResponse,
+  ),
   alterUserScramCredentials: api(51, 'AlterUserScramCredentials', alterUserScramCredentialsRequest, alterUserScramCredentialsResponse),
   describeQuorum: api(55, 'DescribeQuorum', describeQuorumRequest, describeQuorumResponse),
   updateFeatures: api(57, 'UpdateFeatures', updateFeaturesRequest, updateFeaturesResponse),
@@ -179,7 +192,12 @@ export const apis = {
   describeShareGroupOffsets: api(90, 'DescribeShareGroupOffsets', describeShareGroupOffsetsRequest, describeShareGroupOffsetsResponse),
   alterShareGroupOffsets: api(91, 'AlterShareGroupOffsets', alterShareGroupOffsetsRequest, alterShareGroupOffsetsResponse),
   deleteShareGroupOffsets: api(92, 'DeleteShareGroupOffsets', deleteShareGroupOffsetsRequest, deleteShareGroupOffsetsResponse),
-  streamsGroupTopologyDescriptionUpdate: api(93, 'StreamsGroupTopologyDescriptionUpdate', streamsGroupTopologyDescriptionUpdateRequest, streamsGroupTopologyDescriptionUpdateResponse),
+  streamsGroupTopologyDescriptionUpdate: api(
+    93,
+    'StreamsGroupTopologyDescriptionUpdate',
+    streamsGroupTopologyDescriptionUpdateRequest,
+    streamsGroupTopologyDescriptionUpdateResponse,
+  ),
   unregisterController: api(94, 'UnregisterController', unregisterControllerRequest, unregisterControllerResponse),
 } as const
 

@@ -45,11 +45,15 @@ export const produceResponse = message('ProduceResponse', '3-13', '9+', {
     }),
   }),
   throttleTimeMs: int32('1+'),
-  nodeEndpoints: array('10+', {
-    nodeId: int32('10+'),
-    host: string('10+'),
-    port: int32('10+'),
-    rack: string('10+', { nullable: '10+', default: null }),
-  }, { tag: 0 }),
+  nodeEndpoints: array(
+    '10+',
+    {
+      nodeId: int32('10+'),
+      host: string('10+'),
+      port: int32('10+'),
+      rack: string('10+', { nullable: '10+', default: null }),
+    },
+    { tag: 0 },
+  ),
 })
 export type ProduceResponse = MessageOf<typeof produceResponse>

@@ -78,16 +78,24 @@ export const streamsGroupDescribeResponse = message('StreamsGroupDescribeRespons
     groupState: string('0+'),
     groupEpoch: int32('0+'),
     assignmentEpoch: int32('0+'),
-    topology: struct('0+', {
-      epoch: int32('0+'),
-      subtopologies: array('0+', {
-        subtopologyId: string('0+'),
-        sourceTopics: arrayOf('0+', string),
-        repartitionSinkTopics: arrayOf('0+', string),
-        stateChangelogTopics: array('0+', topicInfo),
-        repartitionSourceTopics: array('0+', topicInfo),
-      }, { nullable: '0+', default: null }),
-    }, { nullable: '0+', default: null }),
+    topology: struct(
+      '0+',
+      {
+        epoch: int32('0+'),
+        subtopologies: array(
+          '0+',
+          {
+            subtopologyId: string('0+'),
+            sourceTopics: arrayOf('0+', string),
+            repartitionSinkTopics: arrayOf('0+', string),
+            stateChangelogTopics: array('0+', topicInfo),
+            repartitionSourceTopics: array('0+', topicInfo),
+          },
+          { nullable: '0+', default: null },
+        ),
+      },
+      { nullable: '0+', default: null },
+    ),
     members: array('0+', {
       memberId: string('0+'),
       memberEpoch: int32('0+'),

@@ -40,22 +40,26 @@ export const streamsGroupHeartbeatRequest = message('StreamsGroupHeartbeatReques
   instanceId: string('0+', { nullable: '0+', default: null }),
   rackId: string('0+', { nullable: '0+', default: null }),
   rebalanceTimeoutMs: int32('0+', { default: -1 }),
-  topology: struct('0+', {
-    epoch: int32('0+'),
-    subtopologies: array('0+', {
-      subtopologyId: string('0+'),
-      sourceTopics: arrayOf('0+', string),
-      sourceTopicRegex: arrayOf('0+', string),
-      stateChangelogTopics: array('0+', topicInfo),
-      repartitionSinkTopics: arrayOf('0+', string),
-      repartitionSourceTopics: array('0+', topicInfo),
-      copartitionGroups: array('0+', {
-        sourceTopics: arrayOf('0+', int16),
-        sourceTopicRegex: arrayOf('0+', int16),
-        repartitionSourceTopics: arrayOf('0+', int16),
+  topology: struct(
+    '0+',
+    {
+      epoch: int32('0+'),
+      subtopologies: array('0+', {
+        subtopologyId: string('0+'),
+        sourceTopics: arrayOf('0+', string),
+        sourceTopicRegex: arrayOf('0+', string),
+        stateChangelogTopics: array('0+', topicInfo),
+        repartitionSinkTopics: arrayOf('0+', string),
+        repartitionSourceTopics: array('0+', topicInfo),
+        copartitionGroups: array('0+', {
+          sourceTopics: arrayOf('0+', int16),
+          sourceTopicRegex: arrayOf('0+', int16),
+          repartitionSourceTopics: arrayOf('0+', int16),
+        }),
       }),
-    }),
-  }, { nullable: '0+', default: null }),
+    },
+    { nullable: '0+', default: null },
+  ),
   activeTasks: array('0+', taskIds, { nullable: '0+', default: null }),
   standbyTasks: array('0+', taskIds, { nullable: '0+', default: null }),
   warmupTasks: array('0+', taskIds, { nullable: '0+', default: null }),
@@ -94,10 +98,14 @@ export const streamsGroupHeartbeatResponse = message('StreamsGroupHeartbeatRespo
   warmupTasks: array('0+', taskIds, { nullable: '0+', default: null }),
   topologyDescriptionRequired: bool('1+'),
   endpointInformationEpoch: int32('0+'),
-  partitionsByUserEndpoint: array('0+', {
-    userEndpoint: struct('0+', endpoint),
-    activePartitions: array('0+', topicPartition),
-    standbyPartitions: array('0+', topicPartition),
-  }, { nullable: '0+', default: null }),
+  partitionsByUserEndpoint: array(
+    '0+',
+    {
+      userEndpoint: struct('0+', endpoint),
+      activePartitions: array('0+', topicPartition),
+      standbyPartitions: array('0+', topicPartition),
+    },
+    { nullable: '0+', default: null },
+  ),
 })
 export type StreamsGroupHeartbeatResponse = MessageOf<typeof streamsGroupHeartbeatResponse>

@@ -22,7 +22,10 @@ test('a request is read by the header it was written with, for every API and ver
     for (const version of versionsOf(api.request)) {
       const frame = Buffer.concat(encodeRequest(api, version, 4711, 'client', {}))
       const header = decodeRequestHeader(frame)
-      assert.deepEqual({ ...header, bodyOffset: 0 }, { apiKey: api.key, apiVersion: version, correlationId: 4711, clientId: 'client', bodyOffset: 0 })
+      assert.deepEqual(
+        { ...header, bodyOffset: 0 },
+        { apiKey: api.key, apiVersion: version, correlationId: 4711, clientId: 'client', bodyOffset: 0 },
+      )
       const again = Buffer.concat(encodeRequest(api, version, 4711, 'client', decodeRequest(api, version, frame, header.bodyOffset)))
       assert.deepEqual(again, frame)
     }
@@ -85,7 +88,10 @@ test('decoded records are views of the frame', () => {
 
 test('frames that are held while thousands more are written stay as they were', () => {
   const frames = Array.from({ length: 5000 }, (_, i) => ({
-    pieces: encodeResponse(apis.findCoordinator, 3, i, { host: 'h'.repeat(i % 200), errorMessage: i % 500 === 0 ? 'm'.repeat(100_000) : null }),
+    pieces: encodeResponse(apis.findCoordinator, 3, i, {
+      host: 'h'.repeat(i % 200),
+      errorMessage: i % 500 === 0 ? 'm'.repeat(100_000) : null,
+    }),
     i,
   }))
   for (const { pieces, i } of frames) {
@@ -97,10 +103,16 @@ test('frames that are held while thousands more are written stay as they were', 
 })
 
 test('after a body that cannot be written the next one is whole', () => {
-  assert.throws(() => encodeResponse(apis.findCoordinator, 1, 1, { host: null as unknown as string }), /FindCoordinatorResponse.host must not be null in version 1/)
+  assert.throws(
+    () => encodeResponse(apis.findCoordinator, 1, 1, { host: null as unknown as string }),
+    /FindCoordinatorResponse.host must not be null in version 1/,
+  )
   assert.throws(() => encodeResponse(apis.findCoordinator, 1, 1, { host: 'x'.repeat(40_000) }), RangeError)
   assert.throws(() => encodeRequest(apis.fetch, 13, 1, null, { topics: [{ topicId: 'short' }] }), RangeError)
-  assert.equal(decodeResponse(apis.findCoordinator, 1, Buffer.concat(encodeResponse(apis.findCoordinator, 1, 1, { host: 'h' })).subarray(4)).body.host, 'h')
+  assert.equal(
+    decodeResponse(apis.findCoordinator, 1, Buffer.concat(encodeResponse(apis.findCoordinator, 1, 1, { host: 'h' })).subarray(4)).body.host,
+    'h',
+  )
 })
 
 test('a version that an API does not have is a ProtocolError', () => {
@@ -114,7 +126,10 @@ test('Produce is advertised from version 0, two-phase InitProducerId not at all'
     { apiKey: 18, minVersion: 0, maxVersion: 5 },
     { apiKey: 22, minVersion: 0, maxVersion: 5 },
   ])
-  assert.deepEqual(supportedFeatures.map((feature) => feature.name), ['millrace.ack'])
+  assert.deepEqual(
+    supportedFeatures.map((feature) => feature.name),
+    ['millrace.ack'],
+  )
 })
 
 test("a produce call's own acknowledgement travels in a tag, and only when it is asked for", () => {

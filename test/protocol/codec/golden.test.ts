@@ -10,7 +10,11 @@ const golden = goldenMessages()
 test('every message in every version is among the golden ones', () => {
   for (const message of allMessages) {
     const versions = new Set(golden.filter((each) => each.message === message.name).flatMap((each) => Object.keys(each.bytes)))
-    assert.deepEqual([...versions].map(Number).sort((a, b) => a - b), versionsOf(message), message.name)
+    assert.deepEqual(
+      [...versions].map(Number).sort((a, b) => a - b),
+      versionsOf(message),
+      message.name,
+    )
   }
 })
 
@@ -21,7 +25,11 @@ for (const message of allMessages) {
       for (const [key, base64] of Object.entries(each.bytes)) {
         const version = Number(key)
         assert.equal(Buffer.from(encode(message, version, shape)).toString('base64'), base64, `encode version ${version}`)
-        assert.deepEqual(decode(message, version, Buffer.from(base64, 'base64')), seenIn(version, message.fields, shape), `decode version ${version}`)
+        assert.deepEqual(
+          decode(message, version, Buffer.from(base64, 'base64')),
+          seenIn(version, message.fields, shape),
+          `decode version ${version}`,
+        )
       }
     }
   })

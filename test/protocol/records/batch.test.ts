@@ -26,20 +26,25 @@ function simpleBatch(compression: CompressionName = 'none', count = 3): Buffer {
 
 test('what is built is read back, with every codec', () => {
   fc.assert(
-    fc.property(fc.array(record, { minLength: 1, maxLength: 20 }), fc.constantFrom(...names), fc.nat(2 ** 40), (records, compression, baseOffset) => {
-      const builder = new BatchBuilder(1)
-      let estimate = batchHeader.HEADER_BYTES
-      for (const { timestamp, key, value, headers } of records) {
-        builder.append(timestamp, key, value, headers)
-        estimate += BatchBuilder.estimateBytes(key, value, headers)
-      }
-      assert.ok(builder.sizeBytes <= estimate)
-      const batch = builder.build({ compression, baseOffset })
-      assert.deepEqual(
-        [...readRecords(batch)],
-        records.map((each, i) => ({ offset: baseOffset + i, ...each })),
-      )
-    }),
+    fc.property(
+      fc.array(record, { minLength: 1, maxLength: 20 }),
+      fc.constantFrom(...names),
+      fc.nat(2 ** 40),
+      (records, compression, baseOffset) => {
+        const builder = new BatchBuilder(1)
+        let estimate = batchHeader.HEADER_BYTES
+        for (const { timestamp, key, value, headers } of records) {
+          builder.append(timestamp, key, value, headers)
+          estimate += BatchBuilder.estimateBytes(key, value, headers)
+        }
+        assert.ok(builder.sizeBytes <= estimate)
+        const batch = builder.build({ compression, baseOffset })
+        assert.deepEqual(
+          [...readRecords(batch)],
+          records.map((each, i) => ({ offset: baseOffset + i, ...each })),
+        )
+      },
+    ),
     { numRuns: 200 },
   )
 })
@@ -95,15 +100,19 @@ test('sizes that lead nowhere are refused', () => {
 test('bytes changed anywhere in the records give a ProtocolError or other records, never another error', () => {
   const counts = names.map((name) => simpleBatch(name, 10))
   fc.assert(
-    fc.property(fc.constantFrom(...counts), fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }), (original, changes) => {
-      const batch = Buffer.from(original)
-      for (const [at, value] of changes) batch[21 + (at % (batch.length - 21))] = value
-      try {
-        for (const each of readRecords(batch, { checkCrc: false, includeControl: true })) assert.ok(each.headers.length >= 0)
-      } catch (error) {
-        assert.ok(error instanceof ProtocolError, String(error))
-      }
-    }),
+    fc.property(
+      fc.constantFrom(...counts),
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+      (original, changes) => {
+        const batch = Buffer.from(original)
+        for (const [at, value] of changes) batch[21 + (at % (batch.length - 21))] = value
+        try {
+          for (const each of readRecords(batch, { checkCrc: false, includeControl: true })) assert.ok(each.headers.length >= 0)
+        } catch (error) {
+          assert.ok(error instanceof ProtocolError, String(error))
+        }
+      },
+    ),
     { numRuns: 3000 },
   )
 })
@@ -128,7 +137,10 @@ test('one cursor is used for many batches, and its views stay', () => {
     cursor.open(batches.bytes, batches.position)
     while (cursor.next()) values.push(cursor.value())
   }
-  assert.deepEqual(values.map(String), [...Array(2)].flatMap(() => ['value-0', 'value-1value-1', 'value-2value-2value-2']))
+  assert.deepEqual(
+    values.map(String),
+    [...Array(2)].flatMap(() => ['value-0', 'value-1value-1', 'value-2value-2value-2']),
+  )
 })
 
 test('varints of every size are written in as many bytes as announced', () => {

@@ -74,7 +74,9 @@ test('several gzip members are read as one', () => {
 test('LZ4 in JavaScript and the native one read each other', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(255), fc.integer({ min: 1, max: 4000 })), { maxLength: 60 }), (runs) => {
-      const bytes = Buffer.concat(runs.map(([byte, length], i) => (i % 5 === 0 ? Buffer.from(`${byte}-${i}`.repeat(20)) : Buffer.alloc(length, byte))))
+      const bytes = Buffer.concat(
+        runs.map(([byte, length], i) => (i % 5 === 0 ? Buffer.from(`${byte}-${i}`.repeat(20)) : Buffer.alloc(length, byte))),
+      )
       assert.ok(bytes.equals(decompress('lz4', lz4Compress(bytes))))
       assert.ok(bytes.equals(lz4Decompress(Buffer.from(compress('lz4', bytes)), bytes.length)))
     }),
