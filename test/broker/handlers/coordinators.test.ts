@@ -43,6 +43,12 @@ test('InitProducerId checks a transactional id and its timeout before it refuses
   assert.deepEqual([await code('', 1000), await code('x', 0), await code('x', 900_001), await code('x', 1000)], [42, 50, 50, 35])
 })
 
+test('InitProducerId refuses a producer id without its epoch', async (t) => {
+  const f = await fixture(t)
+  const request = { transactionalId: null, transactionTimeoutMs: 0, producerId: 5, producerEpoch: -1, enable2Pc: false, keepPreparedTxn: false }
+  assert.equal((await handleInitProducerId(request, f.context(5), f.broker)).errorCode, 42)
+})
+
 test('DescribeCluster lists brokers, and says so when controllers are asked for', async (t) => {
   const f = await fixture(t)
   const ask = (endpointType: number) =>

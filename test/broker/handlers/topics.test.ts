@@ -66,6 +66,14 @@ test('DeleteTopics takes names in old versions and names or ids from version 6',
   assert.equal(f.controller.image.topics.size, 0)
 })
 
+test('DeleteTopics has one row for a topic named twice', async (t) => {
+  const f = await fixture(t)
+  await createTopic(f, 'a')
+  const { responses } = await handleDeleteTopics({ topics: [], topicNames: ['a', 'a'], timeoutMs: 1 }, f.context(5), f.broker)
+  assert.deepEqual(responses.map((row) => [row.name, row.errorCode, row.errorMessage]), [['a', 42, 'Duplicate topic name.']])
+  assert.equal(f.controller.image.topics.size, 1)
+})
+
 test('DeleteTopics says TOPIC_DELETION_DISABLED, to old clients INVALID_REQUEST', async (t) => {
   const f = await fixture(t, { settings: { 'delete.topic.enable': 'false' } })
   await createTopic(f, 'a')
