@@ -116,6 +116,11 @@ export class Log {
     this.#lastFlushMs = options.env.clock.now()
     this.#cleanerOffset = options.cleanerOffset ?? 0
     this.#flusher = new Flusher(this.#flushHost(), state.recoveryPoint, state.recoveryPoint)
+    // what a killed process left is in the page cache at best: it is synced before it counts as durable
+    this.#segments.all.forEach((segment, i) => {
+      const end = this.#segments.endOffsetOf(i, this.#logEndOffset)
+      if (segment !== this.#active && end > state.recoveryPoint) this.#flusher.rolled(segment, end)
+    })
   }
 
   #flushHost(): ConstructorParameters<typeof Flusher>[0] {

@@ -153,6 +153,14 @@ test('a rolled segment passes the recovery point only after its fsync', async (t
   assert.deepEqual(due, [4, 8])
 })
 
+test('what a killed process left is synced before it counts as durable', async (t) => {
+  const { dir } = await filled(t, 9, { segmentBytes: 2000 })
+  const log = await openLog(t, { dir: killed(t, dir), recoveryPoint: 4, config: { segmentBytes: 2000 } })
+  assert.deepEqual([log.durableOffset, log.recoveryPoint], [4, 4])
+  assert.equal(await log.sync(), 9)
+  assert.equal(log.recoveryPoint, 8)
+})
+
 test('a clean open scans nothing; a clean marker over a torn file is not believed', async (t) => {
   const { dir, log } = await filled(t, 5)
   await log.close(true)
