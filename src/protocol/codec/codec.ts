@@ -2,9 +2,9 @@
 
 import { compileDecoder, compileEncoder } from './compile.js'
 import type { Decode, Encode } from './compile.js'
+import { reader, writer } from './instances.js'
 import { ProtocolError } from './protocol-error.js'
-import { asBuffer, Reader } from './reader.js'
-import { Writer } from './writer.js'
+import { asBuffer } from './reader.js'
 import { includes } from '../schema/dsl.js'
 import type { InputOf, Message, MessageOf } from '../schema/dsl.js'
 
@@ -30,9 +30,6 @@ function checked(message: Message, version: number): Message {
   if (!includes(message.versions, version)) throw new ProtocolError(`${message.name} has no version ${version}`)
   return message
 }
-
-const reader = new Reader()
-const writer = new Writer()
 
 /** Decodes what lies between `offset` and `end`; bytes after the message are not an error, as in Kafka. Byte fields are views. */
 export function decode<M extends Message>(message: M, version: number, bytes: Uint8Array, offset = 0, end = bytes.length): MessageOf<M> {

@@ -164,13 +164,14 @@ function decodeField(source: Source, field: Field, path: string): string {
     case 'array': {
       const element = field.element!
       const size = Math.max(1, minimumSize(element, source.version, source.flexible))
+      const check = element.kind !== 'struct' && element.kind !== 'string' && size >= 4 ? 'count' : 'countLarge'
       const item = decodeField(source, element, `${path}[]`)
       const read = add(
         source,
         'r',
         `const n = r.${compact ? 'compactLength' : 'length32'}()
 if (n < 0) return ${nothing}
-r.count(n, ${size})
+r.${check}(n, ${size})
 const items = []
 for (let i = 0; i < n; i++) items.push(${item})
 return items

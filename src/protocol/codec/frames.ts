@@ -3,16 +3,12 @@
 
 import { decoderOf, encoderOf } from './codec.js'
 import type { BodyOf } from './codec.js'
+import { reader, writer } from './instances.js'
 import { ProtocolError } from './protocol-error.js'
-import { Reader } from './reader.js'
-import { Writer } from './writer.js'
 import type { MessageOf } from '../schema/dsl.js'
 import type { Api } from '../schema/index.js'
 
 const API_VERSIONS_KEY = 18
-
-const reader = new Reader()
-const writer = new Writer()
 
 export function decodeRequest<A extends Api>(
   api: A,

@@ -1,5 +1,5 @@
 // Reads wire types from bytes of which nothing is believed: every length is checked against what is left before anything is allocated.
-// Knows no message. One Reader is reused for all decoding on a thread, since decoding never waits.
+// Knows no message.
 
 import { ProtocolError } from './protocol-error.js'
 
@@ -9,11 +9,18 @@ const ZERO_UUID = 'AAAAAAAAAAAAAAAAAAAAAA'
 const SHORT_STRING = 24
 /** Buckets of the cache of short strings: topic names and client ids come again with every request. */
 const CACHE_SIZE = 1024
+/**
+ * Elements that one message may have in all its arrays together, numbers of four bytes and more aside. A struct of two bytes on the wire
+ * takes fifty and more in memory, so that without this limit a frame of 100 MiB could fill a heap. Ten times what the largest honest
+ * messages hold.
+ */
+const MAX_ELEMENTS = 1_000_000
 
 export class Reader {
   bytes: Buffer = NO_BYTES
   position = 0
   end = 0
+  private elements = 0
   private readonly cache: string[] = Array.from({ length: CACHE_SIZE }, () => '')
   /** The same for topic ids, whose text costs a call each: the four words of an id, and its text. */
   private readonly uuidWords = new Int32Array(CACHE_SIZE * 4)
@@ -23,6 +30,7 @@ export class Reader {
     this.bytes = asBuffer(bytes)
     this.position = offset
     this.end = end
+    this.elements = 0
   }
 
   /** Lets go of the bytes. */
@@ -176,11 +184,16 @@ export class Reader {
   }
 
   /** Checks the count of an array against what its elements take at the least. */
-  count(count: number, minElementSize: number): number {
-    if (count * minElementSize > this.end - this.position) {
-      throw new ProtocolError(`an array of ${count} elements in ${this.end - this.position} bytes`)
-    }
-    return count
+  count(count: number, minElementSize: number): void {
+    const left = this.end - this.position
+    if (count * minElementSize > left) throw new ProtocolError(`an array of ${count} elements in ${left} bytes`)
+  }
+
+  /** The same for elements that take more in memory than on the wire. */
+  countLarge(count: number, minElementSize: number): void {
+    this.count(count, minElementSize)
+    this.elements += count
+    if (this.elements > MAX_ELEMENTS) throw new ProtocolError(`a message with more than ${MAX_ELEMENTS} elements in its arrays`)
   }
 
   /** Narrows the reader to the next `size` bytes; gives what `leave` takes back. */

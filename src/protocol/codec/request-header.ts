@@ -1,6 +1,6 @@
 // A request's header, read before its API is known: the one place of the codec that needs the list of all APIs.
 
-import { Reader } from './reader.js'
+import { reader } from './instances.js'
 import { LATEST } from '../schema/dsl.js'
 import { apiByKey } from '../schema/index.js'
 
@@ -12,8 +12,6 @@ export interface RequestHeader {
   /** Where the body starts. */
   readonly bodyOffset: number
 }
-
-const reader = new Reader()
 
 /**
  * Reads a request's header, also of an API or version that is not served: the fields before the tagged section stand still for ever.

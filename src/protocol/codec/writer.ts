@@ -134,14 +134,14 @@ export class Writer {
   }
 
   string(value: string): void {
-    const length = Buffer.byteLength(value)
+    const length = utf8Length(value)
     if (length > 32767) throw new RangeError(`a string of ${length} bytes, 32767 at most`)
     this.int16(length)
     this.text(value, length)
   }
 
   compactString(value: string): void {
-    const length = value.length <= SHORT_STRING && isAscii(value) ? value.length : Buffer.byteLength(value)
+    const length = utf8Length(value)
     this.uvarint(length + 1)
     this.text(value, length)
   }
@@ -207,6 +207,10 @@ export class Writer {
     this.uvarint(size)
     this.position = end
   }
+}
+
+function utf8Length(value: string): number {
+  return value.length <= SHORT_STRING && isAscii(value) ? value.length : Buffer.byteLength(value)
 }
 
 function isAscii(value: string): boolean {

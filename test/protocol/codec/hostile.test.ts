@@ -62,6 +62,15 @@ test('an array that counts two thousand million elements in twelve bytes is refu
   assert.throws(() => decode(apis.metadata.request, 1, Buffer.from('7fffffff0000', 'hex')), /an array of 2147483647 elements/)
 })
 
+test('a message whose arrays would fill the memory is refused', () => {
+  // 50 million topics with empty names, in a frame of the size that sockets take.
+  const bytes = Buffer.alloc(100_000_004)
+  bytes.writeInt32BE(50_000_000, 0)
+  assert.throws(() => decode(apis.metadata.request, 0, bytes), /more than 1000000 elements/)
+  bytes.writeInt32BE(900_000, 0)
+  assert.equal(decode(apis.metadata.request, 0, bytes).topics!.length, 900_000)
+})
+
 test('a negative length other than -1 and a null where none may be are refused', () => {
   assert.throws(() => decode(apis.saslHandshake.request, 0, Buffer.from('fffe', 'hex')), /a length of -2/)
   assert.throws(() => decode(apis.saslHandshake.request, 0, Buffer.from('ffff', 'hex')), /SaslHandshakeRequest.mechanism is null/)
