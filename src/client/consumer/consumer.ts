@@ -279,7 +279,9 @@ export class Consumer {
   async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
     this.#checkOpen()
     const membership = requireGroup(this.#membership, 'commit')
-    await membership.commit(offsets ?? this.#consumedOffsets(), this.#cluster.options.defaultApiTimeoutMs)
+    const committing = offsets ?? this.#consumedOffsets()
+    await membership.commit(committing, this.#cluster.options.defaultApiTimeoutMs)
+    this.#noteCommitted(committing)
   }
 
   /**
