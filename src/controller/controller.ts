@@ -2,10 +2,10 @@
 // file), makes them durable in the znode tree, and then tells its listeners. Runs on the thread coordinator. One
 // change at a time: a decision always sees what the one before it wrote. It knows no Kafka wire and no logs.
 
-import { errors } from '../model/errors.js'
 import type { Env } from '../env/env.js'
 import { ZkCode } from '../ensemble/tree/codes.js'
 import { isZnodeError, readIfPresent, type MultiOp, type ZnodeClient } from '../ensemble/znode-client.js'
+import { errors } from '../model/errors.js'
 import { ZERO_UUID } from '../model/topic-partition.js'
 import { decideAlterConfigs } from './config-decisions.js'
 import type {
@@ -18,40 +18,30 @@ import type {
   Outcome,
 } from './controller-api.js'
 import { applyDelta, configKey, type BrokerEndpoint, type BrokerImage, type MetadataChange, type MetadataImage, type TopicImage } from './image.js'
-import { loadMetadata, type Loaded } from './loader.js'
+import { loadMetadata } from './loader.js'
 import { bucketsOf, MetadataWriter } from './metadata-writer.js'
-import {
-  brokerPath,
-  bucketPath,
-  bucketsPath,
-  CLUSTER_ID,
-  configPath,
-  CONTROLLER,
-  CONTROLLER_EPOCH,
-  isStoredConfigKind,
-  PRODUCER_ID_BLOCK,
-  SKELETON,
-  topicPath,
-} from './paths.js'
+import { brokerPath, isStoredConfigKind, PRODUCER_ID_BLOCK } from './paths.js'
 import type { ControllerRules } from './rules.js'
+import { elect, finishInterrupted, raiseLeaderEpochs } from './start.js'
 import {
   createTopicOutcome,
   decideCreatePartitions,
   decideCreateTopics,
   decideDeleteTopics,
   duplicatesOf,
-  newTopicId,
   type Decision,
   type TopicPlan,
   type TopicRef,
 } from './topic-decisions.js'
-import { decodeProducerIdBlock, encodeBroker, encodeClusterId, encodeController, encodeProducerIdBlock } from './znode-data.js'
+import { decodeProducerIdBlock, encodeBroker, encodeProducerIdBlock } from './znode-data.js'
 
 export interface ControllerOptions {
   readonly client: ZnodeClient
   readonly env: Env
   readonly brokerId: number
   readonly rules: ControllerRules
+  /** This broker's last life ended without a clean stop: what it leads goes on under new leader epochs. */
+  readonly afterUncleanStop?: boolean
 }
 
 const PRODUCER_ID_BLOCK_SIZE = 1000
@@ -84,7 +74,8 @@ export class Controller implements ControllerApi {
     const writer = new MetadataWriter(options.client, version)
     const loaded = await loadMetadata(options.client)
     await finishInterrupted(options, writer, loaded)
-    const image = { ...loaded.image, zxid, controllerId: options.brokerId, controllerEpoch: epoch }
+    const topics = options.afterUncleanStop ? await raiseLeaderEpochs(loaded.image.topics, options.brokerId, writer) : loaded.image.topics
+    const image = { ...loaded.image, topics, zxid, controllerId: options.brokerId, controllerEpoch: epoch }
     return new Controller(options, writer, image)
   }
 
@@ -248,43 +239,6 @@ export class Controller implements ControllerApi {
     await this.#tail
     this.#listeners.clear()
   }
-}
-
-/**
- * The election: /controller is an ephemeral of this session, and the epoch's znode moves on in the same multi, so two
- * controllers never share an epoch. The skeleton and the cluster id travel with it on a first start.
- */
-async function elect(options: ControllerOptions): Promise<{ epoch: number; version: number; zxid: bigint }> {
-  const { client, env, brokerId } = options
-  const ops: MultiOp[] = []
-  for (const path of SKELETON) if (!(await client.exists(path))) ops.push({ kind: 'create', path, data: null })
-  if (!(await client.exists(CLUSTER_ID))) ops.push({ kind: 'create', path: CLUSTER_ID, data: encodeClusterId(newTopicId(env.random)) })
-  const before = await readIfPresent(client, CONTROLLER_EPOCH)
-  const epoch = before ? Number(Buffer.from(before.data!).toString('utf8')) + 1 : 1
-  const data = Buffer.from(String(epoch))
-  if (before) ops.push({ kind: 'setData', path: CONTROLLER_EPOCH, data, version: before.stat.version })
-  else ops.push({ kind: 'create', path: CONTROLLER_EPOCH, data })
-  ops.push({ kind: 'create', path: CONTROLLER, data: encodeController(brokerId, env.clock.now()), mode: 'ephemeral' })
-  const { zxid, results } = await client.multi(ops)
-  return { epoch, version: results.at(-2)!.stat!.version, zxid }
-}
-
-/** Removes topics that a former controller had begun to create or delete, and buckets of an unfinished increase. */
-async function finishInterrupted({ client, env }: ControllerOptions, writer: MetadataWriter, loaded: Loaded): Promise<void> {
-  for (const topic of loaded.unfinished) {
-    env.logger.warn({ topic: topic.name }, 'a topic was being created or deleted when the controller stopped: it is removed')
-    const ops: MultiOp[] = []
-    for (let bucket = 0; bucket < topic.bucketCount; bucket++) {
-      const path = bucketPath(topic.name, bucket)
-      if (await client.exists(path)) ops.push({ kind: 'delete', path })
-    }
-    if (topic.hasBuckets) ops.push({ kind: 'delete', path: bucketsPath(topic.name) })
-    if (await client.exists(configPath('topic', topic.name))) ops.push({ kind: 'delete', path: configPath('topic', topic.name) })
-    ops.push({ kind: 'delete', path: topicPath(topic.name) })
-    await writer.writeAll(ops)
-    ;(loaded.image.configs as Map<string, unknown>).delete(configKey('topic', topic.name))
-  }
-  await writer.writeAll(loaded.orphanBuckets.map((path): MultiOp => ({ kind: 'delete', path })))
 }
 
 function failedWrite(error: unknown, env: Env): Outcome {

@@ -67,6 +67,15 @@ export class MetadataWriter {
     return this.writeAll(ops)
   }
 
+  /** Rewrites the state of whole topics. Each topic's znodes may be written apart: every bucket stands for itself. */
+  updateStates(topics: readonly TopicImage[]): Promise<bigint> {
+    return this.writeAll(
+      topics.flatMap((topic) =>
+        bucketsOf(topic.partitions).map(([bucket, states]): MultiOp => ({ kind: 'setData', path: bucketPath(topic.name, bucket), data: encodeBucket(states) })),
+      ),
+    )
+  }
+
   /** The first write of a large deletion marks the topic: from then on it is gone, whoever finishes the work. */
   deleteTopic(name: string, topicId: string, bucketCount: number, hasConfigs: boolean): Promise<bigint> {
     const ops: MultiOp[] = Array.from({ length: bucketCount }, (_, bucket) => ({ kind: 'delete', path: bucketPath(name, bucket) }))

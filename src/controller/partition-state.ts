@@ -17,3 +17,12 @@ export function newPartition(partition: number, replicas: readonly number[], isA
     partitionEpoch: 0,
   }
 }
+
+/**
+ * The leader is back after a life that ended without a clean stop: a machine that failed may have taken records that
+ * were acknowledged from the page cache. Under a new leader epoch a consumer that had read further finds out
+ * (OffsetForLeaderEpoch) instead of skipping what is written at those offsets next.
+ */
+export function afterLeaderCrash(state: PartitionImage): PartitionImage {
+  return { ...state, leaderEpoch: state.leaderEpoch + 1, partitionEpoch: state.partitionEpoch + 1 }
+}

@@ -1,8 +1,8 @@
 // Decides CreateTopics, CreatePartitions and DeleteTopics: Kafka's checks in Kafka's order, with its codes and
 // messages. Pure functions of (image, request, rules, random): the controller writes what they plan.
 
-import { errors } from '../model/errors.js'
 import type { Random } from '../env/env.js'
+import { errors } from '../model/errors.js'
 import { ZERO_UUID, type Uuid } from '../model/topic-partition.js'
 import type { CreatePartitionsSpec, CreateTopicOutcome, CreateTopicSpec, Outcome } from './controller-api.js'
 import type { MetadataImage, PartitionImage, TopicImage } from './image.js'

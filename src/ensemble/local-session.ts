@@ -5,7 +5,7 @@ import type { LocalWatcher, Member } from './member.js'
 import { ZkCode } from './tree/codes.js'
 import { pathProblem } from './tree/path.js'
 import { OPEN_ACL, type SingleOp, type Stat, type TxnBody, type TxnResult } from './tree/types.js'
-import { statOf, type Znode } from './tree/znode-tree.js'
+import { statOf, type Znode } from './tree/znode.js'
 import type { WatchMode } from './tree/watches.js'
 import { ZnodeError, type CreateOptions, type MultiOp, type MultiResult, type NodeData, type Watch, type WatchCallback, type ZnodeClient } from './znode-client.js'
 

@@ -28,6 +28,8 @@ export interface MemberOptions {
 
 export class Member {
   readonly tree: ZnodeTree
+  /** In-process sessions were left open: the process that had the directory before did not stop by closing them. */
+  readonly stoppedUncleanly: boolean
   readonly #store: MemberStore
   readonly #env: Env
   #nextZxid: bigint
@@ -40,6 +42,7 @@ export class Member {
     this.#store = store
     this.tree = tree
     this.#env = options.env
+    this.stoppedUncleanly = [...tree.sessions.values()].some((session) => session.timeoutMs === IN_PROCESS)
     this.#nextZxid = tree.lastZxid === 0n ? (1n << 32n) | 1n : nextZxid(tree.lastZxid)
     this.#nextSession = firstSession(options.memberId ?? 1, options.env.clock.now(), tree)
   }

@@ -6,6 +6,7 @@ import type { CreateTopicSpec } from '../../src/controller/controller-api.js'
 import { applyDelta, type MetadataChange } from '../../src/controller/image.js'
 import type { ControllerRules } from '../../src/controller/rules.js'
 import { Member } from '../../src/ensemble/member.js'
+import type { ZnodeClient } from '../../src/ensemble/znode-client.js'
 import { realEnv } from '../../src/env/real.js'
 import { ZERO_UUID } from '../../src/model/topic-partition.js'
 import { tempDir } from '../ensemble/helpers.js'
@@ -25,15 +26,17 @@ const rules: ControllerRules = {
 interface Node {
   readonly member: Member
   readonly controller: Controller
+  readonly client: ZnodeClient
 }
 
 async function start(t: TestContext, dir: string): Promise<Node> {
   const env = realEnv()
   const member = Member.open({ dir, env })
   t.after(() => member.close())
-  const controller = await Controller.open({ client: member.connect(), env, brokerId: 1, rules })
+  const client = member.connect()
+  const controller = await Controller.open({ client, env, brokerId: 1, rules, afterUncleanStop: member.stoppedUncleanly })
   await controller.registerBroker({ endpoints: [{ name: 'PLAINTEXT', host: '', port: 9092, securityProtocol: 'PLAINTEXT' }], rack: null })
-  return { member, controller }
+  return { member, controller, client }
 }
 
 function fresh(t: TestContext): Promise<Node> {
@@ -72,6 +75,7 @@ test('everything is there again after a restart, under a higher epoch', async (t
   await createOne(first.controller, spec('orders', { numPartitions: 600, configs: [{ name: 'retention.ms', value: '5' }] }))
   await first.controller.alterConfigs([{ resource: 'group', name: 'a/b .. c', replaceAll: false, changes: [{ name: 'x', operation: 0, value: 'y' }] }], false)
   await first.controller.alterConfigs([{ resource: 'broker', name: '', replaceAll: false, changes: [{ name: 'x', operation: 0, value: 'y' }] }], false)
+  await first.client.close()
   await first.member.close()
   const second = await start(t, dir)
   assert.equal(second.controller.image.controllerEpoch, 2)
@@ -258,4 +262,18 @@ test('a topic left half created or half deleted is removed by the next controlle
   assert.equal(second.controller.image.topics.get('keep')!.partitions.length, 300)
   assert.deepEqual((await second.member.connect().getChildren('/brokers/topics')).names, ['keep'])
   assert.equal((await second.controller.createPartitions([{ name: 'keep', count: 600, assignments: null }], false))[0]!.errorCode, 0)
+})
+
+test('after a stop that was not clean every partition has a new leader epoch, after a clean one the old', async (t) => {
+  const dir = path.join(tempDir(t), 'ensemble')
+  const epochs = (node: Node): number[][] => [...node.controller.image.topics.values()].map((topic) => [...new Set(topic.partitions.map((p) => p.leaderEpoch))])
+  const first = await start(t, dir)
+  await first.controller.createTopics([spec('a', { numPartitions: 300 }), spec('b')], false)
+  await first.member.close()
+  const second = await start(t, dir)
+  assert.deepEqual(epochs(second), [[1], [1]])
+  await second.client.close()
+  await second.member.close()
+  const third = await start(t, dir)
+  assert.deepEqual(epochs(third), [[1], [1]])
 })

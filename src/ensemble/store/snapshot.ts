@@ -2,7 +2,8 @@
 // `member-store.ts` writes and reads the files.
 
 import { crc32c } from '@node-rs/crc32'
-import { ZnodeTree, type SessionRecord, type Znode } from '../tree/znode-tree.js'
+import { ZnodeTree, type SessionRecord } from '../tree/znode-tree.js'
+import type { Znode } from '../tree/znode.js'
 import { ByteReader, ByteWriter } from './bytes.js'
 import { readAcl, writeAcl } from './txn-codec.js'
 

@@ -5,11 +5,10 @@
 
 import { isAllowed, normalizeAcl } from './acl.js'
 import { ZkCode } from './codes.js'
-import { childPath, nameOf, parentOf, pathProblem, sequenceSuffix } from './path.js'
+import { nameOf, parentOf, pathProblem, sequenceSuffix } from './path.js'
 import {
   OPEN_ACL,
   Perm,
-  type Acl,
   type AuthId,
   type CheckOp,
   type CreateOp,
@@ -18,30 +17,11 @@ import {
   type SetAclOp,
   type SetDataOp,
   type SingleOp,
-  type Stat,
   type Txn,
   type TxnResult,
 } from './types.js'
 import { Watches, type Delivery } from './watches.js'
-
-/** A znode. Mutable inside the tree only; `data` is never changed in place. */
-export interface Znode {
-  data: Uint8Array | null
-  acl: readonly Acl[]
-  readonly czxid: bigint
-  mzxid: bigint
-  pzxid: bigint
-  readonly ctime: number
-  mtime: number
-  version: number
-  aversion: number
-  /** Counts creations of children only: the next sequence number. The cversion on the wire is derived from it. */
-  childCreates: number
-  readonly ephemeralOwner: bigint
-  readonly kind: 'persistent' | 'ephemeral' | 'container' | 'ttl'
-  readonly ttlMs: number
-  readonly children: Set<string>
-}
+import { emptyNode, newNode, nextVersion, statOf, type Znode } from './znode.js'
 
 export interface SessionRecord {
   readonly timeoutMs: number
@@ -181,7 +161,7 @@ export class ZnodeTree {
     if (this.#nodes.has(path)) return failure(ZkCode.nodeExists)
     if (parent.kind === 'ephemeral') return failure(ZkCode.noChildrenForEphemerals)
     const owner = op.mode === 'ephemeral' ? step.sessionId : 0n
-    const node = newNode(op, acl, owner, step)
+    const node = newNode(op, acl, owner, step.zxid, step.time)
     const { pzxid, childCreates } = parent
     this.#place(path, node)
     parent.childCreates = childCreates + 1
@@ -297,63 +277,6 @@ export class ZnodeTree {
   }
 }
 
-/** The stat as ZooKeeper answers it: cversion counts creations and deletions, childCreates the creations alone. */
-export function statOf(node: Znode): Stat {
-  return {
-    czxid: node.czxid,
-    mzxid: node.mzxid,
-    ctime: node.ctime,
-    mtime: node.mtime,
-    version: node.version,
-    cversion: node.childCreates * 2 - node.children.size,
-    aversion: node.aversion,
-    ephemeralOwner: node.ephemeralOwner,
-    dataLength: node.data?.length ?? 0,
-    numChildren: node.children.size,
-    pzxid: node.pzxid,
-  }
-}
-
-export function childPathsOf(path: string, node: Znode): string[] {
-  return [...node.children].map((name) => childPath(path, name))
-}
-
 function failure(code: number): OpResult {
   return { code, path: null, stat: null }
-}
-
-/** Versions are int32 and skip -1, which means "any" in a request. */
-function nextVersion(version: number): number {
-  const next = (version + 1) | 0
-  return next === -1 ? 0 : next
-}
-
-function newNode(op: CreateOp, acl: readonly Acl[], ephemeralOwner: bigint, step: Step): Znode {
-  return {
-    data: op.data,
-    acl,
-    czxid: step.zxid,
-    mzxid: step.zxid,
-    pzxid: step.zxid,
-    ctime: step.time,
-    mtime: step.time,
-    version: 0,
-    aversion: 0,
-    childCreates: 0,
-    ephemeralOwner,
-    kind: op.mode,
-    ttlMs: op.mode === 'ttl' ? op.ttlMs : 0,
-    children: new Set(),
-  }
-}
-
-function emptyNode(): Znode {
-  return newNode({ kind: 'create', path: '', data: new Uint8Array(0), acl: OPEN_ACL, mode: 'persistent', sequential: false, ttlMs: 0 }, OPEN_ACL, 0n, {
-    zxid: 0n,
-    time: 0,
-    sessionId: 0n,
-    auth: [],
-    undo: [],
-    changes: [],
-  })
 }

@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import { encodeSnapshot } from '../../../src/ensemble/store/snapshot.js'
 import { ZkCode } from '../../../src/ensemble/tree/codes.js'
 import { EventType, OPEN_ACL, Perm, type Acl, type AuthId, type CreateOp, type SingleOp, type TxnBody, type WatchEvent } from '../../../src/ensemble/tree/types.js'
-import { statOf, ZnodeTree } from '../../../src/ensemble/tree/znode-tree.js'
+import { statOf } from '../../../src/ensemble/tree/znode.js'
+import { ZnodeTree } from '../../../src/ensemble/tree/znode-tree.js'
 
 const SESSION = 0x7100000000000001n
 
