@@ -5,7 +5,7 @@
 // of `napi create-npm-dirs`); where such a package is installed and there are no Rust sources, nothing is built.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, renameSync, statSync, utimesSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 const nativeDir = dirname(fileURLToPath(import.meta.url))
 const root = dirname(nativeDir)
 const addonDir = join(nativeDir, 'addon')
+const outputDir = join(root, 'target', 'addon')
 const manifest = join(addonDir, 'Cargo.toml')
 
 /** Newest change below `path`, in ms; build products do not count. */
@@ -29,14 +30,14 @@ function newestSource(path) {
   return newest
 }
 
-function oldestProduct() {
+function productTime() {
   const names = readdirSync(addonDir).filter((name) => name.endsWith('.node'))
   if (names.length === 0 || !existsSync(join(addonDir, 'index.js'))) return 0
   return Math.max(...names.map((name) => statSync(join(addonDir, name)).mtimeMs))
 }
 
 function upToDate() {
-  const built = oldestProduct()
+  const built = productTime()
   if (built === 0) return false
   const sources = [join(nativeDir, 'segment'), addonDir, join(root, 'Cargo.toml'), join(root, 'Cargo.lock')]
   return sources.every((path) => newestSource(path) <= built)
@@ -93,8 +94,22 @@ function cliPath() {
   }
 }
 
+/**
+ * Moves the products into place by rename: a running process keeps the mapped file it has, where overwriting it
+ * would end that process. Their time is now, also when cargo had nothing to do, so that the next run sees it.
+ */
+function install() {
+  const now = new Date()
+  for (const name of readdirSync(outputDir)) {
+    const part = join(addonDir, `.${name}.${process.pid}.part`)
+    copyFileSync(join(outputDir, name), part)
+    utimesSync(part, now, now)
+    renameSync(part, join(addonDir, name))
+  }
+}
+
 function build() {
-  const args = [cliPath(), 'build', '--release', '--platform', '--manifest-path', manifest, '--output-dir', addonDir]
+  const args = [cliPath(), 'build', '--release', '--platform', '--manifest-path', manifest, '--output-dir', outputDir]
   args.push('--package-json-path', join(root, 'package.json'), '--cwd', root, '--js', 'index.js', '--dts', 'index.d.ts')
   const extra = process.argv.slice(2)
   const started = Date.now()
@@ -103,6 +118,7 @@ function build() {
   child.on('error', (error) => fail([`millrace: cannot start @napi-rs/cli: ${error.message}`]))
   child.on('exit', (code, signal) => {
     if (code !== 0) fail([`millrace: the addon build failed (${signal ?? `exit ${code}`}); the messages above say why`])
+    install()
     console.log(`millrace: addon ready in ${((Date.now() - started) / 1000).toFixed(1)} s`)
   })
 }

@@ -40,16 +40,16 @@ pub fn recompress_batch(
         .checked_add(length)
         .and_then(|end| data.get(offset..end))
         .ok_or_else(|| refused("ERR_MILLRACE_ARGUMENT", "the range is outside of the data"))?;
-    segment::verify::recompress(batch, codec.min(255) as u8, level, max_uncompressed as usize)
-        .map(Uint8Array::from)
-        .map_err(|e| match e {
+    segment::verify::recompress(batch, codec.min(255) as u8, level, max_uncompressed as usize).map(Uint8Array::from).map_err(
+        |e| match e {
             RecompressError::Refused(Verdict::TooLarge) => {
                 refused("ERR_MILLRACE_TOO_LARGE", "the batch decompresses to more than the limit")
             }
             RecompressError::Refused(Verdict::Codec) => refused("ERR_MILLRACE_CODEC", "the batch's codec is unknown"),
             RecompressError::Refused(_) => refused("ERR_MILLRACE_CORRUPT", "the batch does not decompress"),
             RecompressError::Codec(text) => refused("ERR_MILLRACE_CODEC", &text),
-        })
+        },
+    )
 }
 
 #[napi]
@@ -195,15 +195,9 @@ pub fn recover_segment(
     index_interval_bytes: f64,
     _max_uncompressed: f64,
 ) -> Result<RecoveryReport> {
-    segment::recovery::recover(
-        &Disk,
-        Path::new(&dir),
-        base_offset as i64,
-        from_position as u64,
-        index_interval_bytes as u64,
-    )
-    .map(RecoveryReport::from)
-    .map_err(thrown)
+    segment::recovery::recover(&Disk, Path::new(&dir), base_offset as i64, from_position as u64, index_interval_bytes as u64)
+        .map(RecoveryReport::from)
+        .map_err(thrown)
 }
 
 #[napi(object)]
@@ -235,9 +229,8 @@ pub fn compact_segments(dir: String, base_offsets: Float64Array, options_json: S
 fn compaction_options(json: &str) -> Option<Options> {
     let value: Value = serde_json::from_str(json).ok()?;
     let number = |name: &str| value.get(name)?.as_f64().map(|n| n as i64);
-    let list = |name: &str| -> Option<Vec<i64>> {
-        value.get(name)?.as_array()?.iter().map(|n| n.as_f64().map(|n| n as i64)).collect()
-    };
+    let list =
+        |name: &str| -> Option<Vec<i64>> { value.get(name)?.as_array()?.iter().map(|n| n.as_f64().map(|n| n as i64)).collect() };
     let triples = |name: &str| -> Option<Vec<(i64, i64, i64)>> {
         let triple = |row: &Value| {
             let at = |i: usize| row.get(i)?.as_f64().map(|n| n as i64);

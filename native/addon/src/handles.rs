@@ -51,10 +51,7 @@ impl<T> Slab<T> {
         let at = (raw & ((1 << SLOT_BITS) - 1)) as usize;
         match self.slots.get(at) {
             Some(slot) if slot.generation == raw >> SLOT_BITS && slot.value.is_some() => Ok(at),
-            _ => Err(Error::new(
-                "ERR_MILLRACE_HANDLE",
-                format!("{handle} is no open {} handle of this thread", self.what),
-            )),
+            _ => Err(Error::new("ERR_MILLRACE_HANDLE", format!("{handle} is no open {} handle of this thread", self.what))),
         }
     }
 

@@ -146,8 +146,7 @@ pub struct Zstd<'a> {
 
 impl<'a> Zstd<'a> {
     fn new(data: &'a [u8]) -> Self {
-        let mut context =
-            ZSTD_DECODER.with(|c| c.borrow_mut().take()).unwrap_or_else(zstd_safe::DCtx::create);
+        let mut context = ZSTD_DECODER.with(|c| c.borrow_mut().take()).unwrap_or_else(zstd_safe::DCtx::create);
         // A session reset cannot fail; the window limit stays zstd's own (2^27), as Kafka's.
         let _ = context.reset(zstd_safe::ResetDirective::SessionOnly);
         Zstd { context: Some(context), data, at: 0, mid_frame: false }
@@ -225,8 +224,7 @@ pub fn compress(codec: u8, level: i32, data: &[u8], out: &mut Vec<u8>) -> Result
     match codec {
         NONE => out.extend_from_slice(data),
         GZIP => {
-            let level =
-                if level < 0 { flate2::Compression::default() } else { flate2::Compression::new(level.min(9) as u32) };
+            let level = if level < 0 { flate2::Compression::default() } else { flate2::Compression::new(level.min(9) as u32) };
             let mut encoder = flate2::write::GzEncoder::new(&mut *out, level);
             encoder.write_all(data).and_then(|()| encoder.finish().map(drop)).map_err(|e| e.to_string())?;
         }

@@ -88,12 +88,7 @@ fn corrupt(path: &Path, position: u64) -> Error {
 }
 
 /// Calls `visit` with every batch; it may stop by false. A bad batch ends the pass: compaction never drops one.
-fn each_batch(
-    storage: &dyn Storage,
-    dir: &Path,
-    base: i64,
-    mut visit: impl FnMut(&Header, &[u8]) -> Result<bool>,
-) -> Result<()> {
+fn each_batch(storage: &dyn Storage, dir: &Path, base: i64, mut visit: impl FnMut(&Header, &[u8]) -> Result<bool>) -> Result<()> {
     let path = log_path(dir, base);
     let file = storage.open(&path, Mode::Read).map_err(|e| Error::io(&e, "cannot open", &path))?;
     let file_bytes = file.len().map_err(|e| Error::io(&e, "cannot stat", &path))?;
@@ -461,8 +456,7 @@ impl<'a> Output<'a> {
     }
 
     fn write(&mut self) -> Result<()> {
-        write_all(self.file.as_ref(), &[&self.pending], self.written)
-            .map_err(|e| Error::io(&e, "cannot write", &self.path))?;
+        write_all(self.file.as_ref(), &[&self.pending], self.written).map_err(|e| Error::io(&e, "cannot write", &self.path))?;
         self.written += self.pending.len() as u64;
         self.pending.clear();
         Ok(())

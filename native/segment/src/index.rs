@@ -133,14 +133,7 @@ pub struct Indexer {
 
 impl Indexer {
     pub fn new(base_offset: i64, interval: u64, max_entries: usize) -> Self {
-        Indexer {
-            base_offset,
-            interval,
-            max_entries,
-            bytes_since_entry: 0,
-            max_timestamp: -1,
-            offset_of_max: base_offset,
-        }
+        Indexer { base_offset, interval, max_entries, bytes_since_entry: 0, max_timestamp: -1, offset_of_max: base_offset }
     }
 
     #[inline]

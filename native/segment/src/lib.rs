@@ -10,6 +10,8 @@ pub mod compaction;
 pub mod crc;
 pub mod error;
 pub mod index;
+#[cfg(any(test, feature = "lossy"))]
+pub mod lossy;
 pub mod net;
 pub mod recovery;
 pub mod segment;
@@ -17,5 +19,7 @@ pub mod storage;
 pub mod verify;
 pub mod walk;
 
-
 pub use error::{Error, Result};
+
+#[cfg(test)]
+mod tests;

@@ -249,8 +249,8 @@ impl<'a> Reader<'a> {
             if self.buffer.len() < want {
                 self.buffer.resize(want, 0);
             }
-            self.length = read_full(self.file, &mut self.buffer[..want], position)
-                .map_err(|e| Error::io(&e, "cannot read", self.path))?;
+            self.length =
+                read_full(self.file, &mut self.buffer[..want], position).map_err(|e| Error::io(&e, "cannot read", self.path))?;
             self.at = position;
         }
         let from = (position - self.at) as usize;

@@ -234,8 +234,10 @@ impl Segment {
         if self.written > 0 {
             let offsets = index_path(&self.dir, self.base_offset);
             let times = time_index_path(&self.dir, self.base_offset);
-            let stored = match (self.io(read_file(self.storage.as_ref(), &offsets), "cannot read the index of")?,
-                self.io(read_file(self.storage.as_ref(), &times), "cannot read the time index of")?) {
+            let stored = match (
+                self.io(read_file(self.storage.as_ref(), &offsets), "cannot read the index of")?,
+                self.io(read_file(self.storage.as_ref(), &times), "cannot read the time index of")?,
+            ) {
                 (Some(o), Some(t)) => Indexes::decode(&o, &t, self.written),
                 _ => None,
             };
@@ -292,7 +294,7 @@ impl Segment {
         };
     }
 
-    fn to_mark(&mut self) {
+    fn fall_back(&mut self) {
         self.staged.clear();
         self.indexer = self.mark.indexer;
         self.indexes.offsets.truncate(self.mark.offsets);
@@ -309,13 +311,7 @@ impl Segment {
     }
 
     /// `first_read`: a header alone where batches are larger than a chunk, so that a step costs one small pread.
-    fn walk_by(
-        &mut self,
-        first_read: usize,
-        start: u64,
-        limit: u64,
-        mut visit: impl FnMut(u64, &Header) -> bool,
-    ) -> Result<()> {
+    fn walk_by(&mut self, first_read: usize, start: u64, limit: u64, mut visit: impl FnMut(u64, &Header) -> bool) -> Result<()> {
         let file = self.file()?;
         let mut step = first_read;
         let mut chunk = [0u8; WALK_CHUNK];
@@ -406,13 +402,21 @@ impl Segment {
             if header.base_offset < next_offset || header.last_offset_delta < 0 {
                 return Err(Error::new(
                     "ERR_MILLRACE_OFFSET_ORDER",
-                    format!("batch at offset {} cannot follow: {} ends at {next_offset}", header.base_offset, self.path.display()),
+                    format!(
+                        "batch at offset {} cannot follow: {} ends at {next_offset}",
+                        header.base_offset,
+                        self.path.display()
+                    ),
                 ));
             }
             if header.last_offset() - self.base_offset > i32::MAX as i64 {
                 return Err(Error::new(
                     "ERR_MILLRACE_OFFSET_OVERFLOW",
-                    format!("offset {} is more than 2^31-1 behind the base of {}; roll first", header.last_offset(), self.path.display()),
+                    format!(
+                        "offset {} is more than 2^31-1 behind the base of {}; roll first",
+                        header.last_offset(),
+                        self.path.display()
+                    ),
                 ));
             }
             next_offset = header.last_offset() + 1;
@@ -453,7 +457,7 @@ impl Segment {
             if cut.is_err() || error.raw_os_error() == Some(libc::EIO) {
                 self.poisoned.store(true, Ordering::Release);
             }
-            self.to_mark();
+            self.fall_back();
             return Err(Error::io(&error, "cannot write", &self.path));
         }
         self.written += (self.staged.len() + block.len()) as u64;
@@ -477,12 +481,16 @@ impl Segment {
         if first_base >= max_offset {
             return Ok(nothing);
         }
-        let limit = if max_offset >= self.mark.next_offset {
-            self.written
+        let limit = if max_offset >= self.mark.next_offset { self.written } else { self.find_base(max_offset, position)? };
+        let wanted = if max_bytes < first_size {
+            if min_one {
+                first_size
+            } else {
+                0
+            }
         } else {
-            self.find_base(max_offset, position)?
+            max_bytes
         };
-        let wanted = if max_bytes < first_size { if min_one { first_size } else { 0 } } else { max_bytes };
         Ok(Plan { position: Some(position), size: wanted.min(limit - position), first_batch_size: first_size })
     }
 
@@ -572,9 +580,12 @@ impl Segment {
         }
         let by_time = self.indexes.lookup_time(timestamp);
         let from = self.indexes.lookup(by_time.max(start_offset - self.base_offset));
-        self.first_record(from, limit, |h| h.max_timestamp >= timestamp && h.last_offset() >= start_offset, |f| {
-            f.timestamp >= timestamp && f.offset >= start_offset
-        })
+        self.first_record(
+            from,
+            limit,
+            |h| h.max_timestamp >= timestamp && h.last_offset() >= start_offset,
+            |f| f.timestamp >= timestamp && f.offset >= start_offset,
+        )
     }
 
     /// First record that has the segment's largest timestamp.
@@ -656,13 +667,7 @@ impl Segment {
             return Err(poisoned(&self.path));
         }
         let indexes = if with_indexes { self.store_indexes()? } else { Vec::new() };
-        Ok(SyncJob {
-            log: self.file()?,
-            indexes,
-            path: self.path.clone(),
-            size: self.written,
-            poisoned: self.poisoned.clone(),
-        })
+        Ok(SyncJob { log: self.file()?, indexes, path: self.path.clone(), size: self.written, poisoned: self.poisoned.clone() })
     }
 
     /// Writes what is left and, for a writable segment, the indexes.
@@ -676,10 +681,8 @@ impl Segment {
 
 /// Writes both index files whole; returns them open, to be synced.
 pub fn store_indexes(storage: &dyn Storage, dir: &Path, base_offset: i64, indexes: &Indexes) -> Result<Vec<Arc<dyn File>>> {
-    let files = [
-        (index_path(dir, base_offset), indexes.encode_offsets()),
-        (time_index_path(dir, base_offset), indexes.encode_times()),
-    ];
+    let files =
+        [(index_path(dir, base_offset), indexes.encode_offsets()), (time_index_path(dir, base_offset), indexes.encode_times())];
     let mut open = Vec::with_capacity(2);
     for (path, bytes) in files {
         let file = storage.open(&path, Mode::Write).map_err(|e| Error::io(&e, "cannot open", &path))?;

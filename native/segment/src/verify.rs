@@ -88,11 +88,8 @@ pub fn verify(data: &[u8], rules: &Rules) -> (Verdict, Findings) {
         failed_index: -1,
     };
     let records = &data[batch::OVERHEAD..];
-    let (verdict, size) = if header.codec() == codec::NONE {
-        (walk.plain(records), records.len() as u64)
-    } else {
-        walk.compressed(records)
-    };
+    let (verdict, size) =
+        if header.codec() == codec::NONE { (walk.plain(records), records.len() as u64) } else { walk.compressed(records) };
     found.uncompressed_size = size as i64;
     found.max_timestamp = walk.max_timestamp;
     found.max_timestamp_delta = walk.max_delta as i64;
@@ -172,11 +169,8 @@ impl Walk<'_> {
 
     fn client_records(&mut self, data: &[u8]) -> (Verdict, usize) {
         let base = self.header.base_timestamp;
-        let (low, high) = if self.rules.check_timestamps {
-            (self.rules.min_timestamp, self.rules.max_timestamp)
-        } else {
-            (i64::MIN, i64::MAX)
-        };
+        let (low, high) =
+            if self.rules.check_timestamps { (self.rules.min_timestamp, self.rules.max_timestamp) } else { (i64::MIN, i64::MAX) };
         let least_key = if self.rules.require_key { 0 } else { i32::MIN };
         let (mut max_timestamp, mut max_delta) = (-1i64, -1i32);
         let mut at = 0;
@@ -218,11 +212,8 @@ impl Walk<'_> {
         }
         self.previous_delta = offset_delta;
         let log_append_time = self.header.is_log_append_time();
-        let timestamp = if log_append_time {
-            self.header.max_timestamp
-        } else {
-            self.header.base_timestamp.wrapping_add(timestamp_delta)
-        };
+        let timestamp =
+            if log_append_time { self.header.max_timestamp } else { self.header.base_timestamp.wrapping_add(timestamp_delta) };
         if timestamp > self.max_timestamp {
             self.max_timestamp = timestamp;
             self.max_delta = offset_delta;
@@ -253,15 +244,8 @@ impl Walk<'_> {
         if buffer.is_empty() {
             buffer.resize(WINDOW_BYTES, 0);
         }
-        let mut window = Window {
-            decoder,
-            buffer,
-            at: 0,
-            end: 0,
-            total: 0,
-            limit: self.rules.max_uncompressed,
-            stop: Stop::More,
-        };
+        let mut window =
+            Window { decoder, buffer, at: 0, end: 0, total: 0, limit: self.rules.max_uncompressed, stop: Stop::More };
         let verdict = self.stream(&mut window);
         let total = window.total;
         let verdict = match (verdict, window.stop) {
@@ -445,9 +429,8 @@ pub enum RecompressError {
 
 /// The same batch under another codec. The batch was verified before.
 pub fn recompress(data: &[u8], codec: u8, level: i32, max_uncompressed: usize) -> Result<Vec<u8>, RecompressError> {
-    let header = Header::parse(data)
-        .filter(|h| h.size == data.len() && h.magic == 2)
-        .ok_or(RecompressError::Refused(Verdict::Corrupt))?;
+    let header =
+        Header::parse(data).filter(|h| h.size == data.len() && h.magic == 2).ok_or(RecompressError::Refused(Verdict::Corrupt))?;
     let body = &data[batch::OVERHEAD..];
     let plain;
     let records = if header.codec() == codec::NONE {

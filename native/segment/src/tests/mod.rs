@@ -1,0 +1,7 @@
+//! Tests of the crate. Random ones print their seed; `SEGMENT_SEED=n cargo test -p segment` repeats a run.
+
+mod build;
+mod compaction;
+mod crash;
+mod segment;
+mod verify;
