@@ -36,6 +36,7 @@ function begin(message: Message, version: number): Source {
 
 function finish(source: Source, main: string): unknown {
   const constants = source.constants.map((_, i) => `const k${i} = k[${i}]\n`).join('')
+  // oxlint-disable-next-line typescript/no-implied-eval -- the source comes from our own tables
   return new Function('k', `'use strict'\n${constants}${source.functions.join('\n')}\nreturn ${main}`)(source.constants)
 }
 

@@ -38,7 +38,7 @@ interface SnappyBlocks {
 const snappyBlocks = lazily<SnappyBlocks>(
   (require) => {
     const native = require('snappy') as { compressSync(bytes: Uint8Array): Buffer; uncompressSync(bytes: Uint8Array): string | Buffer }
-    return { compress: native.compressSync, decompress: (bytes) => native.uncompressSync(bytes) as Buffer }
+    return { compress: (bytes) => native.compressSync(bytes), decompress: (bytes) => native.uncompressSync(bytes) as Buffer }
   },
   (require) => {
     const javascript = require('snappyjs') as { compress(bytes: Uint8Array): Uint8Array; uncompress(bytes: Uint8Array): Uint8Array }
