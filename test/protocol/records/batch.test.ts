@@ -153,18 +153,18 @@ const edges = Array.from({ length: 52 }, (_, bit) => 2 ** bit).flatMap((power) =
   1 - power,
 ])
 
+function checkVarint(value: number): void {
+  const target = Buffer.alloc(12)
+  const size = writeVarint(target, 0, value)
+  assert.equal(size, varintSize(value), `size of ${value}`)
+  let decoded = 0n
+  for (let i = 0; i < size; i++) decoded |= BigInt(target[i]! & 0x7f) << BigInt(7 * i)
+  assert.equal(Number((decoded >> 1n) ^ -(decoded & 1n)), value)
+}
+
 test('varints of every size are written in as many bytes as announced', () => {
-  fc.assert(
-    fc.property(fc.oneof(fc.constantFrom(...edges), fc.integer(), fc.maxSafeInteger()), (value) => {
-      const target = Buffer.alloc(12)
-      const size = writeVarint(target, 0, value)
-      assert.equal(size, varintSize(value))
-      let decoded = 0n
-      for (let i = 0; i < size; i++) decoded |= BigInt(target[i]! & 0x7f) << BigInt(7 * i)
-      assert.equal(Number((decoded >> 1n) ^ -(decoded & 1n)), value)
-    }),
-    { numRuns: 2000 },
-  )
+  for (const edge of edges) checkVarint(edge)
+  fc.assert(fc.property(fc.oneof(fc.integer(), fc.maxSafeInteger()), checkVarint))
 })
 
 test('sequences wrap from 2^31 - 1 to 0', () => {
