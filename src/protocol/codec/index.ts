@@ -1,6 +1,7 @@
 // The codec's public names.
 
 export { apiVersionsFor, supportedFeatures } from './api-versions.js'
+export type { BodyOf } from './codec.js'
 export { decode, decodeVersioned, encode, encodePieces, encodeVersioned } from './codec.js'
 export { correlationIdOf, decodeRequest, decodeResponse, encodeRequest, encodeResponse } from './frames.js'
 export { ProtocolError } from './protocol-error.js'
