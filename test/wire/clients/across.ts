@@ -1,0 +1,35 @@
+// A real file through the server: every client writes the rows of it in a codec of its own, every other client reads them back.
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CODECS, sameRows, type Bench, type Client, type Scenario } from './client.js'
+import { ROOT } from './install.js'
+
+/** 3,201 films: text in many languages, nulls, numbers. */
+function films(): readonly string[] {
+  const rows = JSON.parse(readFileSync(join(ROOT, 'node_modules/vega-datasets/data/movies.json'), 'utf8')) as { readonly Distributor: string | null }[]
+  return rows.map((row, index) => `${row.Distributor ?? 'none'}-${index}\t${JSON.stringify(row)}`)
+}
+
+export function acrossScenarios(clients: readonly Client[]): Scenario[] {
+  return clients.map((writer, index) => ({
+    name: `real file: written by ${writer.name}, read by ${clients.length} clients`,
+    tier: 'short',
+    run: (bench) => across(bench, writer, clients, index),
+  }))
+}
+
+async function across(bench: Bench, writer: Client, readers: readonly Client[], index: number): Promise<void> {
+  const codec = writer.codecs[(index + 1) % writer.codecs.length] ?? CODECS[0]
+  const rows = films()
+  const { name } = await bench.wire.topic('films', 3)
+  await writer.produce(bench, name, codec, rows)
+  const expected = rows.map((row) => `${row}\t${writer.name}`)
+  for (const reader of readers) {
+    try {
+      sameRows(expected, await reader.consume(bench, name, rows.length))
+    } catch (error) {
+      throw new Error(`read by ${reader.name} (${codec}): ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+}

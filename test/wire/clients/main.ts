@@ -1,0 +1,94 @@
+// Runs other people's clients against a Kafka-compatible server: this project's own unless --bootstrap names another.
+// Command: node dist/test/wire/clients/main.js [--all] [--bootstrap HOST:PORT [--data-dir DIR]] [--only TEXT]
+// Ends with one line: N passed, N failed, N skipped.
+
+import { parseArgs } from 'node:util'
+import { Context } from '../odd-requests/context.js'
+import { acrossScenarios } from './across.js'
+import { endAllChildren } from './child.js'
+import { codecScenario, Unavailable, type Bench, type Client, type Scenario } from './client.js'
+import { JAVA_TOOLS } from './java-tools.js'
+import { KAFKAJS } from './kafkajs.js'
+import { KCAT } from './kcat.js'
+import { PROGRAMS } from './programs.js'
+import { startServer } from './server.js'
+
+const CLIENTS: readonly Client[] = [KCAT, KAFKAJS, ...PROGRAMS, JAVA_TOOLS]
+
+const { values: OPTIONS } = parseArgs({
+  options: { all: { type: 'boolean' }, bootstrap: { type: 'string' }, 'data-dir': { type: 'string' }, only: { type: 'string' } },
+})
+
+const counts = { passed: 0, failed: 0, skipped: 0 }
+const failures: string[] = []
+
+function wanted(label: string): boolean {
+  return OPTIONS.only === undefined || label.includes(OPTIONS.only)
+}
+
+async function timed(label: string, work: () => Promise<void>): Promise<void> {
+  const began = performance.now()
+  const seconds = (): string => `${((performance.now() - began) / 1000).toFixed(1)} s`
+  try {
+    await work()
+    counts.passed++
+    console.log(`  ok      ${label}  ${seconds()}`)
+  } catch (error) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    counts.failed++
+    failures.push(`${label}: ${text}`)
+    console.log(`  FAILED  ${label}  ${seconds()}\n${text.replace(/^/gm, '          ')}`)
+  }
+}
+
+/** The clients that could be installed; the others' scenarios are counted as skipped, and it is said why. */
+async function installed(clients: readonly Client[]): Promise<Client[]> {
+  const ready: Client[] = []
+  for (const client of clients) {
+    const began = performance.now()
+    try {
+      await client.install()
+      ready.push(client)
+      console.log(`  ready   ${client.name}  ${((performance.now() - began) / 1000).toFixed(1)} s`)
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error
+      counts.skipped += 1 + client.scenarios.length
+      console.log(`  SKIPPED ${client.name}: ${error.message}`)
+    }
+  }
+  return ready
+}
+
+async function runAll(bench: Bench): Promise<void> {
+  const tiers = (item: { readonly tier: 'short' | 'all' }): boolean => bench.all || item.tier === 'short'
+  const clients = await installed(CLIENTS.filter(tiers).filter((client) => OPTIONS.only === undefined || scenariosOf(client).some(([label]) => wanted(label)) || wanted('real file')))
+  for (const client of clients) {
+    for (const [label, scenario] of scenariosOf(client)) if (tiers(scenario) && wanted(label)) await timed(label, () => scenario.run(bench))
+  }
+  for (const scenario of acrossScenarios(clients)) if (wanted(scenario.name)) await timed(scenario.name, () => scenario.run(bench))
+}
+
+function scenariosOf(client: Client): [string, Scenario][] {
+  return [codecScenario(client), ...client.scenarios].map((scenario) => [`${client.name}: ${scenario.name}`, scenario])
+}
+
+async function main(): Promise<void> {
+  const server = OPTIONS.bootstrap === undefined ? await startServer({ args: ['--set', 'group.initial.rebalance.delay.ms=0'] }) : null
+  const bootstrap = server?.bootstrap ?? OPTIONS.bootstrap!
+  const wire = new Context(bootstrap)
+  console.log(`clients against ${bootstrap}`)
+  try {
+    await runAll({ bootstrap, dataDir: server?.dataDir ?? OPTIONS['data-dir'] ?? null, wire, all: OPTIONS.all ?? false })
+    await wire.cleanUp()
+  } finally {
+    wire.close()
+    await server?.stop()
+    endAllChildren()
+  }
+  if (failures.length > 0) console.log(`\nfailed:\n${failures.map((text) => `  ${text.split('\n')[0]}`).join('\n')}`)
+  console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
+  // kafkajs may leave timers behind.
+  process.exit(counts.failed > 0 ? 1 : 0)
+}
+
+await main()
