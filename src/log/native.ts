@@ -35,7 +35,7 @@ export const VerifyFlag = { requireKey: 1, fromClient: 2, checkTimestamps: 4 } a
  * be wrong: hand it to `segmentAppend`, which corrects the header as Kafka does); `maxTimestampDelta` the offset
  * delta of the first record that has it; `failedIndex` the first record a rule refused, -1 when it was the batch.
  */
-export const VerifyOut = { records: 0, maxTimestamp: 1, maxTimestampDelta: 2, failedIndex: 3, uncompressedSize: 4, length: 5 } as const
+export const VerifyOut = { records: 0, maxTimestamp: 1, maxTimestampDelta: 2, failedIndex: 3, uncompressedSize: 4, failedCount: 5, failed: 6, length: 70 } as const
 
 /** Slots of `out` in `readPlan` (a batch-aligned range in one segment file). `position` -1: nothing at or after the offset. */
 export const PlanOut = { position: 0, size: 1, firstBatchSize: 2, length: 3 } as const

@@ -106,13 +106,11 @@ export class Segment {
     if (maxTimestamp > this.maxTimestamp) this.#maxTimestamp = maxTimestamp
   }
 
-  /** After a cut: what was known of the lost part is forgotten and read again when asked for. */
+  /** After a cut: what was known of the lost part is forgotten and read again when asked for. The caller renews `generation`. */
   noteTruncated(size: number): void {
     this.size = size
-    this.generation++
     this.#firstTimestamp = this.#maxTimestamp = size === 0 ? -1 : Number.NaN
     this.#lastIndexedTimestamp = -1
-    this.txnIndex.forget()
     if (this.isActive) this.#countEntries()
   }
 

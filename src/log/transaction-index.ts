@@ -1,8 +1,9 @@
 // `.txnindex`: the aborted transactions whose markers lie in one segment, in Kafka's form (version 0, 34 bytes each:
 // int16 version, int64 producer id, first offset, last offset, last stable offset). Loaded on first use; few entries.
 
-import { appendFileSync, truncateSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, truncateSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { errorCodeOf, isFullDisk, LogError } from './codes.js'
 import { fileName, readFileIfAny, removeIfAny, SUFFIX } from './files.js'
 
 const ENTRY_SIZE = 34
@@ -19,6 +20,7 @@ export interface AbortedEntry {
 export class TransactionIndex {
   readonly #path: string
   #entries: AbortedEntry[] | undefined
+  #unwritten: AbortedEntry[] = []
 
   constructor(dir: string, baseOffset: number) {
     this.#path = join(dir, fileName(baseOffset, SUFFIX.txnIndex))
@@ -32,16 +34,39 @@ export class TransactionIndex {
     return (this.#entries ??= decode(readFileIfAny(this.#path) ?? new Uint8Array(0)))
   }
 
+  /** In memory at once; in the file when there is space, at the latest before the segment counts as synced. */
   append(entry: AbortedEntry): void {
     this.entries()
-    appendFileSync(this.#path, encodeAborted([entry]))
     this.#entries!.push(entry)
+    this.#unwritten.push(entry)
+    try {
+      this.flush()
+    } catch (error) {
+      // readers are served from memory; a crash rebuilds the file, a roll or a clean close needs it written
+      if (!isFullDisk(errorCodeOf(error))) throw error
+    }
+  }
+
+  /** Writes what a full disk refused before. */
+  flush(): void {
+    if (this.#unwritten.length === 0) return
+    const written = (this.#entries!.length - this.#unwritten.length) * ENTRY_SIZE
+    const fd = openSync(this.#path, 'a')
+    try {
+      ftruncateSync(fd, written) // a try that got half way
+      const bytes = encodeAborted(this.#unwritten)
+      if (writeSync(fd, bytes) !== bytes.length) throw new LogError('ENOSPC', `${this.#path}: the file system took only part of an entry`)
+    } finally {
+      closeSync(fd)
+    }
+    this.#unwritten = []
   }
 
   /** Forgets markers at or after `offset`. */
   truncateTo(offset: number): void {
     const kept = this.entries().filter((entry) => entry.lastOffset < offset)
     if (kept.length === this.#entries!.length) return
+    this.flush()
     truncateSync(this.#path, kept.length * ENTRY_SIZE)
     this.#entries = kept
   }
@@ -50,10 +75,7 @@ export class TransactionIndex {
   reset(): void {
     removeIfAny(this.#path)
     this.#entries = []
-  }
-
-  forget(): void {
-    this.#entries = undefined
+    this.#unwritten = []
   }
 }
 

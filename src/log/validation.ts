@@ -102,7 +102,8 @@ export function verdictRefusal(verdict: number, records: Uint8Array, failedIndex
     case BatchVerdict.magic:
       return refusal(Code.unsupportedForMessageFormat, `record batches of format ${records[At.magic]} are not taken`)
     default:
-      return perRecord(Code.invalidRecord, headerRule(records) ?? 'a record of the batch does not hold together (size, offset delta, trailing bytes)', 'the record is invalid')
+      // Kafka names no record here: what does not hold together is the batch.
+      return refusal(Code.invalidRecord, headerRule(records) ?? `the record batch does not hold together at record ${failedIndex} (size, offset delta, trailing bytes)`)
   }
 }
 

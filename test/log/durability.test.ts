@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { Log } from '../../src/log/log.js'
 import { native } from '../../src/log/native.js'
 import type { NativeAddon } from '../../src/log/native.js'
-import { append, batch, batchOfSize, closeLogs, offsetsIn, openLog, tempDir } from './support.js'
+import { append, batch, batchOfSize, closeLogs, marker, offsetsIn, openLog, tempDir } from './support.js'
 import type { TestContext } from 'node:test'
 
 function failing(code: string): Error {
@@ -103,6 +103,42 @@ test('a full disk refuses writes, loses nothing acknowledged, stays readable, an
   await log.close(true)
   const reopened = await openLog(t, { dir, clean: true })
   assert.equal(reopened.logEndOffset, 2)
+})
+
+test('a full disk at a change of epoch, a roll or an abort leaves the log in order', async (t) => {
+  const dir = smallDisk(t, 256)
+  if (dir === undefined) return t.skip('mounting a small file system is not allowed here')
+  const log = await openLog(t, { dir, config: { segmentBytes: 4000 } })
+  append(log, batch(1, { producerId: 5, producerEpoch: 0, baseSequence: 0, attributes: 0x10 }))
+  const balloon = join(dir, 'balloon')
+  const full = (): void => {
+    try {
+      writeFileSync(balloon, Buffer.alloc(1 << 20))
+    } catch {
+      // fills what there is: that is the point
+    }
+  }
+  full()
+  assert.equal(log.appendAsLeader(batch(1), 0, 'client', 12).errorCode, 0)
+  // what is left of the last page takes this small batch: the epoch's own file is what finds no space
+  assert.equal(log.appendAsLeader(batch(1), 1, 'client', 12).errorCode, 56)
+  assert.equal(log.flushStaged(), 56)
+  assert.equal(log.failure, undefined)
+  assert.equal(log.logEndOffset, log.writtenOffset)
+  assert.equal(log.latestEpoch, 0)
+  const end = log.logEndOffset
+  assert.equal(log.appendAsLeader(marker(5, 0, false), 0, 'coordinator', 12).errorCode, 0, 'fits into the page')
+  log.updateHighWatermark(end + 1)
+  assert.deepEqual(log.abortedTransactions(0, end + 1), [{ producerId: 5, firstOffset: 0 }], 'served though its file could not be written')
+  assert.equal(log.appendAsLeader(batchOfSize(3900), 0, 'client', 12).errorCode, 56, 'the roll found no space')
+  assert.equal(log.flushStaged(), 56)
+  rmSync(balloon)
+  assert.equal(append(log, batchOfSize(3900), 1).baseOffset, end + 1)
+  assert.equal(log.segmentCount, 2)
+  await log.close(true)
+  const again = await openLog(t, { dir, clean: true, config: { segmentBytes: 4000 } })
+  assert.deepEqual(again.abortedTransactions(0, end + 2), [{ producerId: 5, firstOffset: 0 }])
+  assert.equal(again.latestEpoch, 1)
 })
 
 test('after a failed write every append is refused until the caller has been told', async (t) => {

@@ -1,0 +1,56 @@
+// The end of an open log: closed, or deleted with its directory.
+
+import { renameSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { errorCodeOf, errorText } from './codes.js'
+import { syncDirNow } from './files.js'
+import { removeLater } from './removal.js'
+import type { LogState } from './log-state.js'
+import type { Segment } from './segment.js'
+
+/** `clean`: everything written, synced and snapshotted, so that the next open scans nothing. */
+export async function closeLog(log: LogState, clean: boolean): Promise<void> {
+  if (log.closed) return
+  try {
+    if (clean && log.failure === undefined) {
+      log.writeStaged()
+      await log.flusher.sync()
+      await log.flusher.idle()
+      log.addon.segmentFlushIndexes(log.active.handle)
+      log.active.txnIndex.flush()
+      await log.addon.segmentSync(log.active.handle, true)
+      log.snapshots.write(log.logEndOffset, log.producers, true)
+    }
+  } finally {
+    log.closed = true
+    await log.flusher.idle()
+    // a pass in flight notices that the log is closed and discards its work
+    await log.compacting?.catch(() => undefined)
+    for (const segment of log.segments.all) release(log, segment)
+  }
+}
+
+/** Closing writes indexes, which may fail where the disk does; recovery rebuilds them. */
+function release(log: LogState, segment: Segment): void {
+  try {
+    segment.closeHandle()
+  } catch (error) {
+    log.env.logger.warn({ dir: log.dir, segment: segment.baseOffset, code: errorCodeOf(error) }, `closing a segment failed: ${errorText(error)}`)
+  }
+}
+
+/** Renames the directory as Kafka does, at once; its content is removed after file.delete.delay.ms. */
+export async function deleteLog(log: LogState): Promise<void> {
+  await closeLog(log, false)
+  const target = join(dirname(log.dir), deletedDirName(basename(log.dir), log.env.random.bytes(16)))
+  renameSync(log.dir, target)
+  syncDirNow(dirname(log.dir))
+  log.dir = target
+  removeLater([target], log.config.fileDeleteDelayMs, log.env)
+}
+
+/** `<topic>-<partition>.<uuid hex>-delete`, cut so that it stays a legal file name. */
+export function deletedDirName(name: string, id: Uint8Array): string {
+  const suffix = `.${Buffer.from(id).toString('hex')}-delete`
+  return name.slice(0, 255 - suffix.length) + suffix
+}
