@@ -170,7 +170,7 @@ test('a broker without the needed API is named with what it lacks', async (t) =>
   const { env, producer } = start(t, {}, cluster)
   const error = await drive(env, producer.send({ topic: 't', value: 'a' }).catch((caught: unknown) => caught))
   assert.ok(error instanceof ClientError && error.code === 'ERR_MILLRACE_UNSUPPORTED', String(error))
-  assert.match(error.message, /Produce: the broker at fake:1 serves versions 3 to 2|Produce/)
+  assert.match(error.message, /Produce: the broker at fake:1 serves versions 3 to 2/)
 })
 
 test('a partition that does not exist is an error that names the range', async (t) => {
