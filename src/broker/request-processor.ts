@@ -9,7 +9,7 @@ import { type Api, apis } from '../protocol/schema/index.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
 import { apiVersionsAnswer } from './handlers/api-versions.js'
 import type { HandlerContext, RequestContext } from './handlers/handler.js'
-import { handledKeys, handlerFor, type HandledApi } from './handlers/index.js'
+import { handlerFor, type HandledApi } from './handlers/index.js'
 import { handleProduce } from './handlers/produce.js'
 import type { ResponsePiece } from './listener/response-writer.js'
 
@@ -97,7 +97,7 @@ export class RequestProcessor {
     if (api.key !== apis.apiVersions.key) {
       throw new ProtocolError(`${api.name} version ${header.apiVersion} is not served, ${api.minVersion} to ${api.maxVersion} are`)
     }
-    respond(encodeResponse(apis.apiVersions, 0, header.correlationId, apiVersionsAnswer(errors.UNSUPPORTED_VERSION.code, handledKeys)))
+    respond(encodeResponse(apis.apiVersions, 0, header.correlationId, apiVersionsAnswer(errors.UNSUPPORTED_VERSION.code, [apis.apiVersions.key])))
   }
 }
 

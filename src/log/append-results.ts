@@ -31,7 +31,8 @@ export function duplicate(log: LogState): AppendResult {
     recordErrors: null,
     baseOffset: producers.duplicateBaseOffset,
     lastOffset: producers.duplicateLastOffset,
-    logAppendTime: log.config.messageTimestampType === 'LogAppendTime' ? producers.duplicateTimestamp : -1,
+    // Kafka answers a duplicate with the timestamp it remembers, whatever the topic's timestamp type.
+    logAppendTime: producers.duplicateTimestamp,
     logStartOffset: log.logStartOffset,
     duplicate: true,
   }

@@ -37,7 +37,7 @@ export function appendAsLeader(log: LogState, records: Uint8Array, leaderEpoch: 
   const flags =
     (config.cleanupPolicy.compact && fromClient ? VerifyFlag.requireKey : 0) | (fromClient ? VerifyFlag.fromClient : 0) | (createTime ? VerifyFlag.checkTimestamps : 0)
   const verdict = log.addon.verifyBatch(records, 0, size, flags, min, max, config.maxDecompressedBytes, verified)
-  if (verdict !== 0) return refuse(log, verdictRefusal(verdict, records, verified[VerifyOut.failedIndex]!, { min, max }, config.maxDecompressedBytes))
+  if (verdict !== 0) return refuse(log, verdictRefusal(verdict, records, failedRecords(), { min, max }, config.maxDecompressedBytes))
 
   const maxTimestamp = createTime ? verified[VerifyOut.maxTimestamp]! : now
   return appendVerified(log, records, size, leaderEpoch, origin, maxTimestamp, createTime ? -1 : now, now)
@@ -165,4 +165,9 @@ export function flushStaged(log: LogState): number {
     return Code.kafkaStorageError
   }
   return Code.none
+}
+
+/** Indexes of the records that `verified` names as refused. */
+function failedRecords(): readonly number[] {
+  return Array.from(verified.subarray(VerifyOut.failed, VerifyOut.failed + verified[VerifyOut.failedCount]!))
 }

@@ -77,12 +77,12 @@ function headerRule(records: Uint8Array): string | undefined {
   return delta + 1 === count ? undefined : `the header says ${count} records and a last offset delta of ${delta}`
 }
 
-/** The addon's verdict in Kafka's terms. `failedIndex` -1: the batch as a whole. */
-export function verdictRefusal(verdict: number, records: Uint8Array, failedIndex: number, window: { min: number; max: number }, maxDecompressedBytes: number): Refusal {
+/** The addon's verdict in Kafka's terms. `failed`: the records a rule refused, none when it was the batch as a whole. */
+export function verdictRefusal(verdict: number, records: Uint8Array, failed: readonly number[], window: { min: number; max: number }, maxDecompressedBytes: number): Refusal {
   const perRecord = (code: number, summary: string, message: string): Refusal => ({
     code,
     message: summary,
-    recordErrors: failedIndex >= 0 ? [{ batchIndex: failedIndex, message }] : null,
+    recordErrors: failed.length > 0 ? failed.map((batchIndex) => ({ batchIndex, message })) : null,
   })
   switch (verdict) {
     case BatchVerdict.corrupt:
@@ -103,7 +103,7 @@ export function verdictRefusal(verdict: number, records: Uint8Array, failedIndex
       return refusal(Code.unsupportedForMessageFormat, `record batches of format ${records[At.magic]} are not taken`)
     default:
       // Kafka names no record here: what does not hold together is the batch.
-      return refusal(Code.invalidRecord, headerRule(records) ?? `the record batch does not hold together at record ${failedIndex} (size, offset delta, trailing bytes)`)
+      return refusal(Code.invalidRecord, headerRule(records) ?? `the record batch does not hold together (size, offset delta, trailing bytes)`)
   }
 }
 

@@ -119,14 +119,14 @@ export class HostedPartition {
     const base = { errorCode: 0, highWatermark, lastStableOffset, logStartOffset, abortedTransactions: null, plan: null, divergingEpoch: null }
     if (item.lastFetchedEpoch >= 0) {
       const end = log.epochEndOffset(item.lastFetchedEpoch)
-      if (end.leaderEpoch < 0 || end.endOffset < 0) return { ...base, errorCode: errors.OFFSET_OUT_OF_RANGE.code }
+      if (end.leaderEpoch < 0 || end.endOffset < 0) return failedFetch(errors.OFFSET_OUT_OF_RANGE.code)
       if (end.leaderEpoch < item.lastFetchedEpoch || end.endOffset < item.fetchOffset) {
         return { ...base, divergingEpoch: { epoch: end.leaderEpoch, endOffset: end.endOffset } }
       }
     }
     const bound = readCommitted ? lastStableOffset : highWatermark
     const plan = log.planRead(item.fetchOffset, Math.min(maxBytes, item.maxBytes), bound, minOne)
-    if (plan.kind === 'error') return { ...base, errorCode: plan.errorCode }
+    if (plan.kind === 'error') return failedFetch(plan.errorCode)
     if (!readCommitted) return { ...base, plan: plan.size > 0 ? plan : null }
     return { ...base, plan: plan.size > 0 ? plan : null, abortedTransactions: log.abortedTransactions(item.fetchOffset, bound) }
   }

@@ -1,11 +1,16 @@
-// A broker for tests of clients: the one MILLRACE_TEST_BOOTSTRAP names. Without it the test is skipped and says why.
+// A broker for a test: the one that MILLRACE_TEST_BOOTSTRAP names (to hold a test against another server), or one of the test's own.
 
 import type { TestContext } from 'node:test'
+import { startTestBroker as start, type TestBroker } from '../../src/embedded/testing.js'
+import type { OpenOptions } from '../../src/embedded/open.js'
 
-/** `host:port`, or undefined after the test was skipped. */
-export async function bootstrap(t: TestContext): Promise<string | undefined> {
-  const servers = process.env['MILLRACE_TEST_BOOTSTRAP']
-  if (servers !== undefined && servers !== '') return servers
-  t.skip('no broker: set MILLRACE_TEST_BOOTSTRAP=host:port')
-  return undefined
+/** A node on a free port and a temporary directory, gone with the test. */
+export async function startTestBroker(t: TestContext, options: Omit<OpenOptions, 'dataDir' | 'listen'> = {}): Promise<TestBroker> {
+  const broker = await start(options)
+  t.after(() => broker.close())
+  return broker
+}
+
+export async function bootstrap(t: TestContext): Promise<string> {
+  return process.env['MILLRACE_TEST_BOOTSTRAP'] ?? (await startTestBroker(t)).bootstrap
 }

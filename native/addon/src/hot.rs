@@ -10,7 +10,7 @@ use std::ptr;
 use napi::bindgen_prelude::{JsValue, Object};
 use napi::sys;
 use segment::segment::Append;
-use segment::verify::{verify, Rules};
+use segment::verify::{verify, Rules, MOST_FAILED};
 
 use crate::handles;
 use crate::raw::{argument, error_value, Arguments, Outcome};
@@ -80,12 +80,16 @@ unsafe extern "C" fn verify_batch(env: sys::napi_env, info: sys::napi_callback_i
         let data = unsafe { args.bytes(0, offset, length) }?;
         let (verdict, found) = verify(data, &rules);
         // SAFETY: `data` is not used any more.
-        let out = unsafe { args.doubles(7, 5) }?;
+        let out = unsafe { args.doubles(7, 6 + MOST_FAILED) }?;
         out[0] = found.records as f64;
         out[1] = found.max_timestamp as f64;
         out[2] = found.max_timestamp_delta as f64;
         out[3] = found.failed_index as f64;
         out[4] = found.uncompressed_size as f64;
+        out[5] = found.failed.len() as f64;
+        for (slot, index) in out[6..].iter_mut().zip(&found.failed) {
+            *slot = *index as f64;
+        }
         Ok(verdict as u8 as f64)
     })())
 }

@@ -34,14 +34,19 @@ pub struct Rules {
 }
 
 /// What the walk learned. `max_timestamp_delta` is the offset delta of the first record with the largest timestamp.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
     pub records: i64,
     pub max_timestamp: i64,
     pub max_timestamp_delta: i64,
     pub failed_index: i64,
     pub uncompressed_size: i64,
+    /// Records that broke a rule (key, timestamp), the first `MOST_FAILED` of them.
+    pub failed: Vec<i32>,
 }
+
+/// As many refused records as an answer names.
+pub const MOST_FAILED: usize = 64;
 
 struct Walk<'r> {
     rules: &'r Rules,
@@ -52,6 +57,7 @@ struct Walk<'r> {
     max_delta: i32,
     rule_broken: Verdict,
     failed_index: i64,
+    failed: Vec<i32>,
 }
 
 /// Checks one whole batch. `data` is exactly the batch.
@@ -86,6 +92,7 @@ pub fn verify(data: &[u8], rules: &Rules) -> (Verdict, Findings) {
         max_delta: -1,
         rule_broken: Verdict::Ok,
         failed_index: -1,
+        failed: Vec::new(),
     };
     let records = &data[batch::OVERHEAD..];
     let (verdict, size) =
@@ -98,6 +105,7 @@ pub fn verify(data: &[u8], rules: &Rules) -> (Verdict, Findings) {
         return (verdict, found);
     }
     found.failed_index = walk.failed_index;
+    found.failed = walk.failed;
     (walk.rule_broken, found)
 }
 
@@ -232,6 +240,9 @@ impl Walk<'_> {
 
     #[cold]
     fn broken(&mut self, verdict: Verdict) {
+        if self.failed.len() < MOST_FAILED {
+            self.failed.push(self.index);
+        }
         if self.rule_broken == Verdict::Ok || (verdict == Verdict::Timestamp && self.rule_broken != verdict) {
             self.rule_broken = verdict;
             self.failed_index = self.index as i64;

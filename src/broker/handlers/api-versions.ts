@@ -1,6 +1,6 @@
 // API 18, ApiVersions. 3: flexible, client software, features. 4: feature min version 0. 5: cluster and node id. The answer derives from the
-// tables and from the handlers there are. A version that is too new is answered in version 0 with UNSUPPORTED_VERSION and the whole
-// list (KIP-511), by the request processor.
+// tables and from the handlers there are. A version that is too new is answered in version 0 with UNSUPPORTED_VERSION and its own
+// range alone (KIP-511), by the request processor.
 
 import { errors } from '../../model/errors.js'
 import { apiVersionsFor, supportedFeatures } from '../../protocol/codec/index.js'

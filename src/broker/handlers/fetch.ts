@@ -107,6 +107,7 @@ class FetchJob {
       let looking = false
       let again = false
       let over = false
+      let expired = false
       const finish = (outcomes: FetchOutcome[]): void => {
         over = true
         stopWatching()
@@ -128,14 +129,18 @@ class FetchJob {
           const planned = plan()
           const outcomes = planned instanceof Promise ? await planned : planned
           if (over) return
-          if (this.isEnough(outcomes) || env.clock.monotonic() >= this.deadline) return finish(outcomes)
+          if (this.isEnough(outcomes) || expired) return finish(outcomes)
         } while (again)
         looking = false
       }
       const wake = (): void => {
         if (!over) look().catch(reject)
       }
-      const timer = env.timers.after(Math.max(0, this.deadline - env.clock.monotonic()), wake)
+      // A timer may fire a fraction early by the other clock: what counts is that it fired.
+      const timer = env.timers.after(Math.max(0, this.deadline - env.clock.monotonic()), () => {
+        expired = true
+        wake()
+      })
       wake()
     })
   }

@@ -5,6 +5,7 @@ import type { Handler } from './handler.js'
 import { handleAlterConfigs } from './alter-configs.js'
 import { handleAlterReplicaLogDirs } from './alter-replica-log-dirs.js'
 import { handleApiVersions } from './api-versions.js'
+import { handleConsumerGroupDescribe } from './consumer-group-describe.js'
 import { handleCreatePartitions } from './create-partitions.js'
 import { handleCreateTopics } from './create-topics.js'
 import { handleDeleteGroups } from './delete-groups.js'
@@ -66,6 +67,7 @@ const table: readonly (readonly [Api, Handler])[] = [
   [apis.incrementalAlterConfigs, handleIncrementalAlterConfigs],
   [apis.offsetDelete, handleOffsetDelete],
   [apis.describeCluster, handleDescribeCluster],
+  [apis.consumerGroupDescribe, handleConsumerGroupDescribe],
   [apis.listConfigResources, handleListConfigResources],
   [apis.describeTopicPartitions, handleDescribeTopicPartitions],
 ]

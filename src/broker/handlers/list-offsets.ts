@@ -18,11 +18,13 @@ export async function handleListOffsets(request: ListOffsetsRequest, context: Re
   const readCommitted = request.isolationLevel === 1
   const failed = (errorCode: number) => ({ errorCode, timestamp: -1, offset: -1, leaderEpoch: -1 })
   const topics = await Promise.all(
-    request.topics.map(async ({ name, partitions }) => {
+    request.topics.map(async ({ name, partitions: asListed }) => {
       const count = image.topics.get(name)?.partitions.length ?? 0
-      const duplicated = new Set(partitions.map((one) => one.partitionIndex)).size !== partitions.length
+      // A partition that is listed twice is refused, once.
+      const partitions = asListed.filter((one, i) => asListed.findIndex((other) => other.partitionIndex === one.partitionIndex) === i)
+      const duplicated = new Set(asListed.filter((one) => asListed.some((other) => other !== one && other.partitionIndex === one.partitionIndex)).map((one) => one.partitionIndex))
       const refusals = partitions.map(({ partitionIndex, timestamp }) => {
-        if (duplicated) return errors.INVALID_REQUEST.code
+        if (duplicated.has(partitionIndex)) return errors.INVALID_REQUEST.code
         if (partitionIndex < 0 || partitionIndex >= count) return errors.UNKNOWN_TOPIC_OR_PARTITION.code
         return timestamp < -2 && context.version < (SPECIAL_SINCE.get(timestamp) ?? Infinity) ? errors.UNSUPPORTED_VERSION.code : 0
       })

@@ -17,12 +17,11 @@ export async function handleOffsetDelete(request: OffsetDeleteRequest, _context:
     }))
     .filter((topic) => topic.partitions.length > 0)
   const outcomes = new Map<string, number>()
-  if (known.length > 0) {
-    const result = await callGroup(broker, groupId, 'deleteOffsets', { groupId, topics: known })
-    if (result.unreached || result.errorCode !== 0) return { errorCode: result.errorCode, throttleTimeMs: 0, topics: [] }
-    for (const { topic, partitions } of result.topics) {
-      for (const { partition, errorCode } of partitions) outcomes.set(partitionDirName(topic, partition), errorCode)
-    }
+  // Asked even when nothing is left to delete: an unknown group is told so first.
+  const result = await callGroup(broker, groupId, 'deleteOffsets', { groupId, topics: known })
+  if (result.unreached || result.errorCode !== 0) return { errorCode: result.errorCode, throttleTimeMs: 0, topics: [] }
+  for (const { topic, partitions } of result.topics) {
+    for (const { partition, errorCode } of partitions) outcomes.set(partitionDirName(topic, partition), errorCode)
   }
   const topics = request.topics.map(({ name, partitions }) => ({
     name,

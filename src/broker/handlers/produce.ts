@@ -85,6 +85,10 @@ class ProduceAnswer implements ProduceSink {
   }
 }
 
+function isTransactional(records: Uint8Array): boolean {
+  return records.length > 22 && records[16] === 2 && (records[22]! & TRANSACTIONAL_BIT) !== 0
+}
+
 const NO_LEADER = { leaderId: -1, leaderEpoch: -1 } as const
 
 /** `respond(null, failed)`: acks 0; `failed` closes the connection, as Kafka does, because there is no other way to say so. */
@@ -116,7 +120,7 @@ export function handleProduce(
       else if (isInternalTopic(known.name) && context.clientId !== ADMIN_CLIENT_ID) refusal = errors.INVALID_TOPIC_EXCEPTION.code
       else if (records === null || records.length === 0) refusal = errors.INVALID_RECORD.code
       // Without a transaction coordinator nothing would ever end such a transaction, and readers would wait for it for ever.
-      else if (records.length > 22 && (records[22]! & TRANSACTIONAL_BIT) !== 0) refusal = errors.INVALID_TXN_STATE.code
+      else if (isTransactional(records)) refusal = request.transactionalId === null ? errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code : errors.INVALID_TXN_STATE.code
       if (refusal !== 0) answer.complete(slot, failedAppend(refusal))
       else partitions.produce({ topic: known!.name, partition: index, records: records!, slot }, terms, answer, forward)
       slot++

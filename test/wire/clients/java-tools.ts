@@ -12,7 +12,7 @@ let classPath = ''
 async function tool(name: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   const logging = `-Dlog4j2.configurationFile=${join(SOURCES, 'java/log4j2.yaml')}`
   const jvm = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', logging, '-cp', classPath]
-  const { stdout, stderr } = await run('java', [...jvm, name.includes('.') ? name : `${TOOLS}.${name}`, ...args], { timeoutMs: 120_000, ...options })
+  const { stdout, stderr } = await run('java', [...jvm, name.startsWith('kafka.') ? name : `${TOOLS}.${name}`, ...args], { timeoutMs: 120_000, ...options })
   return stdout + stderr
 }
 

@@ -1,4 +1,4 @@
-//! Tests of the crate. Random ones print their seed; `SEGMENT_SEED=n cargo test -p segment` repeats a run.
+//! Tests of the crate. Random ones print their seed; `SEGMENT_SEED=n cargo test -p millrace-segment` repeats a run.
 
 mod build;
 mod compaction;
