@@ -13,6 +13,9 @@ import type { LogConfig } from './config.js'
 const OFFSET_ENTRY = 8
 const TIME_ENTRY = 12
 const MAX_RELATIVE_OFFSET = 0x7fffffff
+/** Bytes one batch may unpack to while its largest timestamp is looked for; appends are held to a lower limit. */
+const ASK_LIMIT = 2 ** 31 - 1
+const asked = new Float64Array(3)
 
 export class Segment {
   readonly dir: string
@@ -122,8 +125,14 @@ export class Segment {
 
   /** Largest record timestamp; -1 when no record carries one. */
   get maxTimestamp(): number {
-    if (Number.isNaN(this.#maxTimestamp)) this.#maxTimestamp = lastTimeEntry(this.pathOf(SUFFIX.timeIndex))
+    if (Number.isNaN(this.#maxTimestamp)) this.#maxTimestamp = this.isActive ? this.#askMaxTimestamp() : lastTimeEntry(this.pathOf(SUFFIX.timeIndex))
     return this.#maxTimestamp
+  }
+
+  /** The active segment's index files are behind what the addon holds in memory. */
+  #askMaxTimestamp(): number {
+    native().segmentMaxTimestamp(this.handle, ASK_LIMIT, asked)
+    return asked[0]! < 0 ? -1 : asked[1]!
   }
 
   /** From a scan; spares reading the time index. */

@@ -97,7 +97,7 @@ test('a batch of another codec is recompressed when the topic names one', async 
   const bytes = readAll(log)
   assert.equal(bytes[22]! & 7, 3)
   assert.deepEqual(offsetsIn(log), [[0, 49], [50, 99]])
-  const out = new Float64Array(5)
+  const out = new Float64Array(VerifyOut.length)
   const first = Buffer.from(bytes.subarray(0, 12 + bytes.readInt32BE(8)))
   assert.equal(native().verifyBatch(first, 0, first.length, 0, 0, 1e15, 1 << 20, out), 0)
   assert.equal(out[0], 50)

@@ -77,6 +77,14 @@ test('the first offset at or after a timestamp is found when timestamps are shuf
   assert.deepEqual(log.offsetForMaxTimestamp(), { offset: 10, timestamp: START + 95, leaderEpoch: 0 })
 })
 
+test('a search by time works after a truncation', async (t) => {
+  const log = await openLog(t, { dir: tempDir(t) })
+  for (let i = 0; i < 4; i++) append(log, batch([{ timestamp: START + i }]))
+  log.truncateTo(2)
+  assert.equal(log.offsetForTimestamp(START + 1).offset, 1)
+  assert.equal(log.offsetForTimestamp(START + 2).offset, -1)
+})
+
 test('a search by time never answers below the log start offset', async (t) => {
   const log = await openLog(t, { dir: tempDir(t) })
   for (let i = 0; i < 5; i++) append(log, batch([{ timestamp: START + i }]))
