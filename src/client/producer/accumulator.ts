@@ -188,7 +188,8 @@ export class Accumulator {
   /** Gives up on waiting batches past their delivery time. What is in flight is decided by its answer. */
   expire(now: number): void {
     for (const queue of this.#active) {
-      for (const batch of [...queue.unsent()]) {
+      while (queue.waitingCount > 0) {
+        const batch = queue.unsent()[0]!
         if (batch.deadline > now) break
         // Sent before: the broker may have it. Its sequence is lost either way.
         if (batch.sequence >= 0) queue.wantReset()

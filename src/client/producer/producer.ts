@@ -45,6 +45,9 @@ interface ReadyWaiter {
   reject(error: Error): void
 }
 
+/** Records that may share one reading of the clock, if nothing else happens between them. */
+const TIME_USES = 64
+
 /**
  * Sends records to a cluster. Safe to share; one per process is usually right.
  *
@@ -66,6 +69,8 @@ export class Producer {
   #ackChecking = false
   readonly #loadingTopics = new Set<string>()
   #pumping = false
+  #timeRead = 0
+  #timeUses = 0
   #closing: Promise<void> | undefined
   #closed = false
 
@@ -116,7 +121,7 @@ export class Producer {
     if (this.#closed) this.#checkOpen()
     const queues = this.#lastTopic?.name === topic ? this.#lastTopic : (this.#lastTopic = this.#topic(topic))
     if (this.#blocked.length > 0) return false
-    const at = timestamp ?? this.#cluster.env.clock.now()
+    const at = timestamp ?? this.#time()
     return this.#accumulator.append(queues, partition, key, value, headers, at, AckPromise.topic, undefined) === Append.taken
   }
 
@@ -192,6 +197,22 @@ export class Producer {
   /** Async disposal: `await using producer = new Producer(…)`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** The clock, read once for records that are appended together: reading it costs a tenth of an append. */
+  #time(): number {
+    if (this.#timeUses > 0) {
+      this.#timeUses--
+      return this.#timeRead
+    }
+    if (this.#timeRead === 0) {
+      queueMicrotask(() => {
+        this.#timeUses = 0
+        this.#timeRead = 0
+      })
+    }
+    this.#timeUses = TIME_USES
+    return (this.#timeRead = this.#cluster.env.clock.now())
   }
 
   #topic(name: string): TopicQueues {
