@@ -6,7 +6,7 @@ import type { CreateTopicSpec } from '../../src/controller/controller-api.js'
 import { applyDelta, type MetadataChange } from '../../src/controller/image.js'
 import type { ControllerRules } from '../../src/controller/rules.js'
 import { Member } from '../../src/ensemble/member.js'
-import type { ZnodeClient } from '../../src/ensemble/znode-client.js'
+import type { MultiOp, ZnodeClient } from '../../src/ensemble/znode-client.js'
 import { realEnv } from '../../src/env/real.js'
 import { ZERO_UUID } from '../../src/model/topic-partition.js'
 import { tempDir } from '../ensemble/helpers.js'
@@ -27,6 +27,8 @@ interface Node {
   readonly member: Member
   readonly controller: Controller
   readonly client: ZnodeClient
+  /** Bytes of each multi the controller sent. */
+  readonly multis: readonly number[]
 }
 
 async function start(t: TestContext, dir: string): Promise<Node> {
@@ -34,9 +36,22 @@ async function start(t: TestContext, dir: string): Promise<Node> {
   const member = Member.open({ dir, env })
   t.after(() => member.close())
   const client = member.connect()
-  const controller = await Controller.open({ client, env, brokerId: 1, rules, afterUncleanStop: member.stoppedUncleanly })
+  const multis: number[] = []
+  const counting = new Proxy(client, {
+    get: (target, name) => {
+      if (name === 'multi') {
+        return (ops: readonly MultiOp[]) => {
+          multis.push(ops.reduce((sum, op) => sum + op.path.length + ('data' in op ? (op.data?.length ?? 0) : 0), 0))
+          return target.multi(ops)
+        }
+      }
+      const value = Reflect.get(target, name) as unknown
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+  const controller = await Controller.open({ client: counting, env, brokerId: 1, rules, afterUncleanStop: member.stoppedUncleanly })
   await controller.registerBroker({ endpoints: [{ name: 'PLAINTEXT', host: '', port: 9092, securityProtocol: 'PLAINTEXT' }], rack: null })
-  return { member, controller, client }
+  return { member, controller, client, multis }
 }
 
 function fresh(t: TestContext): Promise<Node> {
@@ -111,9 +126,15 @@ test('a topic with 10,000 partitions is created, loaded and deleted by writes be
   assert.equal(second.controller.image.topics.get('big')!.partitions.length, 10_000)
   const grown = await second.controller.createPartitions([{ name: 'big', count: 20_000, assignments: null }], false)
   assert.equal(grown[0]!.errorCode, 0)
-  assert.equal((await second.controller.deleteTopics([{ name: 'big', topicId: null }]))[0]!.errorCode, 0)
-  assert.equal(second.controller.image.topics.size, 0)
-  assert.ok(![...second.member.tree.nodes.keys()].some((znode) => znode.startsWith('/brokers/topics/')))
+  await second.member.close()
+  const third = await start(t, dir)
+  assert.ok(third.controller.image.topics.get('big')!.partitions.every((state) => state.leaderEpoch > 0))
+  assert.equal((await third.controller.deleteTopics([{ name: 'big', topicId: null }]))[0]!.errorCode, 0)
+  assert.equal(third.controller.image.topics.size, 0)
+  assert.ok(![...third.member.tree.nodes.keys()].some((znode) => znode.startsWith('/brokers/topics/')))
+  for (const { multis } of [first, second, third]) assert.ok(Math.max(...multis) < 512 * 1024, String(Math.max(...multis)))
+  // The new leader epochs of 20,000 partitions alone are about 900 KiB.
+  assert.ok(third.multis.length > 3)
 })
 
 test('a request for more than 10,000 partitions is POLICY_VIOLATION', async (t) => {
@@ -213,6 +234,8 @@ test('configs are set, appended to, subtracted from and reset', async (t) => {
   const values = () => Object.fromEntries(controller.image.configs.get('topic:a') ?? [])
   await alter('cleanup.policy', 2, 'compact')
   assert.deepEqual(values(), { 'cleanup.policy': 'delete,compact' })
+  await alter('cleanup.policy', 2, 'compact')
+  assert.deepEqual(values(), { 'cleanup.policy': 'delete,compact' })
   await alter('cleanup.policy', 3, 'delete')
   assert.deepEqual(values(), { 'cleanup.policy': 'compact' })
   await alter('retention.ms', 0, '7', true)
@@ -255,6 +278,9 @@ test('a topic left half created or half deleted is removed by the next controlle
     await client.create(`/brokers/topics/${name}/partitions`, null)
     await client.create(`/brokers/topics/${name}/partitions/1`, Buffer.from('{"partitions":[]}'))
   }
+  // An increase to 600 that stopped before the count was written.
+  const more = Array.from({ length: 256 }, () => ({ leader: 1, leader_epoch: 0, replicas: [1] }))
+  await client.setData('/brokers/topics/keep/partitions/1', Buffer.from(JSON.stringify({ version: 1, partitions: more })))
   await client.create('/brokers/topics/keep/partitions/2', Buffer.from('{"partitions":[]}'))
   await first.member.close()
   const second = await start(t, dir)

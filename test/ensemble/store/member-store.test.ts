@@ -17,7 +17,7 @@ const SESSION = 0x0100000000000001n
 const FIRST = (1n << 32n) | 1n
 
 function openStore(t: TestContext, dir: string) {
-  const opened = MemberStore.open({ dir, logger: silentLogger, keepSnapshots: 2 })
+  const opened = MemberStore.open({ dir, logger: silentLogger, keepSnapshots: 3 })
   t.after(() => opened.store.close())
   return opened
 }
@@ -153,32 +153,46 @@ test('snapshots replace logs, and the newest valid one is used', async (t) => {
   }
   await write(store, tree, 50, 55)
   await store.close()
-  assert.deepEqual(listFiles(dir, 'snapshot').map(({ zxid }) => zxid - FIRST), [39n, 49n])
-  assert.deepEqual(listFiles(dir, 'log').map(({ zxid }) => zxid - FIRST), [40n, 50n])
+  assert.deepEqual(listFiles(dir, 'snapshot').map(({ zxid }) => zxid - FIRST), [29n, 39n, 49n])
+  assert.deepEqual(listFiles(dir, 'log').map(({ zxid }) => zxid - FIRST), [30n, 40n, 50n])
   assert.deepEqual(encodeSnapshot(openStore(t, dir).tree), encodeSnapshot(tree))
 })
 
-test('a damaged snapshot is put aside and the one before it plus the logs give the same tree', async (t) => {
+test('damaged snapshots are put aside and the one before them plus the logs give the same tree', async (t) => {
   const dir = path.join(tempDir(t), 'e')
   const { store, tree } = openStore(t, dir)
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 5; round++) {
     await write(store, tree, round * 10, round * 10 + 10)
     await store.snapshot(tree)
   }
-  await write(store, tree, 30, 33)
+  await write(store, tree, 50, 53)
   await store.close()
-  const newest = listFiles(dir, 'snapshot').at(-1)!.file
-  const bytes = fs.readFileSync(newest)
-  bytes[60]! ^= 4
-  fs.writeFileSync(newest, bytes)
+  const newest = listFiles(dir, 'snapshot').slice(-2)
+  for (const { file } of newest) {
+    const bytes = fs.readFileSync(file)
+    bytes[60]! ^= 4
+    fs.writeFileSync(file, bytes)
+  }
   assert.deepEqual(encodeSnapshot(openStore(t, dir).tree), encodeSnapshot(tree))
-  assert.ok(fs.existsSync(`${newest}.damaged`))
+  for (const { file } of newest) assert.ok(fs.existsSync(`${file}.damaged`))
+})
+
+test('a damaged snapshot whose logs are gone is refused at every start, not taken for an empty directory', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const { store, tree } = openStore(t, dir)
+  await write(store, tree, 0, 10)
+  await store.snapshot(tree)
+  await store.close()
+  fs.truncateSync(listFiles(dir, 'snapshot')[0]!.file, 30)
+  fs.unlinkSync(listFiles(dir, 'log')[0]!.file)
+  assert.throws(() => openStore(t, dir), /would be lost/)
+  assert.throws(() => openStore(t, dir), /would be lost/)
 })
 
 test('when no valid snapshot reaches back far enough the member does not open, ever', async (t) => {
   const dir = path.join(tempDir(t), 'e')
   const { store, tree } = openStore(t, dir)
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < 5; round++) {
     await write(store, tree, round * 10, round * 10 + 10)
     await store.snapshot(tree)
   }
