@@ -1,7 +1,7 @@
 // How commands reach a cluster: through `millrace/client`, after one quick look whether anything listens at all, so that
 // a wrong address is an answer in milliseconds rather than a wait.
 
-import type { Producer, ProducerSettings } from '../client/index.js'
+import type { Consumer, ConsumerSettings, Producer, ProducerSettings } from '../client/index.js'
 import { firstReachable } from './doctor/network.js'
 import { CliError, ExitCode } from './errors.js'
 import { bootstrapOf, parseWhole } from './options.js'
@@ -49,8 +49,8 @@ export type ConfigKind = 'topic' | 'broker' | 'group'
 export interface ConfigRow {
   readonly name: string
   readonly value: string | null
-  /** Kafka's ConfigSource number. */
-  readonly source: number
+  /** `default`, `topic`, `staticBroker`, … */
+  readonly source: string
   readonly readOnly: boolean
   readonly sensitive: boolean
 }
@@ -113,4 +113,10 @@ export async function createProducer(flags: Reach, own: Partial<ProducerSettings
   const { Producer: ProducerClass } = await import('../client/index.js')
   const deliveryTimeoutMs = Math.max(120_000, settings.requestTimeoutMs + (own.lingerMs ?? 0))
   return new ProducerClass({ ...settings, deliveryTimeoutMs, maxBlockMs: settings.requestTimeoutMs, ...own })
+}
+
+export async function createConsumer(flags: Reach, own: Partial<ConsumerSettings>): Promise<Consumer> {
+  const settings = await reach(flags)
+  const { Consumer: ConsumerClass } = await import('../client/index.js')
+  return new ConsumerClass({ ...settings, ...own })
 }

@@ -15,16 +15,13 @@ interface ResourceFlags extends ClientFlags {
   readonly group?: string
 }
 
-const SOURCES: Readonly<Record<number, string>> = {
-  0: 'unknown',
-  1: 'topic',
-  2: 'broker',
-  3: 'broker default',
-  4: 'static',
-  5: 'default',
-  6: 'logger',
-  7: 'client metrics',
-  8: 'group',
+/** Where a value comes from, in the words of docs/configuration.md. */
+const SOURCES: Readonly<Record<string, string>> = {
+  dynamicBroker: 'broker',
+  dynamicDefaultBroker: 'broker default',
+  staticBroker: 'static',
+  dynamicBrokerLogger: 'logger',
+  clientMetrics: 'client metrics',
 }
 
 function withResource(command: Command): Command {
@@ -64,7 +61,7 @@ async function describe(flags: ResourceFlags & { all?: boolean; name?: string[] 
   const { kind, name } = resourceOf(flags)
   const { withAdmin } = await import('./client.js')
   const entries = await withAdmin(flags, (admin) => admin.describeConfigs(kind, name))
-  const isWanted = (setting: string, source: number): boolean => (flags.name ? flags.name.includes(setting) : flags.all === true || source !== 5)
+  const isWanted = (setting: string, source: string): boolean => (flags.name ? flags.name.includes(setting) : flags.all === true || source !== 'default')
   const shown = entries.filter((entry) => isWanted(entry.name, entry.source)).toSorted((a, b) => (a.name < b.name ? -1 : 1))
   const unknown = flags.name?.filter((wanted) => !entries.some((entry) => entry.name === wanted)) ?? []
   if (unknown.length > 0) throw usageError(`no setting ${unknown.join(', ')} for this resource`, 'configs describe --all lists the names')

@@ -61,7 +61,7 @@ async function describe(names: string[], flags: ClientFlags): Promise<void> {
     return topics.map((topic) => ({
       ...topic,
       partitions: topic.partitions.map((row) => ({ ...row, startOffset: offsetOf(first, topic.name, row.partition), endOffset: offsetOf(next, topic.name, row.partition) })),
-      configs: Object.fromEntries((settings[names.indexOf(topic.name)] ?? []).filter((entry) => entry.source === 1).map(({ name, value }) => [name, value])),
+      configs: Object.fromEntries((settings[names.indexOf(topic.name)] ?? []).filter((entry) => entry.source === 'topic').map(({ name, value }) => [name, value])),
     }))
   })
   if (flags.json) return printJson(described)
