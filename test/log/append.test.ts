@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { native } from '../../src/log/native.js'
+import { native, VerifyOut } from '../../src/log/native.js'
 import { append, batch, batchOfSize, marker, offsetsIn, openLog, readAll, sealCrc, START, tempDir, TestEnv } from './support.js'
 
 const code = { corrupt: 2, tooLarge: 10, listTooLarge: 18, timestamp: 32, codec: 76, invalid: 87 }
