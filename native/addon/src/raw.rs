@@ -69,7 +69,7 @@ impl<const N: usize> Arguments<N> {
     /// # Safety
     /// The slice lives only until the callback returns, no other slice of the same memory may be alive, and no
     /// JavaScript may run meanwhile.
-    unsafe fn typed<T>(&self, at: usize, kind: i32, name: &str) -> Outcome<&mut [T]> {
+    unsafe fn typed<'a, T>(&self, at: usize, kind: i32, name: &str) -> Outcome<&'a mut [T]> {
         let mut actual = 0;
         let mut length = 0;
         let mut data = ptr::null_mut();
@@ -100,7 +100,7 @@ impl<const N: usize> Arguments<N> {
     ///
     /// # Safety
     /// As `typed`.
-    pub unsafe fn bytes(&self, at: usize, offset: usize, length: usize) -> Outcome<&mut [u8]> {
+    pub unsafe fn bytes<'a>(&self, at: usize, offset: usize, length: usize) -> Outcome<&'a mut [u8]> {
         // SAFETY: passed on to the caller.
         let all = unsafe { self.typed::<u8>(at, sys::TypedarrayType::uint8_array, "Uint8Array") }?;
         let size = all.len();
@@ -114,7 +114,7 @@ impl<const N: usize> Arguments<N> {
     ///
     /// # Safety
     /// As `typed`.
-    pub unsafe fn doubles(&self, at: usize, slots: usize) -> Outcome<&mut [f64]> {
+    pub unsafe fn doubles<'a>(&self, at: usize, slots: usize) -> Outcome<&'a mut [f64]> {
         // SAFETY: passed on to the caller.
         let all = unsafe { self.typed::<f64>(at, sys::TypedarrayType::float64_array, "Float64Array") }?;
         if all.len() < slots {

@@ -33,7 +33,7 @@ fn every_codec_passes_and_reports_the_same_findings() {
         assert_eq!(plain.max_timestamp_delta, recs.iter().position(|r| r.timestamp == max).unwrap() as i64);
         for codec in 1..=4 {
             let (verdict, found) = verify(&make_batch(&Make { codec, ..Make::default() }, &recs), &client());
-            assert_eq!((verdict, found), (Verdict::Ok, plain), "codec {codec}");
+            assert_eq!((verdict, &found), (Verdict::Ok, &plain), "codec {codec}");
         }
     }
 }
