@@ -5,7 +5,7 @@
 
 import type { Env } from '../env/env.js'
 import { LocalSession } from './local-session.js'
-import { MemberStore } from './store/member-store.js'
+import { MemberStore, type StoreOptions } from './store/member-store.js'
 import { nextZxid } from './store/frames.js'
 import { ByteWriter } from './store/bytes.js'
 import { writeTxn } from './store/txn-codec.js'
@@ -24,6 +24,8 @@ export interface MemberOptions {
   /** This member's number; the top byte of the session ids it gives out. */
   readonly memberId?: number
   readonly snapshotAfterBytes?: number
+  /** See StoreOptions. */
+  readonly write?: StoreOptions['write']
 }
 
 export class Member {
@@ -43,7 +45,7 @@ export class Member {
     this.tree = tree
     this.#env = options.env
     this.stoppedUncleanly = [...tree.sessions.values()].some((session) => session.timeoutMs === IN_PROCESS)
-    this.#nextZxid = tree.lastZxid === 0n ? (1n << 32n) | 1n : nextZxid(tree.lastZxid)
+    this.#nextZxid = firstAfter(tree)
     this.#nextSession = firstSession(options.memberId ?? 1, options.env.clock.now(), tree)
   }
 
@@ -53,6 +55,7 @@ export class Member {
       dir: options.dir,
       logger: options.env.logger,
       ...(options.snapshotAfterBytes === undefined ? {} : { snapshotAfterBytes: options.snapshotAfterBytes }),
+      ...(options.write === undefined ? {} : { write: options.write }),
     })
     const member = new Member(store, tree, options)
     member.#endFormerSessions()
@@ -88,8 +91,11 @@ export class Member {
     const time = this.#env.clock.now()
     return new Promise((resolve, reject) => {
       this.#store.append(zxid, time, txn, (error) => {
-        if (error) reject(error)
-        else resolve(this.#apply(txn, zxid, time))
+        if (error) {
+          // Nothing after it was taken either, so the order goes on where the tree stands.
+          this.#nextZxid = firstAfter(this.tree)
+          reject(error)
+        } else resolve(this.#apply(txn, zxid, time))
       })
     })
   }
@@ -115,6 +121,11 @@ export class Member {
   async #close(): Promise<void> {
     await this.#store.close(this.tree)
   }
+}
+
+/** History starts at counter 1 of epoch 1. */
+function firstAfter(tree: ZnodeTree): bigint {
+  return tree.lastZxid === 0n ? (1n << 32n) | 1n : nextZxid(tree.lastZxid)
 }
 
 /** What stands in the tree's watch tables for an in-process callback. */

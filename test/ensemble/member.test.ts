@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { Member } from '../../src/ensemble/member.js'
 import { ZkCode } from '../../src/ensemble/tree/codes.js'
 import { EventType } from '../../src/ensemble/tree/types.js'
 import { isZnodeError } from '../../src/ensemble/znode-client.js'
+import { realEnv } from '../../src/env/real.js'
 import { bytes, openMember, tempDir, text } from './helpers.js'
 
 const refusedWith = (code: number) => (error: unknown) => isZnodeError(error, code)
@@ -100,4 +103,48 @@ test('snapshots are written as the log grows, and a restart continues from them'
   const again = openMember(t, dir)
   const { names } = await again.connect().getChildren('/')
   assert.equal(names.length, 401)
+})
+
+/** A durable write that fails with `code` while `failing()`, leaving half of the bytes behind. */
+function failingWrite(code: string, failing: () => boolean) {
+  return async (fd: number, data: Buffer, position: number): Promise<void> => {
+    const half = failing()
+    fs.writeSync(fd, data, 0, half ? data.length >> 1 : data.length, position)
+    fs.fdatasyncSync(fd)
+    if (half) throw Object.assign(new Error(`${code}: injected`), { code })
+  }
+}
+
+test('a full disk refuses changes, keeps reads, and takes changes again when there is space', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  let full = false
+  const member = Member.open({ dir, env: realEnv(), write: failingWrite('ENOSPC', () => full) })
+  t.after(() => member.close())
+  const client = member.connect()
+  await client.create('/before', bytes('x'))
+  full = true
+  const refused = await Promise.allSettled([client.create('/a', null), client.create('/b', null)])
+  assert.ok(refused.every((each) => each.status === 'rejected' && /is full/.test(String(each.reason))))
+  assert.equal(text((await client.getData('/before')).data), 'x')
+  full = false
+  await client.create('/after', null)
+  await member.close()
+  const again = openMember(t, dir).connect()
+  assert.deepEqual((await again.getChildren('/')).names.sort(), ['after', 'before', 'zookeeper'])
+})
+
+test('an I/O error ends writing for good, and a restart has what was acknowledged', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  let broken = false
+  const member = Member.open({ dir, env: realEnv(), write: failingWrite('EIO', () => broken) })
+  t.after(() => member.close())
+  const client = member.connect()
+  await client.create('/before', null)
+  broken = true
+  await assert.rejects(client.create('/a', null), /until the node is restarted/)
+  broken = false
+  await assert.rejects(client.create('/b', null), /until the node is restarted/)
+  await member.close()
+  const again = openMember(t, dir).connect()
+  assert.deepEqual((await again.getChildren('/')).names.sort(), ['before', 'zookeeper'])
 })

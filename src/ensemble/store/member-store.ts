@@ -1,7 +1,8 @@
 // One member's durable storage: appends transactions to `log.<zxid>` with group commit, writes snapshots, purges
 // what they replace. A transaction is reported only after a durable write covered it. Those run on libuv's pool, never on
 // the event loop; one flush at a time, everything that arrives meanwhile goes into the next. A failed write or fsync
-// poisons the store: it is never retried, every later append fails.
+// poisons the store: it is never retried, every later append fails. A full disk is different: the log is cut back to
+// what was reported, what was queued is refused, and later appends are taken again.
 
 import fs from 'node:fs'
 import { open, rename, unlink } from 'node:fs/promises'
@@ -28,6 +29,8 @@ export interface StoreOptions {
   readonly snapshotAfterBytes?: number
   /** Snapshots kept, with the logs from the oldest of them on. */
   readonly keepSnapshots?: number
+  /** Writes and resolves once durable. Tests make it fail. */
+  readonly write?: (fd: number, bytes: Buffer, position: number) => Promise<void>
 }
 
 /** About 2,000 transactions, or 5 ms of replay. */
@@ -57,7 +60,7 @@ export class MemberStore {
 
   /** Opens the directory (created when missing) and recovers the tree. Synchronous: nothing is served before it. */
   static open(options: StoreOptions): { store: MemberStore; tree: ZnodeTree } {
-    const full = { snapshotAfterBytes: 4 * 1024 * 1024, keepSnapshots: 3, ...options }
+    const full = { snapshotAfterBytes: 4 * 1024 * 1024, keepSnapshots: 3, write: writeDurably, ...options }
     if (!fs.existsSync(full.dir)) {
       fs.mkdirSync(full.dir, { recursive: true })
       syncDirNow(path.dirname(full.dir))
@@ -98,7 +101,9 @@ export class MemberStore {
       const batch = this.#pending
       this.#pending = []
       const error = this.#failure ?? (await this.#write(batch))
-      for (const entry of batch) entry.done(error)
+      // What was queued behind a refused batch goes with it: its zxids would leave a gap.
+      const refused = error ? [...batch, ...this.#pending.splice(0)] : batch
+      for (const entry of refused) entry.done(error)
     }
     this.#flushing = null
   }
@@ -112,18 +117,39 @@ export class MemberStore {
       this.#openLog(batch[0]!.zxid)
       const bytes = frames.length === 1 ? frames[0]! : Buffer.concat(frames)
       // A new file's name is as much part of the promise as its bytes.
-      await Promise.all([writeDurably(this.#fd, bytes, this.#activeLog!.size), created ? syncDir(this.#options.dir) : null])
+      await Promise.all([this.#options.write(this.#fd, bytes, this.#activeLog!.size), created ? syncDir(this.#options.dir) : null])
       this.#activeLog!.size += bytes.length
       this.#bytesSinceSnapshot += bytes.length
       this.#flushes++
       return null
     } catch (cause) {
+      if (isFull(cause) && this.#cutBack()) {
+        return new EnsembleStoreError(`the disk of ${this.#options.dir} is full: the change was not made. Free space and try again`, { cause })
+      }
       this.#failure = new EnsembleStoreError(
         `writing the metadata log ${this.#activeLog?.file ?? this.#options.dir} failed: ${(cause as Error).message}. Nothing more is written until the node is restarted`,
         { cause },
       )
       this.#options.logger.error({ error: this.#failure.message }, 'the metadata store is poisoned')
       return this.#failure
+    }
+  }
+
+  /** Back to the last reported byte, durably; false when even that fails. */
+  #cutBack(): boolean {
+    try {
+      if (!this.#activeLog) return true
+      if (this.#activeLog.size === 0) {
+        fs.unlinkSync(this.#activeLog.file)
+        this.#endLog()
+        return true
+      }
+      fs.ftruncateSync(this.#fd, this.#activeLog.size)
+      fs.fdatasyncSync(this.#fd)
+      return true
+    } catch {
+      // The caller reports the failure that led here and poisons the store.
+      return false
     }
   }
 
@@ -200,6 +226,11 @@ export class MemberStore {
     if (tree && !this.#failure && this.#bytesSinceSnapshot > SNAPSHOT_AT_CLOSE_BYTES) await this.snapshot(tree)
     this.#closeLog()
   }
+}
+
+function isFull(error: unknown): boolean {
+  const { code } = error as { code?: string }
+  return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
 const LINUX = process.platform === 'linux'

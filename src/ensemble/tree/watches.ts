@@ -53,9 +53,9 @@ export class Watches {
 
   /** Forgets a connection that is gone. */
   removeWatcher(watcher: Watcher): void {
-    for (const path of [...this.#data.keys()]) removeFrom(this.#data, path, watcher)
-    for (const path of [...this.#children.keys()]) removeFrom(this.#children, path, watcher)
-    for (const [path, byWatcher] of [...this.#persistent]) {
+    for (const path of this.#data.keys()) removeFrom(this.#data, path, watcher)
+    for (const path of this.#children.keys()) removeFrom(this.#children, path, watcher)
+    for (const [path, byWatcher] of this.#persistent) {
       const mode = byWatcher.get(watcher)
       if (mode) this.#dropPersistent(path, watcher, mode)
     }

@@ -239,7 +239,7 @@ const bodyArb: fc.Arbitrary<TxnBody> = fc.oneof(opArb, fc.array(opArb, { maxLeng
 /** Everything a client can see. */
 function fingerprint(tree: ZnodeTree): string {
   const rows = [...tree.nodes].map(([path, node]) => [path, Buffer.from(node.data ?? []).toString(), node.kind, [...node.children].sort(), { ...statOf(node), acl: node.acl }])
-  return JSON.stringify(rows.sort(), (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
+  return JSON.stringify(rows.sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)), (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
 }
 
 test('property: two trees that apply the same transactions are the same, and a refused one changes nothing', () => {
