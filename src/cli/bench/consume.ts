@@ -39,16 +39,19 @@ class Reader {
   readonly #shared: Shared
   readonly #offsets: Map<number, number>
   readonly #start: ReadonlyMap<number, number>
+  /** Where a partition ended when the load began: there it starts over, without waiting for an answer that has nothing. */
+  readonly #end: ReadonlyMap<number, number>
   /** The partition to ask for first, so that a limit on the whole answer does not starve the last. */
   #first = 0
   #sentAt = 0
   #empty = 0
   #finish: (() => void) | undefined
 
-  constructor(connection: RawConnection, shared: Shared, start: ReadonlyMap<number, number>) {
+  constructor(connection: RawConnection, shared: Shared, start: ReadonlyMap<number, number>, end: ReadonlyMap<number, number>) {
     this.#connection = connection
     this.#shared = shared
     this.#start = start
+    this.#end = end
     this.#offsets = new Map(start)
   }
 
@@ -126,7 +129,7 @@ class Reader {
       records += batchHeader.recordCount(bytes, at)
       at += size
     }
-    if (next >= 0) this.#offsets.set(partition, next)
+    if (next >= 0) this.#offsets.set(partition, next >= (this.#end.get(partition) ?? Infinity) ? this.#start.get(partition)! : next)
     tally.records += records
     tally.bytes += settings.recordSize === undefined ? at : records * settings.recordSize
     this.#shared.wireBytes += bytes.length
@@ -151,12 +154,13 @@ export async function runConsume(target: Target, topic: string, settings: Consum
   try {
     for (const leader of await target.leaders(topic)) {
       const starts = await target.offsets(topic, leader, 'earliest')
+      const ends = await target.offsets(topic, leader, 'latest')
       for (let index = 0; index < settings.connections; index++) {
         const mine = leader.partitions.filter((_, i) => i % settings.connections === index)
         if (mine.length === 0) continue
         const connection = await RawConnection.connect(leader.address)
         connections.push(connection)
-        readers.push(new Reader(connection, shared, new Map(mine.map((partition) => [partition, starts.get(partition) ?? 0]))))
+        readers.push(new Reader(connection, shared, new Map(mine.map((partition) => [partition, starts.get(partition) ?? 0])), ends))
       }
     }
     const start = performance.now()
