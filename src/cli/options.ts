@@ -18,6 +18,10 @@ export function parseHostPort(text: string, flag: string): HostPort {
   return { host: match[1] ?? (match[2] || '0.0.0.0'), port }
 }
 
+export function formatAddress({ host, port }: HostPort): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
 export function parseWhole(text: string, flag: string, min = 0, max = Number.MAX_SAFE_INTEGER): number {
   const value = /^-?\d+$/.test(text.trim()) ? Number(text) : NaN
   if (!(value >= min && value <= max)) {
@@ -65,6 +69,6 @@ export function bootstrapOf(flags: ClientFlags): string[] {
   const servers = flags.bootstrap.split(',').map((item) => item.trim())
   return servers.map((server) => {
     const { host, port } = parseHostPort(server.includes(':') ? server : `${server}:9092`, '--bootstrap')
-    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+    return formatAddress({ host, port })
   })
 }

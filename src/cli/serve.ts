@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Broker, BrokerOptions } from '../broker/broker.js'
 import { CliError, ExitCode, usageError } from './errors.js'
-import { collect, parseHostPort, parseWhole } from './options.js'
+import { collect, formatAddress, parseHostPort, parseWhole } from './options.js'
 import type { HostPort } from './options.js'
 import { printJson } from './output.js'
 import { run } from './run.js'
@@ -48,10 +48,6 @@ export function flagSettings(flags: ServeFlags): Map<string, string> {
   if (flags.workers !== undefined) settings.set('millrace.workers', String(parseWhole(flags.workers, '--workers', 1, 64)))
   if (flags.logLevel) settings.set('millrace.log.level', flags.logLevel)
   return settings
-}
-
-export function formatAddress({ host, port }: HostPort): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 const DEFAULT_LISTEN: HostPort = { host: '127.0.0.1', port: 9092 }

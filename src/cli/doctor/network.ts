@@ -4,8 +4,10 @@
 import { lookup } from 'node:dns/promises'
 import { connect, createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import type { Transport } from '../../client/index.js'
+import type { ClusterDescription } from '../client.js'
 import type { Finding } from '../doctor.js'
-import { DEFAULT_BOOTSTRAP, parseHostPort } from '../options.js'
+import { DEFAULT_BOOTSTRAP, formatAddress, parseHostPort } from '../options.js'
 import type { HostPort } from '../options.js'
 
 const CONNECT_TIMEOUT_MS = 2000
@@ -94,14 +96,31 @@ function inContainer(): boolean {
   return process.env['KUBERNETES_SERVICE_HOST'] !== undefined || process.env['container'] !== undefined
 }
 
+/**
+ * The cluster as the broker at `asked` describes it. Every connection goes to that one address, whatever the answer
+ * advertises: the advertised addresses are what is being checked.
+ */
+async function askCluster(asked: HostPort, timeoutMs: number): Promise<ClusterDescription> {
+  const { TcpTransport } = await import('../../client/index.js')
+  const { openAdmin } = await import('../admin.js')
+  const tcp = new TcpTransport({ bootstrapServers: [formatAddress(asked)] })
+  const pinned: Transport = { bootstrap: tcp.bootstrap, connect: (_, connectTimeoutMs) => tcp.connect(tcp.bootstrap[0]!, connectTimeoutMs), close: () => tcp.close() }
+  const { admin, close } = openAdmin({ transport: pinned, clientId: 'millrace-cli', requestTimeoutMs: timeoutMs, defaultApiTimeoutMs: timeoutMs })
+  try {
+    return await admin.describeCluster()
+  } finally {
+    await close()
+    tcp.close()
+  }
+}
+
 /** Asks a running broker for the cluster and follows every address it gives. */
-export async function checkBroker(servers: readonly string[], asked: HostPort, timeoutMs: number): Promise<Finding[]> {
-  const where = `${asked.host}:${asked.port}`
-  const { withAdmin } = await import('../client.js')
-  let brokers: readonly { readonly nodeId: number; readonly host: string; readonly port: number }[]
+export async function checkBroker(asked: HostPort, timeoutMs: number): Promise<Finding[]> {
+  const where = formatAddress(asked)
+  let brokers: ClusterDescription['brokers']
   const findings: Finding[] = []
   try {
-    const cluster = await withAdmin({ bootstrap: servers.join(','), timeout: String(timeoutMs) }, (admin) => admin.describeCluster())
+    const cluster = await askCluster(asked, timeoutMs)
     brokers = cluster.brokers
     const text = `${where} answers: cluster ${cluster.clusterId}, ${brokers.length} ${brokers.length === 1 ? 'node' : 'nodes'}`
     findings.push(brokers.length > 0 ? { level: 'OK', check: 'broker', text } : { level: 'FAIL', check: 'broker', text, fix: 'no node is registered: look at the log of the broker' })
