@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Bench } from 'tinybench'
 import { defaultLogConfig } from '../../src/log/config.js'
 import { Log } from '../../src/log/log.js'
-import { native } from '../../src/log/native.js'
+import { native, VerifyOut } from '../../src/log/native.js'
 import { runPoolTask } from '../../src/log/pool-tasks.js'
 import { realEnv } from '../../src/env/real.js'
 import { ftruncateSync, openSync, writeSync } from 'node:fs'
@@ -76,7 +76,7 @@ async function main(): Promise<void> {
       log.updateHighWatermark(log.writtenOffset)
       log.applyRetention(Date.now())
     }
-    const out = new Float64Array(5)
+    const out = new Float64Array(VerifyOut.length)
     bench.add(`append + write, ${name} (${bytes.length} B)`, () => {
       produce(log, bytes, -1)
       trim()

@@ -17,6 +17,10 @@ export interface WorkerPoolOptions {
   replaced(worker: number): Promise<void>
 }
 
+/** A worker that lived shorter than this probably cannot live here at all. */
+const YOUNG_MS = 2000
+const RETRY_AFTER_MS = 1000
+
 interface Seat {
   readonly caller: Caller
   readonly thread: Worker | undefined
@@ -76,20 +80,29 @@ export class WorkerPool {
 
   private start(worker: number): Seat {
     const { env, handlers } = this.options
-    const thread = new Worker(new URL('./worker-thread.js', import.meta.url), { workerData: this.options.initFor(worker), name: `millrace-worker-${worker}` })
+    const started = env.clock.monotonic()
+    const thread = new Worker(new URL('./worker-thread.js', import.meta.url), { workerData: this.options.initFor(worker), name: `millrace-worker-${worker}`, execArgv: inheritedArguments() })
     const mailbox = new Mailbox(thread as unknown as MailboxPort, handlers)
     thread.on('error', (error: Error) => env.logger.error({ worker, error: error.stack ?? error.message }, 'a worker failed'))
     thread.on('exit', (code) => {
       mailbox.fail(`worker ${worker} ended`)
-      if (!this.closing) this.replace(worker, code)
+      if (!this.closing) this.replaceSoon(worker, code, env.clock.monotonic() - started)
     })
     if (!this.referenced) thread.unref()
     return { caller: mailbox, thread }
   }
 
-  private replace(worker: number, code: number): void {
+  /** At once after a long life; one that dies young is not started again and again without a pause. */
+  private replaceSoon(worker: number, code: number, livedMs: number): void {
     const { env } = this.options
-    env.logger.warn({ worker, code }, 'a worker ended; another takes its place')
+    env.logger.warn({ worker, code, livedMs }, 'a worker ended; another takes its place')
+    if (livedMs > YOUNG_MS) this.replace(worker)
+    else env.timers.after(RETRY_AFTER_MS, () => this.replace(worker))
+  }
+
+  private replace(worker: number): void {
+    if (this.closing) return
+    const { env } = this.options
     this.seats[worker] = this.start(worker)
     for (let other = 0; other < this.seats.length; other++) if (other !== worker) this.link(worker, other)
     this.options.replaced(worker).catch((error: Error) => env.logger.error({ worker, error: error.message }, 'replacing a worker failed'))
@@ -104,4 +117,9 @@ export class WorkerPool {
   private introduce(worker: number, peer: number, port: MessagePort): void {
     this.caller(worker).notify('peer', { id: peer, port }, [port])
   }
+}
+
+/** What the process was started with, without what only makes sense for its own entry (`node --input-type=module -e …`). */
+function inheritedArguments(): string[] {
+  return process.execArgv.filter((argument, i, all) => !/^(--input-type|-e$|--eval|-p$|--print)/.test(argument) && !/^(-e|--eval|-p|--print)$/.test(all[i - 1] ?? ''))
 }

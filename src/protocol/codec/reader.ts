@@ -131,17 +131,13 @@ export class Reader {
     return text
   }
 
-  /** Length of a string, bytes or array as written in old versions; -1 is null. */
+  /** Length of a string, bytes or array as written in old versions; -1 is null, and so is, as in Kafka, any other negative one. */
   length16(): number {
-    const length = this.int16()
-    if (length < -1) throw new ProtocolError(`a length of ${length}`)
-    return length
+    return Math.max(this.int16(), -1)
   }
 
   length32(): number {
-    const length = this.int32()
-    if (length < -1) throw new ProtocolError(`a length of ${length}`)
-    return length
+    return Math.max(this.int32(), -1)
   }
 
   /** Length as written in flexible versions: one more than it is, 0 is null. */
