@@ -51,7 +51,8 @@ export class Context {
     const made = answered(await this.call('CreateTopics', 7, { topics: [topic], timeoutMs: 30_000, validateOnly: false }))
     const row = rows(made['topics'])[0]!
     if (row['error'] !== 0) throw new Error(`topic ${name}: error ${String(row['error'])} ${String(row['message'])}`)
-    await this.until(async () => Promise.all(Array.from({ length: partitions }, async (_, index) => (await this.offset(name, -1, index))['error'] === 0)).then((led) => led.every(Boolean)))
+    // One after the other: the connection takes one request at a time.
+    for (let index = 0; index < partitions; index++) await this.until(async () => (await this.offset(name, -1, index))['error'] === 0)
     return { name, id: row['id'] as Buffer }
   }
 
