@@ -9,8 +9,8 @@ import { native } from './native.js'
 import type { Segment } from './segment.js'
 
 export interface FlushHost {
-  readonly dir: string
-  readonly writtenOffset: number
+  dir(): string
+  writtenOffset(): number
   activeSegment(): Segment
   snapshotPath(offset: number): string
   /** Poisons the log. */
@@ -59,7 +59,7 @@ export class Flusher {
 
   /** Resolves with a durable offset of at least what was written when this was called. */
   sync(): Promise<number> {
-    if (this.#durableOffset >= this.#host.writtenOffset) return Promise.resolve(this.#durableOffset)
+    if (this.#durableOffset >= this.#host.writtenOffset()) return Promise.resolve(this.#durableOffset)
     this.#activeWanted = true
     return this.#enqueue()
   }
@@ -122,7 +122,7 @@ export class Flusher {
       return this.#durableOffset
     } catch (error) {
       this.#next = undefined
-      const failure = error instanceof LogError ? error : new LogError(errorCodeOf(error), `fsync in ${this.#host.dir} failed: ${errorText(error)}`, error)
+      const failure = error instanceof LogError ? error : new LogError(errorCodeOf(error), `fsync in ${this.#host.dir()} failed: ${errorText(error)}`, error)
       this.#host.onSyncFailed(failure)
       throw failure
     }
@@ -143,8 +143,8 @@ export class Flusher {
 
   async #syncActive(): Promise<void> {
     this.#activeWanted = false
-    if (this.#durableOffset >= this.#host.writtenOffset) return // the run before covered it
-    this.#captured = this.#host.writtenOffset
+    if (this.#durableOffset >= this.#host.writtenOffset()) return // the run before covered it
+    this.#captured = this.#host.writtenOffset()
     await this.#syncDirectory()
     this.#syncs++
     await pinned(this.#host.activeSegment(), (handle) => native().segmentSync(handle, false))
@@ -154,7 +154,7 @@ export class Flusher {
   async #syncDirectory(): Promise<void> {
     if (!this.#directoryDirty) return
     this.#directoryDirty = false
-    await syncPath(this.#host.dir)
+    await syncPath(this.#host.dir())
   }
 }
 

@@ -11,6 +11,7 @@ import { native } from './native.js'
 import { rollJitter } from './open.js'
 import { markSegmentDeleted, removeLater } from './removal.js'
 import { Segment } from './segment.js'
+import type { FlushHost } from './flusher.js'
 import type { CompactionSummary } from './compaction/compactor.js'
 import type { LogConfig } from './config.js'
 import type { LeaderEpochCache } from './leader-epoch-cache.js'
@@ -78,19 +79,14 @@ export class LogState {
     })
   }
 
-  private flushHost(): ConstructorParameters<typeof Flusher>[0] {
-    const log = this
+  private flushHost(): FlushHost {
     return {
-      get dir() {
-        return log.dir
-      },
-      get writtenOffset() {
-        return log.writtenOffset
-      },
-      activeSegment: () => log.active,
-      snapshotPath: (offset) => log.snapshots.pathOf(offset),
-      onSyncFailed: (error) => log.fail(error),
-      onRecoveryPoint: () => log.options.onCheckpointDue?.(),
+      dir: () => this.dir,
+      writtenOffset: () => this.writtenOffset,
+      activeSegment: () => this.active,
+      snapshotPath: (offset) => this.snapshots.pathOf(offset),
+      onSyncFailed: (error) => this.fail(error),
+      onRecoveryPoint: () => this.options.onCheckpointDue?.(),
     }
   }
 
@@ -145,8 +141,9 @@ export class LogState {
     this.logEndOffset = this.writtenOffset
     this.producers.undoStaged()
     if (isFullDisk(code)) {
-      this.refusedUntilFlush = failure
-      this.resyncActive()
+      // batches that were staged have been answered with an offset: nobody else gets it before their sender knows
+      if (lost > 0) this.refusedUntilFlush = failure
+      this.cutToWritten()
       this.env.logger.warn({ dir: this.dir, code, lostRecords: lost }, 'no space: the append is refused, reading goes on, writing resumes when there is space')
     } else {
       this.fail(failure)
@@ -154,15 +151,14 @@ export class LogState {
     return failure
   }
 
-  /** After a cut: the segment's own numbers again. */
-  private resyncActive(): void {
+  /** Memory follows the file. Plans stay good: what was written before is untouched. */
+  private cutToWritten(): void {
     try {
-      // plans stay good: what was written before is untouched
       this.active.noteTruncated(this.addon.segmentSize(this.active.handle))
-      this.epochs.truncateFromEnd(this.logEndOffset + 1)
+      // an epoch that begins past the end does no harm until the next open cuts it
+      unlessFull(() => this.epochs.truncateFromEnd(this.logEndOffset + 1))
     } catch (error) {
-      // the checkpoint of epochs needs space too: an epoch that begins past the end is harmless and is cut on open
-      if (!isFullDisk(errorCodeOf(error))) this.fail(new LogError(errorCodeOf(error), `${this.dir}: ${errorText(error)}`, error))
+      this.fail(new LogError(errorCodeOf(error), `${this.dir}: ${errorText(error)}`, error))
     }
   }
 
@@ -177,7 +173,18 @@ export class LogState {
   /** Starts the next segment when the active one has passed segment.ms without an append to notice it. */
   rollIfNeeded(now: number): void {
     if (this.failure !== undefined || this.closed || this.active.size === 0) return
-    if (this.active.mustRoll(this.config, 0, this.logEndOffset - 1, this.active.maxTimestamp, now)) this.roll(now)
+    if (this.active.mustRoll(this.config, 0, this.logEndOffset - 1, this.active.maxTimestamp, now)) this.tryRoll(now)
+  }
+
+  /** A roll outside of an append. False: it failed, and what follows from that is done. */
+  tryRoll(now: number): boolean {
+    try {
+      this.roll(now)
+      return true
+    } catch (error) {
+      this.writeFailed(error)
+      return false
+    }
   }
 
   /** The epoch is on disk before its first batch. What is staged is written first: a failure here must not orphan it in the addon. */
@@ -214,19 +221,29 @@ export class LogState {
     const renamed = markSegmentDeleted(segment)
     const snapshot = this.snapshots.markDeleted(segment.baseOffset)
     if (snapshot !== undefined) renamed.push(snapshot)
-    this.quarantine.forgetSegment(segment.baseOffset)
+    unlessFull(() => this.quarantine.forgetSegment(segment.baseOffset))
     removeLater(renamed, this.config.fileDeleteDelayMs, this.env)
   }
 
   advanceLogStart(offset: number): void {
     if (offset <= this.logStartOffset) return
     this.logStartOffset = offset
-    this.epochs.truncateFromStart(offset)
+    // an epoch that ended below the start does no harm until the next open cuts it
+    unlessFull(() => this.epochs.truncateFromStart(offset))
     this.options.onCheckpointDue?.()
   }
 
   segmentsChanged(): void {
     this.flusher.directoryChanged()
     this.options.onCheckpointDue?.()
+  }
+}
+
+/** For upkeep of small files that may wait for space. */
+function unlessFull(write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    if (!isFullDisk(errorCodeOf(error))) throw error
   }
 }

@@ -134,7 +134,7 @@ export interface NativeAddon {
    * Appends whole batches at data[offset, offset+length). With `assignOffset` >= 0 the (single) batch gets that
    * base offset and `leaderEpoch` patched into its header in place; with -1 batches keep theirs. `logAppendTime`
    * >= 0 also sets timestamp type, max timestamp and the CRC; with `logAppendTime` -1 and `maxTimestamp` >= 0 a
-   * header that says otherwise is corrected, CRC included. Blocks below 16 KiB are copied into a staging buffer
+   * header that says otherwise is corrected, CRC included. Blocks below 64 KiB are copied into a staging buffer
    * (written out by itself at 256 KiB); larger ones are written at once behind what is staged (one writev). Index
    * entries are made here, from the headers; `lastOffset` is not used. Returns the staged bytes afterwards.
    * Throws as `segmentFlush`, and ERR_MILLRACE_OFFSET_ORDER, _OFFSET_OVERFLOW, _SEGMENT_FULL, _NOT_A_BATCH, _POISONED.
