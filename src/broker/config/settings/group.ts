@@ -82,7 +82,7 @@ export const GROUP_SETTINGS: readonly SettingDefinition[] = [
   row('offsets.load.buffer.size', 'int', '5242880', 'high', { min: 1 }),
   row('offsets.retention.check.interval.ms', 'long', '600000', 'high', { min: 1, acted: true, doc: 'How often offsets are looked at for being forgotten.' }),
   row('offsets.retention.minutes', 'int', '10080', 'high', { min: 1, acted: true, doc: 'Offsets of an empty group are forgotten after this long.' }),
-  row('offsets.topic.compression.codec', 'int', '0', 'high', { acted: true, doc: 'Codec of __consumer_offsets: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.' }),
+  row('offsets.topic.compression.codec', 'int', '0', 'high', { doc: 'Codec of __consumer_offsets: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.' }),
   row('offsets.topic.num.partitions', 'int', '50', 'high', { min: 1, acted: true, doc: 'Partitions of __consumer_offsets; not to be changed once it exists.' }),
   row('offsets.topic.replication.factor', 'short', '3', 'high', { min: 1, acted: true, doc: 'Replicas of __consumer_offsets; no more than there are nodes.' }),
   row('offsets.topic.segment.bytes', 'int', '104857600', 'high', { min: 1, acted: true, doc: 'Segment size of __consumer_offsets.' }),

@@ -7,7 +7,7 @@ import type { SettingDefinition } from '../definition.js'
 export const REMOTE_SETTINGS: readonly SettingDefinition[] = [
   row('broker.heartbeat.interval.ms', 'int', '2000', 'medium'),
   row('broker.session.timeout.ms', 'int', '9000', 'medium'),
-  row('controller.listener.names', 'list', null, 'high', { doc: 'Listeners that are for controllers and are not opened for clients.' }),
+  row('controller.listener.names', 'list', null, 'high', { acted: true, doc: 'Listeners that are for controllers and are not opened for clients.' }),
   row('controller.performance.always.log.threshold.ms', 'long', '2000', 'medium', { min: 0, internal: true }),
   row('controller.performance.sample.period.ms', 'long', '60000', 'medium', { min: 100, internal: true }),
   row('controller.quorum.append.linger.ms', 'int', '25', 'medium', { min: 0 }),

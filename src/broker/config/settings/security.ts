@@ -12,7 +12,7 @@ export const SECURITY_SETTINGS: readonly SettingDefinition[] = [
   row('delegation.token.expiry.time.ms', 'long', '86400000', 'medium', { min: 1 }),
   row('delegation.token.max.lifetime.ms', 'long', '604800000', 'medium', { min: 1 }),
   row('delegation.token.secret.key', 'password', null, 'medium'),
-  row('listener.security.protocol.map', 'string', 'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT', 'low', { dynamic: 'per-broker', doc: 'Protocol of each listener name.' }),
+  row('listener.security.protocol.map', 'string', 'SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT', 'low', { dynamic: 'per-broker', acted: true, doc: 'Protocol of each listener name.' }),
   row('principal.builder.class', 'class', 'org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder', 'medium', { dynamic: 'per-broker' }),
   row('sasl.client.callback.handler.class', 'class', null, 'medium'),
   row('sasl.enabled.mechanisms', 'list', 'GSSAPI', 'medium', { dynamic: 'per-broker', doc: 'SASL mechanisms offered to clients.' }),
