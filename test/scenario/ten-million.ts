@@ -186,6 +186,12 @@ async function createTopic(bootstrap: string, topic: string, partitions: number)
   await admin.close()
 }
 
+async function deleteTopic(bootstrap: string, topic: string): Promise<void> {
+  const admin = new Admin({ bootstrapServers: bootstrap })
+  await admin.deleteTopics([topic])
+  await admin.close()
+}
+
 async function timed<T>(what: string, records: number, work: () => Promise<T>): Promise<T> {
   const began = performance.now()
   const result = await work()
@@ -235,6 +241,8 @@ async function main(): Promise<void> {
     const failed = report(given, sent, checker)
     console.log(`${6 - failed} passed, ${failed} failed, 0 skipped`)
     process.exitCode = failed > 0 ? 1 : 0
+    // A server of one's own goes with its directory.
+    if (given.bootstrap) await deleteTopic(bootstrap, topic)
   } finally {
     await server?.stop()
     if (dataDir) rmSync(dataDir, { recursive: true, force: true })

@@ -10,10 +10,11 @@ import { codecScenario, Unavailable, type Bench, type Client, type Scenario } fr
 import { JAVA_TOOLS } from './java-tools.js'
 import { KAFKAJS } from './kafkajs.js'
 import { KCAT } from './kcat.js'
+import { MILLRACE } from './millrace.js'
 import { PROGRAMS } from './programs.js'
 import { startServer } from './server.js'
 
-const CLIENTS: readonly Client[] = [KCAT, KAFKAJS, ...PROGRAMS, JAVA_TOOLS]
+const CLIENTS: readonly Client[] = [MILLRACE, KCAT, KAFKAJS, ...PROGRAMS, JAVA_TOOLS]
 
 const { values: OPTIONS } = parseArgs({
   options: { all: { type: 'boolean' }, bootstrap: { type: 'string' }, 'data-dir': { type: 'string' }, only: { type: 'string' } },
