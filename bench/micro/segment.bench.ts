@@ -65,12 +65,12 @@ function addAppends(bench: Bench, dir: string): void {
     const batch = batchOf(count, size)
     const handle = addon.segmentOpen(dir, base, true, -1, 4096, 10 << 20)
     let offset = base
-    bench.add(`segmentAppend and flush at 16 KiB, ${batch.length} B`, () => {
+    bench.add(`segmentAppend and flush at 128 KiB, ${batch.length} B`, () => {
       if (addon.segmentSize(handle) > 1 << 30) {
         addon.segmentTruncate(handle, 0)
         offset = base
       }
-      if (addon.segmentAppend(handle, batch, 0, batch.length, offset, 0, -1, -1, offset + count - 1) > 16_384) addon.segmentFlush(handle)
+      if (addon.segmentAppend(handle, batch, 0, batch.length, offset, 0, -1, -1, offset + count - 1) > 131_072) addon.segmentFlush(handle)
       offset += count
     })
   }

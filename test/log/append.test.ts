@@ -29,7 +29,7 @@ test('a staged batch has an offset but is not written, and readers do not see it
 test('a large batch is written at once together with what was staged before it', async (t) => {
   const log = await openLog(t, { dir: tempDir(t) })
   log.appendAsLeader(batch(1), 0, 'client', 12)
-  log.appendAsLeader(batchOfSize(20_000), 0, 'client', 12)
+  log.appendAsLeader(batchOfSize(80_000), 0, 'client', 12)
   assert.equal(log.writtenOffset, 2)
   assert.deepEqual(offsetsIn(log), [[0, 0], [1, 1]])
 })

@@ -87,7 +87,7 @@ test('a full disk refuses writes, loses nothing acknowledged, stays readable, an
   } catch {
     // fills what there is: that is the point
   }
-  for (const size of [8000, 40_000]) {
+  for (const size of [8000, 80_000]) {
     // the small one is staged and fails at the flush, the large one at once
     const result = log.appendAsLeader(numbered(1, size), 0, 'client', 12)
     const flushed = log.flushStaged()

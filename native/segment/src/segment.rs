@@ -5,6 +5,7 @@
 //! sync, an EIO or a failed cut poisons the segment until it is opened again. Runs on the thread that opened it;
 //! only `sync` work may leave for another one.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -16,10 +17,34 @@ use crate::index::{Indexer, Indexes, OFFSET_ENTRY};
 use crate::storage::{read_file, read_full, write_all, File, Mode, Storage};
 use crate::walk::Records;
 
-/// Blocks from this size on are not copied into the staging buffer.
-pub const STAGE_BELOW: usize = 16 * 1024;
+/// Blocks from this size on are not copied into the staging buffer. A write costs 0.7 CPU seconds per GB in blocks
+/// of 16 KiB, 0.4 in 64 KiB and 0.3 in 256 KiB (measured, blocks that do not end on pages); the copy under 0.1.
+pub const STAGE_BELOW: usize = 64 * 1024;
 /// The staging buffer is written out when it reaches this size.
 const STAGE_LIMIT: usize = 256 * 1024;
+/// Staging buffers a thread keeps between writes. They are lent to the segments that stage something, so that
+/// memory does not grow with partitions and the buffer in use stays in the cache.
+const STAGING_KEPT: usize = 4;
+
+thread_local! {
+    static STAGING: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+fn borrow_staging() -> Vec<u8> {
+    let kept = STAGING.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
+    kept.unwrap_or_else(|| Vec::with_capacity(STAGE_LIMIT + STAGE_BELOW))
+}
+
+fn give_back_staging(mut buffer: Vec<u8>) {
+    buffer.clear();
+    // At thread end the pool may be gone; then the buffer just goes.
+    let _ = STAGING.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
+        if pool.len() < STAGING_KEPT && buffer.capacity() > 0 {
+            pool.push(buffer);
+        }
+    });
+}
 /// Write-back of dirty pages is started every so many bytes.
 const WRITEBACK_EVERY: u64 = 8 << 20;
 /// Header walks read this much at once.
@@ -295,7 +320,7 @@ impl Segment {
     }
 
     fn fall_back(&mut self) {
-        self.staged.clear();
+        give_back_staging(std::mem::take(&mut self.staged));
         self.indexer = self.mark.indexer;
         self.indexes.offsets.truncate(self.mark.offsets);
         self.indexes.times.truncate(self.mark.times);
@@ -366,6 +391,9 @@ impl Segment {
         if data.len() >= STAGE_BELOW {
             self.write(Some(data))?;
         } else {
+            if self.staged.capacity() == 0 {
+                self.staged = borrow_staging();
+            }
             self.staged.extend_from_slice(data);
             if self.staged.len() >= STAGE_LIMIT {
                 self.write(None)?;
@@ -461,7 +489,7 @@ impl Segment {
             return Err(Error::io(&error, "cannot write", &self.path));
         }
         self.written += (self.staged.len() + block.len()) as u64;
-        self.staged.clear();
+        give_back_staging(std::mem::take(&mut self.staged));
         self.set_mark();
         if self.written - self.writeback_at >= WRITEBACK_EVERY {
             file.start_writeback(self.writeback_at, self.written - self.writeback_at);
