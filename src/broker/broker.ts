@@ -109,6 +109,7 @@ class Node implements Broker {
     const { clock } = this.env
     const started = clock.monotonic()
     const reserved = this.reservePorts()
+    this.workers = this.startWorkers()
     try {
       this.dirs = DataDirs.open(this.options.dataDirs, this.nodeId, this.env)
       this.member = Member.open({ dir: join(this.options.dataDirs[0]!, 'ensemble'), env: this.env, memberId: this.nodeId })
@@ -117,10 +118,10 @@ class Node implements Broker {
       const { topics } = this.controller.image
       this.dirs.setAsideStrays((topic, partition) => partition < (topics.get(topic)?.partitions.length ?? 0))
       for (const topic of topics.values()) this.placement.assign(topic.name, this.hostedOf(topic))
-      this.workers = this.startWorkers()
+      await this.workers.begin()
       this.controller.onChange((zxid, changes) => this.broadcast(zxid, changes))
       await this.controller.registerBroker({ endpoints: this.endpoints(reserved), rack: this.configs!.getString('broker.rack') || null })
-      await Promise.all(this.workers.callers.map((caller, worker) => caller.call('open', this.partitionsOf(worker))))
+      await this.openPartitions(this.workers)
       await this.listen(reserved)
       await this.broadcasts
     } finally {
@@ -170,7 +171,7 @@ class Node implements Broker {
     const { nodeId, env } = this
     let controller: Controller | undefined
     this.configs = new ConfigStore({ nodeId, properties: this.options.properties }, () => controller!.image)
-    controller = await Controller.open({ client, env, brokerId: nodeId, rules: controllerRules(this.configs) })
+    controller = await Controller.open({ client, env, brokerId: nodeId, rules: controllerRules(this.configs), afterUncleanStop: this.member!.stoppedUncleanly })
     return controller
   }
 
@@ -211,7 +212,6 @@ class Node implements Broker {
   }
 
   private startWorkers(): WorkerPool {
-    const controller = this.controller!
     const handlers = new Map<string, MailboxHandler>([
       ['controller', (call: ControllerCall) => this.callController(call)],
       ['pool', (task: PoolTask) => this.pool.run(task)],
@@ -228,12 +228,22 @@ class Node implements Broker {
         nodeId: this.nodeId,
         properties: this.options.properties,
         logLevel: this.options.logLevel ?? 'silent',
-        image: controller.image,
+        image: this.controller!.image,
         placement: this.placement.table,
         logDirs: this.dirs!.status(),
       }),
       replaced: (worker) => this.bringBack(worker),
     })
+  }
+
+  /** A worker with nothing to recover and nothing to listen on need not be waited for: what is asked of it waits in its mailbox. */
+  private async openPartitions(workers: WorkerPool): Promise<void> {
+    await Promise.all(
+      workers.callers.map((caller, worker) => {
+        const partitions = this.partitionsOf(worker)
+        return partitions.length > 0 ? caller.call('open', partitions) : undefined
+      }),
+    )
   }
 
   /** A replaced worker opens what its predecessor had and listens where it listened. */

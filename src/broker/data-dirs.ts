@@ -35,7 +35,7 @@ export class DataDirs {
       try {
         dirs.push(LogDir.open({ path, env, nodeId }))
       } catch (error) {
-        const refusal = /^ERR_MILLRACE_/.test((error as { code?: string }).code ?? '')
+        const refusal = ((error as { code?: string }).code ?? '').startsWith('ERR_MILLRACE_')
         if (refusal || path === paths[0]) {
           for (const dir of dirs) dir.close(false)
           throw error

@@ -3,6 +3,7 @@
 // then it reads the immutable bytes through a handle of its own.
 
 import { native } from '../log/native.js'
+import { assertPlanned } from '../log/segment-reader.js'
 import type { ReadPlan } from '../log/types.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
 import type { FilePiece } from './listener/response-writer.js'
@@ -76,6 +77,7 @@ export class ForeignRecords implements RecordSource {
   read(plan: ReadPlan, position: number, length: number, target: Buffer): void {
     const read = native().segmentRead(this.open.get(keyOf(plan))!.handle, plan.position + position, length, target, 0)
     if (read !== length) throw new Error(`${plan.dir}: ${read} bytes where ${length} were planned`)
+    if (position === 0) assertPlanned(plan, target, 0, length)
   }
 
   release(plan: ReadPlan): void {

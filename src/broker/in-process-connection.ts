@@ -87,15 +87,18 @@ export function joinAnswer(pieces: readonly ResponsePiece[]): ArrayBuffer {
   for (const piece of pieces) size += piece instanceof Uint8Array ? piece.length : piece.size
   const joined = Buffer.from(new ArrayBuffer(size - 4))
   let at = -4
-  for (const piece of pieces) {
-    if (piece instanceof Uint8Array) {
-      joined.set(at < 0 ? piece.subarray(-at) : piece, Math.max(at, 0))
-      at += piece.length
-    } else {
-      piece.read(0, piece.size, joined.subarray(at))
-      piece.release()
-      at += piece.size
+  try {
+    for (const piece of pieces) {
+      if (piece instanceof Uint8Array) {
+        joined.set(at < 0 ? piece.subarray(-at) : piece, Math.max(at, 0))
+        at += piece.length
+      } else {
+        piece.read(0, piece.size, joined.subarray(at))
+        at += piece.size
+      }
     }
+  } finally {
+    for (const piece of pieces) if (!(piece instanceof Uint8Array)) piece.release()
   }
   return joined.buffer as ArrayBuffer
 }

@@ -137,7 +137,9 @@ export class PartitionService {
 
   /** The logs of all workers. */
   async describeLogs(): Promise<operations.LogDescription[]> {
-    const remote = await Promise.all(this.options.peers().map((worker) => this.options.peer(worker)!.call<operations.LogDescription[]>('describeLogs', null)))
+    const none: operations.LogDescription[] = []
+    // A worker that is just being replaced has nothing to tell.
+    const remote = await Promise.all(this.options.peers().map((worker) => this.options.peer(worker)!.call<typeof none>('describeLogs', null).catch(() => none)))
     return [...operations.describeLogs(this.replicas), ...remote.flat()]
   }
 
@@ -194,6 +196,11 @@ export class PartitionService {
   /** Calls `wake` at every move of any of these partitions' high watermarks. Returns how to stop. */
   watch(items: readonly { readonly topic: string; readonly partition: number }[], wake: () => void): () => void {
     const stops: (() => void)[] = []
+    let stopped = false
+    // The end of a remote watch that was called off is no news: taking it for some would make two workers wake each other for ever.
+    const wakeUnlessStopped = (): void => {
+      if (!stopped) wake()
+    }
     const remote = new Map<number, { topic: string; partition: number }[]>()
     for (const { topic, partition } of items) {
       const owner = this.owner(topic, partition)
@@ -205,10 +212,11 @@ export class PartitionService {
     for (const [owner, watched] of remote) {
       const id = this.nextWatch++
       const peer = this.options.peer(owner)
-      peer?.call('watch', { id: id + this.options.worker * 2 ** 40, items: watched }).then(wake, wake)
+      peer?.call('watch', { id: id + this.options.worker * 2 ** 40, items: watched }).then(wakeUnlessStopped, wakeUnlessStopped)
       stops.push(() => peer?.notify('unwatch', id + this.options.worker * 2 ** 40))
     }
     return () => {
+      stopped = true
       for (const stop of stops) stop()
     }
   }

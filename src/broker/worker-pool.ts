@@ -5,7 +5,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import type { Env } from '../env/env.js'
 import { type Caller, LocalCaller, Mailbox, type MailboxHandlers, type MailboxPort } from '../threads/mailbox.js'
 import type { WorkerInit } from './messages.js'
-import { BrokerWorker } from './worker.js'
+import type { BrokerWorker } from './worker.js'
 
 export interface WorkerPoolOptions {
   readonly env: Env
@@ -27,24 +27,38 @@ interface Seat {
 }
 
 export class WorkerPool {
-  /** The worker on this thread, with `workers: 0`. */
-  readonly local: BrokerWorker | undefined
+  private localWorker: BrokerWorker | undefined
   private readonly options: WorkerPoolOptions
   private readonly seats: Seat[] = []
   private closing = false
   private referenced = true
+  private begun = false
 
+  /** Starts the threads at once: loading their modules overlaps with what the coordinator still has to open. */
   constructor(options: WorkerPoolOptions) {
     this.options = options
-    if (options.count === 0) {
-      this.local = new BrokerWorker(options.initFor(0), options.env, new LocalCaller(options.handlers))
-      this.seats.push({ caller: new LocalCaller(this.local.handlers()), thread: undefined })
+    for (let worker = 0; worker < options.count; worker++) this.seats.push(this.start(worker))
+  }
+
+  /** Gives every worker what it starts from, and each the way to each other. */
+  async begin(): Promise<void> {
+    const { count, env, handlers, initFor } = this.options
+    if (count === 0) {
+      const { BrokerWorker: WorkerClass } = await import('./worker.js')
+      this.localWorker = new WorkerClass(initFor(0), env, new LocalCaller(handlers))
+      this.seats.push({ caller: new LocalCaller(this.localWorker.handlers()), thread: undefined })
       return
     }
-    for (let worker = 0; worker < options.count; worker++) this.seats.push(this.start(worker))
-    for (let worker = 0; worker < options.count; worker++) {
-      for (let other = worker + 1; other < options.count; other++) this.link(worker, other)
+    for (let worker = 0; worker < count; worker++) this.caller(worker).notify('init', initFor(worker))
+    for (let worker = 0; worker < count; worker++) {
+      for (let other = worker + 1; other < count; other++) this.link(worker, other)
     }
+    this.begun = true
+  }
+
+  /** The worker on this thread, with `workers: 0`. */
+  get local(): BrokerWorker | undefined {
+    return this.localWorker
   }
 
   get count(): number {
@@ -75,13 +89,13 @@ export class WorkerPool {
 
   async close(): Promise<void> {
     this.closing = true
-    await Promise.all(this.seats.map((seat) => seat.thread?.terminate()))
+    await Promise.all(this.seats.map((seat) => seat.thread?.terminate() ?? Promise.resolve(0)))
   }
 
   private start(worker: number): Seat {
     const { env, handlers } = this.options
     const started = env.clock.monotonic()
-    const thread = new Worker(new URL('./worker-thread.js', import.meta.url), { workerData: this.options.initFor(worker), name: `millrace-worker-${worker}`, execArgv: inheritedArguments() })
+    const thread = new Worker(new URL('./worker-thread.js', import.meta.url), { name: `millrace-worker-${worker}`, execArgv: inheritedArguments() })
     const mailbox = new Mailbox(thread as unknown as MailboxPort, handlers)
     thread.on('error', (error: Error) => env.logger.error({ worker, error: error.stack ?? error.message }, 'a worker failed'))
     thread.on('exit', (code) => {
@@ -104,6 +118,9 @@ export class WorkerPool {
     if (this.closing) return
     const { env } = this.options
     this.seats[worker] = this.start(worker)
+    // Before `begin` the others have nothing either: it will serve this one too.
+    if (!this.begun) return
+    this.caller(worker).notify('init', this.options.initFor(worker))
     for (let other = 0; other < this.seats.length; other++) if (other !== worker) this.link(worker, other)
     this.options.replaced(worker).catch((error: Error) => env.logger.error({ worker, error: error.message }, 'replacing a worker failed'))
   }

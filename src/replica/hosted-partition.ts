@@ -92,7 +92,7 @@ export class HostedPartition {
     }
     const required = result.lastOffset + 1
     const wait = this.waitFor(terms)
-    if (wait === 'durable' && state.promise !== 'disk' && !result.duplicate) state.holdForDisk(result.baseOffset)
+    if (wait === 'durable' && state.promise !== 'disk' && !result.duplicate) state.holdForDisk(result.baseOffset, required)
     this.produce.add(required, wait, sink, slot, result)
     if (wait === 'durable') this.syncWanted = true
     if (log.writtenOffset < log.logEndOffset) return true
@@ -104,6 +104,7 @@ export class HostedPartition {
   flush(): void {
     const errorCode = this.log.flushStaged()
     if (errorCode !== errors.NONE.code) {
+      this.state.stagedLost(this.log.logEndOffset)
       this.produce.failAbove(this.log.logEndOffset, failedAppend(errorCode, 'the write failed; nothing of this batch is in the log'))
     }
     this.wrote()
@@ -139,7 +140,8 @@ export class HostedPartition {
 
   /** The log was truncated, its start moved, or it left this worker: whoever waits should look again. */
   wake(): void {
-    for (const watcher of this.watchers) watcher()
+    // A copy: whoever looks and finds too little watches again at once, and a Set's own iteration would come to it for ever.
+    for (const watcher of [...this.watchers]) watcher()
   }
 
   /** Ends every wait: the partition leaves this worker. */

@@ -9,7 +9,7 @@ import { errors } from '../model/errors.js'
 import type { Uuid } from '../model/topic-partition.js'
 import type { AppendTerms } from './hosted-partition.js'
 import { failedAppend, HostedPartition } from './hosted-partition.js'
-import { type LeaderAndIsr, PartitionState } from './partition/partition-state.js'
+import { type AckPromise, type LeaderAndIsr, PartitionState } from './partition/partition-state.js'
 import type { ProduceSink } from './purgatory/produce-queue.js'
 
 /** Everything needed to open one partition. Crosses threads. */
@@ -53,6 +53,8 @@ export class ReplicaManager {
   private readonly byTopic = new Map<string, (HostedPartition | undefined)[]>()
   /** Partitions whose directory cannot be used: answered with KAFKA_STORAGE_ERROR. */
   private readonly offline = new Map<string, Error>()
+  /** Opens under way: a second one of the same partition waits for it, two logs on one directory would destroy it. */
+  private readonly opening = new Map<string, Promise<void>>()
   private dirty: HostedPartition[] = []
 
   constructor(options: ReplicaManagerOptions) {
@@ -73,11 +75,20 @@ export class ReplicaManager {
   }
 
   async open(request: OpenPartition): Promise<void> {
-    const { topic, partition, dir } = request
-    if (this.find(topic, partition)) {
-      this.find(topic, partition)!.becomeWhatControllerSays(request.decision)
+    const key = `${request.topic}-${request.partition}`
+    while (this.opening.has(key)) await this.opening.get(key)
+    const known = this.find(request.topic, request.partition)
+    if (known) {
+      known.becomeWhatControllerSays(request.decision)
       return
     }
+    const opened = this.openLog(request).finally(() => this.opening.delete(key))
+    this.opening.set(key, opened)
+    await opened
+  }
+
+  private async openLog(request: OpenPartition): Promise<void> {
+    const { topic, partition, dir } = request
     const { env, nodeId, runInPool, settingsOf } = this.options
     const settings = settingsOf(topic)
     let log: Log
@@ -96,14 +107,17 @@ export class ReplicaManager {
         onCheckpointDue: () => this.options.onCheckpointDue(this.checkpointOf(topic, partition, dir, log)),
         onFailed: (error) => this.options.onLogFailed(topic, partition, dir, error),
       })
+      // What a killed process left may be in the page cache only: on the `disk` promise nobody reads it before it is durable.
+      if (promiseOf(settings) === 'disk') await log.sync()
     } catch (error) {
       this.offline.set(`${topic}-${partition}`, error as Error)
       this.options.onLogFailed(topic, partition, dir, error as Error)
       return
     }
-    const state = new PartitionState(nodeId, log.logEndOffset, log.logStartOffset)
+    const state = new PartitionState(nodeId, log.logEndOffset, log.logStartOffset, log.durableOffset)
     const hosted = new HostedPartition(topic, partition, log, state)
     this.applySettings(hosted, settings)
+    this.offline.delete(`${topic}-${partition}`)
     let partitions = this.byTopic.get(topic)
     if (!partitions) this.byTopic.set(topic, (partitions = []))
     partitions[partition] = hosted
@@ -122,6 +136,8 @@ export class ReplicaManager {
 
   /** The topic was deleted: its logs are renamed away now and removed later. */
   async deleteTopic(topic: string): Promise<void> {
+    for (const [key, opened] of this.opening) if (key.slice(0, key.lastIndexOf('-')) === topic) await opened
+    for (const key of this.offline.keys()) if (key.slice(0, key.lastIndexOf('-')) === topic) this.offline.delete(key)
     const partitions = this.byTopic.get(topic)
     this.byTopic.delete(topic)
     for (const hosted of partitions ?? []) {
@@ -170,10 +186,15 @@ export class ReplicaManager {
 
   private applySettings(hosted: HostedPartition, settings: TopicSettings): void {
     hosted.minInsyncReplicas = settings.minInsyncReplicas
-    hosted.state.promise = settings.log.ack === 'disk' || settings.log.flushMessages <= 1 ? 'disk' : 'process'
+    hosted.state.promise = promiseOf(settings)
   }
 
   private checkpointOf(topic: string, partition: number, dir: string, log: Log): LogCheckpoint {
     return { topic, partition, dir, recoveryPoint: log.recoveryPoint, logStartOffset: log.logStartOffset }
   }
+}
+
+/** `disk` by the topic's setting, or as Kafka's flush.messages=1 says it. */
+function promiseOf({ log }: TopicSettings): AckPromise {
+  return log.ack === 'disk' || log.flushMessages <= 1 ? 'disk' : 'process'
 }

@@ -207,7 +207,7 @@ for (const strategy of ['range', 'roundrobin', 'cooperative-sticky'] as const) {
       }))
     }
     await both(() => one.assignment().length === 2 && two.assignment().length === 2)
-    const owned = [...one.assignment(), ...two.assignment()].map((p) => p.partition).sort()
+    const owned = [...one.assignment(), ...two.assignment()].map((p) => p.partition).toSorted((a, b) => a - b)
     assert.deepEqual(owned, [0, 1, 2, 3])
     if (strategy === 'cooperative-sticky') {
       const revoked = events.filter((event) => event.startsWith('a-'))

@@ -166,8 +166,17 @@ class FetchJob {
     return { throttleTimeMs: 0, errorCode: 0, sessionId: fetch.sessionId, responses, nodeEndpoints: [] }
   }
 
-  private partitionAnswer(wanted: WantedPartition, outcome: FetchOutcome): PartitionAnswer {
-    const { errorCode, highWatermark, lastStableOffset, logStartOffset, abortedTransactions, plan, divergingEpoch } = outcome
+  private partitionAnswer(wanted: WantedPartition, planned: FetchOutcome): PartitionAnswer {
+    let outcome = planned
+    let records: Uint8Array = NO_RECORDS
+    try {
+      if (planned.plan) records = this.broker.services.openRecords(wanted.topic, wanted.partition, planned.plan)
+    } catch {
+      // The file is gone since another worker planned the read: the topic was deleted, or retention passed by.
+      outcome = this.named(wanted, this.broker.image(), failedFetch(errors.NOT_LEADER_OR_FOLLOWER.code))
+      remember(wanted, outcome)
+    }
+    const { errorCode, highWatermark, lastStableOffset, logStartOffset, abortedTransactions, divergingEpoch } = outcome
     return {
       partitionIndex: wanted.partition,
       errorCode,
@@ -179,7 +188,7 @@ class FetchJob {
       snapshotId: NO_SNAPSHOT,
       abortedTransactions: this.readCommitted ? abortedTransactions : null,
       preferredReadReplica: -1,
-      records: plan ? this.broker.services.openRecords(wanted.topic, wanted.partition, plan) : NO_RECORDS,
+      records,
     }
   }
 

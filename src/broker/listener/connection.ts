@@ -51,6 +51,7 @@ export class Connection {
   private readonly reader: FrameReader
   private readonly writer: ResponseWriter
   private heldBytes = 0
+  private heldFrom = 0
   private paused = false
   private open = true
   private inTurn = false
@@ -88,9 +89,12 @@ export class Connection {
   get isOpen(): boolean {
     return this.open
   }
-  /** Nothing is asked and nothing is on its way: only such a connection counts as idle. */
-  get isQuiet(): boolean {
-    return this.writer.outstanding === 0
+  /** Bytes of a half-received frame, and since when there are some. */
+  get held(): number {
+    return this.heldBytes
+  }
+  get heldSince(): number {
+    return this.heldFrom
   }
 
   destroy(reason: string): void {
@@ -121,6 +125,7 @@ export class Connection {
     if (!this.open) return false
     this.writer.pump()
     const change = this.reader.heldBytes - this.heldBytes
+    if (this.heldBytes === 0 || change < 0) this.heldFrom = this.lastActive
     this.heldBytes += change
     if ((change !== 0 && !this.owner.held(this, change)) || this.overLimit(1)) {
       this.paused = true

@@ -31,9 +31,9 @@ export class FrameReader {
     this.sink = sink
   }
 
-  /** Bytes held for a frame that is not complete yet. */
+  /** Bytes held of a frame that is not complete yet: what came, because a buffer's untouched pages cost no memory. */
   get heldBytes(): number {
-    return this.gathered ? this.gathered.length : 0
+    return this.gathered ? this.gatheredBytes : 0
   }
 
   feed(chunk: Buffer, length: number): void {

@@ -28,7 +28,10 @@ export class Listener implements ConnectionOwner {
   private readonly options: ListenerOptions
   private readonly servers: Server[] = []
   private readonly connections = new Set<Connection>()
+  /** Connections that must not read on, because half-received frames hold too much. */
   private readonly starved = new Set<Connection>()
+  /** Over the limit one connection alone goes on, until its frame is whole: so there is always progress. */
+  private privileged: Connection | undefined
   private readonly receiveBuffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES)
   private readonly sweep: Timer
   private heldBytes = 0
@@ -73,22 +76,46 @@ export class Listener implements ConnectionOwner {
   closed(connection: Connection): void {
     this.connections.delete(connection)
     this.starved.delete(connection)
+    if (this.privileged === connection) this.privileged = undefined
     this.wakeStarved()
   }
 
   held(connection: Connection, change: number): boolean {
     this.heldBytes += change
-    // A lone large frame is always let through: the limit bounds the sum, socket.request.max.bytes the single frame.
-    if (change <= 0 || this.heldBytes <= this.options.maxHeldBytes || this.heldBytes === change) return true
+    if (change < 0) {
+      if (this.privileged === connection) this.privileged = undefined
+      this.wakeStarved()
+      return true
+    }
+    if (change === 0 || this.heldBytes <= this.options.maxHeldBytes || connection === this.privileged) return true
+    if (!this.privileged) {
+      this.privileged = connection
+      return true
+    }
     this.starved.add(connection)
     return false
   }
 
   private wakeStarved(): void {
     for (const connection of this.starved) {
+      if (this.heldBytes > this.options.maxHeldBytes) {
+        if (this.privileged) return
+        this.privileged = connection
+      }
       this.starved.delete(connection)
       connection.resumeReading()
     }
+  }
+
+  /** Whoever keeps others from reading with a frame that does not get finished is closed, the largest first. */
+  private closeHoarder(): void {
+    if (this.heldBytes <= this.options.maxHeldBytes) return
+    const before = this.monotonic() - IDLE_SWEEP_MS
+    let largest: Connection | undefined
+    for (const connection of this.connections) {
+      if (connection.held > (largest?.held ?? 0) && connection.heldSince <= before) largest = connection
+    }
+    largest?.destroy(`its unfinished request holds ${largest.held} bytes while more than millrace.max.buffered.bytes=${this.options.maxHeldBytes} are held`)
   }
 
   private accept(socket: Socket): void {
@@ -106,6 +133,6 @@ export class Listener implements ConnectionOwner {
     for (const connection of this.connections) {
       if (connection.lastActive < oldest) connection.destroy(`idle for more than connections.max.idle.ms=${this.options.maxIdleMs}`)
     }
-    this.wakeStarved()
+    this.closeHoarder()
   }
 }

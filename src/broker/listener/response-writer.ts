@@ -38,6 +38,7 @@ export class ResponseWriter {
   private filePosition = 0
   private memoryBytes = 0
   private waiting = false
+  private yielding = false
   private ended = false
 
   constructor(socket: Socket, pool: BufferPool, onDrained: () => void, onBroken: (error: Error) => void) {
@@ -55,10 +56,6 @@ export class ResponseWriter {
   /** Answer bytes in memory that the kernel has not taken. */
   get bufferedBytes(): number {
     return this.memoryBytes + this.socket.writableLength
-  }
-
-  get hasOutput(): boolean {
-    return this.outputHead < this.output.length || this.waiting
   }
 
   /** Takes the next place in the order of answers. */
@@ -89,7 +86,7 @@ export class ResponseWriter {
 
   /** Writes as much as the socket takes. Called at the end of a turn and when the socket has drained. */
   pump(): void {
-    if (this.waiting || this.ended) return
+    if (this.waiting || this.yielding || this.ended) return
     let budget = TURN_BYTES
     while (this.outputHead < this.output.length) {
       if (budget <= 0) {
@@ -174,9 +171,9 @@ export class ResponseWriter {
   }
 
   private waitForTurn(): void {
-    this.waiting = true
+    this.yielding = true
     setImmediate(() => {
-      this.waiting = false
+      this.yielding = false
       this.pump()
       this.onDrained()
     })

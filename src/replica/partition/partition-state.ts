@@ -31,14 +31,15 @@ export class PartitionState {
   private written: number
   private durable: number
   private watermark: number
-  /** First offset of what a producer asked `disk` for and fsync has not covered yet; Infinity when none. */
+  /** What producers asked `disk` for and fsync has not covered yet lies in [undurableFrom, undurableEnd). From Infinity: none. */
   private undurableFrom = Infinity
+  private undurableEnd = 0
   promise: AckPromise = 'process'
 
-  constructor(nodeId: number, logEndOffset: number, highWatermark: number) {
+  constructor(nodeId: number, logEndOffset: number, highWatermark: number, durableOffset = logEndOffset) {
     this.nodeId = nodeId
     this.written = logEndOffset
-    this.durable = logEndOffset
+    this.durable = durableOffset
     this.watermark = highWatermark
   }
 
@@ -91,13 +92,21 @@ export class PartitionState {
   /** fsync covered everything below `offset`. True when the high watermark moved. */
   localDurable(offset: number): boolean {
     if (offset > this.durable) this.durable = offset
-    if (this.durable >= this.written || this.durable > this.undurableFrom) this.undurableFrom = Infinity
+    // Only the end counts: a later batch may have asked while the fsync that covered the first one was running.
+    if (this.durable >= this.undurableEnd) this.undurableFrom = Infinity
     return this.advanceWatermark()
   }
 
-  /** A batch at `baseOffset` was promised `disk` by its producer on a topic that promises `process`. Call before `localWritten`. */
-  holdForDisk(baseOffset: number): void {
+  /** A batch of [baseOffset, endOffset) was promised `disk` by its producer on a topic that promises `process`. Call before `localWritten`. */
+  holdForDisk(baseOffset: number, endOffset: number): void {
     if (baseOffset < this.undurableFrom) this.undurableFrom = baseOffset
+    if (endOffset > this.undurableEnd) this.undurableEnd = endOffset
+  }
+
+  /** A write failed and the staged batches from `logEndOffset` on are gone: nothing waits for their fsync any more. */
+  stagedLost(logEndOffset: number): void {
+    this.undurableEnd = Math.min(this.undurableEnd, logEndOffset)
+    if (this.undurableFrom >= logEndOffset || this.durable >= this.undurableEnd) this.undurableFrom = Infinity
   }
 
   /** A follower asked for `fetchOffset`: it has everything below. True when the high watermark moved. */
