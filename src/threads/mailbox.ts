@@ -84,6 +84,8 @@ export class Mailbox implements Caller {
 
   notify(method: string, argument: unknown, transfer?: readonly Movable[]): void {
     if (!this.closed) this.enqueue([NOTICE, 0, method, argument], transfer)
+    // A port that never arrives must not look open to who holds the other end.
+    else for (const one of transfer ?? []) if (!(one instanceof ArrayBuffer)) one.close()
   }
 
   /** Ends every waiting call. Also called when the peer thread exits. */
