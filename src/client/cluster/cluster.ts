@@ -8,7 +8,7 @@ import type { MessageOf } from '../../protocol/schema/dsl.js'
 import { type Api, apis } from '../../protocol/schema/index.js'
 import { ClientError, isClientError, isRetriable, KafkaError } from '../errors.js'
 import { TcpTransport } from '../tcp-transport.js'
-import type { Transport } from '../transport.js'
+import type { BrokerAddress, Transport } from '../transport.js'
 import { backoffMs, KeepAlive, sleep } from './backoff.js'
 import { Broker, type BrokerOptions, type RequestOptions } from './broker.js'
 import { type BrokerMetadata, ClusterMetadata, type TopicMetadata } from './metadata.js'
@@ -208,15 +208,25 @@ export class Cluster {
       this.#metadata = new ClusterMetadata(this.#metadata.clusterId, this.#metadata.controllerId, brokers, this.#metadata.topics)
     }
     // A connection of its own: a fetch that waits must not delay heartbeats behind it.
-    let broker = this.#coordinators.get(nodeId)
-    if (!broker || broker.address.host !== host || broker.address.port !== port) {
+    return this.#side({ nodeId, host, port }, 'coordinator')
+  }
+
+  /** Another connection to the same broker, for requests whose answers are held back. */
+  sideConnection(broker: Broker, purpose: string): Broker {
+    return this.#side(broker.address, purpose)
+  }
+
+  #side(address: BrokerAddress, purpose: string): Broker {
+    const key = `${purpose} ${address.nodeId}`
+    let broker = this.#sides.get(key)
+    if (!broker || broker.address.host !== address.host || broker.address.port !== address.port) {
       broker?.close()
-      broker = this.#newBroker({ nodeId, host, port })
-      this.#coordinators.set(nodeId, broker)
+      broker = this.#newBroker(address)
+      this.#sides.set(key, broker)
     }
     return broker
   }
-  readonly #coordinators = new Map<number, Broker>()
+  readonly #sides = new Map<string, Broker>()
 
   /** Repeats `attempt` while it fails retriably, with pauses, until `timeoutMs` have passed. */
   async retry<T>(what: string, timeoutMs: number, attempt: (leftMs: number) => Promise<T>): Promise<T> {
@@ -246,13 +256,13 @@ export class Cluster {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    for (const broker of [...this.#brokers.values(), ...this.#coordinators.values(), ...this.#bootstrap]) broker.close()
+    for (const broker of [...this.#brokers.values(), ...this.#sides.values(), ...this.#bootstrap]) broker.close()
     if (this.#ownsTransport) this.#transport.close()
     this.keepAlive.close()
     this.#listeners.clear()
   }
 
-  #newBroker(address: Broker['address']): Broker {
+  #newBroker(address: BrokerAddress): Broker {
     return new Broker(address, this.#transport, this.env, this.options, this.keepAlive)
   }
 

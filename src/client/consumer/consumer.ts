@@ -36,7 +36,7 @@ export class Consumer {
   readonly #positions: PositionFinder
   readonly #membership: GroupMembership | undefined
   #polling = false
-  #wakeWaiter: (() => void) | undefined
+  #wakeWaiters: (() => void)[] = []
   #woken = false
   #nextAutoCommitAt: number
   readonly #committedOffsets = new Map<string, number>()
@@ -487,9 +487,8 @@ export class Consumer {
 
   #wake(): void {
     this.#woken = true
-    const waiter = this.#wakeWaiter
-    this.#wakeWaiter = undefined
-    waiter?.()
+    if (this.#wakeWaiters.length === 0) return
+    for (const waiter of this.#wakeWaiters.splice(0)) waiter()
   }
 
   async #wait(ms: number): Promise<void> {
@@ -497,10 +496,13 @@ export class Consumer {
       this.#woken = false
       return
     }
+    let wake = (): void => {}
     const woken = new Promise<void>((resolve) => {
-      this.#wakeWaiter = resolve
+      wake = resolve
+      this.#wakeWaiters.push(resolve)
     })
     await within(this.#cluster.env, woken, ms)
+    this.#wakeWaiters = this.#wakeWaiters.filter((waiter) => waiter !== wake)
   }
 
   #startStallTimer(): void {

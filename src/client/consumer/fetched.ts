@@ -1,10 +1,15 @@
 // What one fetch answer brought for one partition, and the walk over it: batch by batch or record by record, leaving
 // out control batches, aborted transactions and what lies before the position. Makes no object but those handed out.
 
-import { BatchCursor, type OpenOptions, RecordCursor, type RecordHeader } from '../../protocol/records/index.js'
+import { errors } from '../../model/errors.js'
+import { BatchCursor, batchHeader, type OpenOptions, RecordCursor, type RecordHeader } from '../../protocol/records/index.js'
+import { KafkaError } from '../errors.js'
 import type { PartitionState } from './subscription.js'
 
-/** A record as the user gets it. Key and value are views into the fetched bytes and stay valid. */
+/**
+ * A record as the user gets it. Key and value are views into the fetched answer: they stay valid, and keep all of it in
+ * memory for as long as they are kept; copy what is kept for long.
+ */
 export interface ConsumerRecord {
   readonly topic: string
   readonly partition: number
@@ -18,6 +23,8 @@ export interface ConsumerRecord {
 
 const NO_HEADERS: readonly RecordHeader[] = Object.freeze([])
 const CONTROL_ABORT = 0
+/** The CRC has been compared once. */
+const CHECKED: OpenOptions = { checkCrc: false }
 
 /** A cursor over a batch's records that starts at the consumer's position. */
 export class BatchRecordCursor extends RecordCursor {
@@ -113,6 +120,8 @@ export class Fetched {
   readonly #aborted: AbortedTransaction[]
   readonly #abortedProducers = new Set<number>()
   #inBatch = false
+  /** Damaged bytes were met: nothing behind them is handed out, so that a later poll meets them again. */
+  isBroken = false
 
   constructor(state: PartitionState, bytes: Uint8Array, aborted: readonly AbortedTransaction[], options: FetchedOptions) {
     this.state = state
@@ -133,7 +142,14 @@ export class Fetched {
     // A batch that was begun record by record: its rest.
     const begun = this.#inBatch && this.#batches.lastOffset >= this.state.position
     this.#inBatch = false
-    return begun || this.#advance() ? new ConsumerBatch(this.state, this.#batches, this.state.position, this.#options) : undefined
+    return this.#guard(() => {
+      if (!begun && !this.#advance()) return undefined
+      const { bytes, position, size, baseOffset } = this.#batches
+      if (this.#options.checkCrc !== false && batchHeader.computeCrc(bytes, position, size) !== batchHeader.crc(bytes, position)) {
+        throw new Error(`the record batch at offset ${baseOffset} fails its CRC`)
+      }
+      return new ConsumerBatch(this.state, this.#batches, this.state.position, CHECKED)
+    })
   }
 
   /** The position moves behind `batch`. */
@@ -144,6 +160,10 @@ export class Fetched {
 
   /** Goes to the next record the user may see; `record` gives it. */
   next(): boolean {
+    return this.#guard(() => this.#next())
+  }
+
+  #next(): boolean {
     for (;;) {
       if (this.#inBatch) {
         if (this.#records.next()) return true
@@ -153,6 +173,16 @@ export class Fetched {
       if (!this.#advance()) return false
       this.#records.openFrom(this.#batches.bytes, this.#batches.position, this.state.position, this.#options)
       this.#inBatch = true
+    }
+  }
+
+  #guard<T>(read: () => T): T {
+    try {
+      return read()
+    } catch (cause) {
+      this.isBroken = true
+      const { topic, partition, position } = this.state
+      throw new KafkaError(errors.CORRUPT_MESSAGE.code, `${topic}-${partition} at offset ${position}`, (cause as Error).message, { cause })
     }
   }
 

@@ -119,7 +119,7 @@ export class Fetcher {
     let waiting = 0
     let end = state.position
     for (const fetched of this.#buffer) {
-      if (fetched.state !== state || fetched.isStale) continue
+      if (fetched.state !== state || fetched.isStale || fetched.isBroken) continue
       waiting++
       end = Math.max(end, fetched.endOffset)
     }
@@ -280,7 +280,7 @@ export class Fetcher {
 
   #isGone(fetched: Fetched): boolean {
     const { state } = fetched
-    return fetched.isStale || this.#subscription.get(state.topic, state.partition) !== state
+    return fetched.isStale || fetched.isBroken || this.#subscription.get(state.topic, state.partition) !== state
   }
 }
 

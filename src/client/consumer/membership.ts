@@ -140,7 +140,10 @@ export class GroupMembership {
       this.#joining = undefined
       if (joining.outcome.kind === 'joined') {
         this.#joinFailures = 0
-        await this.#install(joining.outcome.assignment, protocol)
+        await this.#install(joining.outcome.assignment, protocol).catch((error: unknown) => {
+          this.requestRejoin('a rebalance callback failed')
+          throw error
+        })
       } else await this.#joinFailed(joining.outcome.error, deadline)
       if (this.#now() >= deadline) break
     }
@@ -198,7 +201,8 @@ export class GroupMembership {
   }
 
   async #joinAndSync(protocol: RebalanceProtocol): Promise<TopicPartition[]> {
-    const coordinator = await this.coordinator()
+    // A connection of its own: the coordinator holds the answer back, and commits must not queue behind it.
+    const coordinator = this.#cluster.sideConnection(await this.coordinator(), 'join')
     this.#rejoin = false
     const joined = await this.#join(coordinator, protocol)
     const assignment = await this.#sync(coordinator, joined)
@@ -349,6 +353,11 @@ export class GroupMembership {
       return
     }
     if (now - this.#heartbeatOkAt > this.#options.sessionTimeoutMs) this.#coordinator = undefined
+    if (this.#joining && !this.#joining.outcome) {
+      // The coordinator waits for others; it does not expect heartbeats of those who have joined.
+      this.#heartbeatOkAt = now
+      return
+    }
     if (this.#heartbeating || now - this.#heartbeatSentAt < this.#options.heartbeatIntervalMs) return
     this.#heartbeating = true
     this.#heartbeatSentAt = now
@@ -418,12 +427,11 @@ export class GroupMembership {
     if (this.#joined && owned.length > 0 && !this.#lost) await this.#revoke(owned, [])
     this.#stopHeartbeats()
     const memberId = this.#memberId
-    const joined = this.#joined
     this.#joined = false
     this.#generation = -1
     this.#rejoin = true
     this.#lost = false
-    if (!joined || memberId === '' || this.#options.groupInstanceId !== null) return
+    if (memberId === '' || this.#options.groupInstanceId !== null) return
     this.#memberId = ''
     await this.#sendLeave(memberId, reason).catch(() => {})
   }
