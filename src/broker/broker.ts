@@ -123,7 +123,7 @@ class Node implements Broker {
       await this.controller.registerBroker({ endpoints: this.endpoints(reserved), rack: this.configs!.getString('broker.rack') || null })
       await this.openPartitions(this.workers)
       await this.listen(reserved)
-      await this.broadcasts
+      if (this.listeners.length > 0) await this.broadcasts
     } finally {
       for (const { fd } of reserved) if (fd >= 0) native().closeDescriptor(fd)
     }
