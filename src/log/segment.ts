@@ -157,12 +157,17 @@ export class Segment {
     if (lastOffset - this.baseOffset > MAX_RELATIVE_OFFSET) return true
     if (this.size === 0) return false
     const waited = this.firstTimestamp >= 0 ? maxTimestamp - this.firstTimestamp : nowMs - this.createdMs
-    if (waited > config.segmentMs - this.rollJitterMs) return true
+    if (waited > rollMs(config) - this.rollJitterMs) return true
     return (
       this.#offsetEntries >= Math.floor(config.segmentIndexBytes / OFFSET_ENTRY) ||
       this.#timeEntries >= Math.floor(config.segmentIndexBytes / TIME_ENTRY) - 1
     )
   }
+}
+
+/** A compacted topic's records must leave the active segment before they are overdue for compaction. */
+function rollMs(config: LogConfig): number {
+  return config.cleanupPolicy.compact ? Math.min(config.segmentMs, config.maxCompactionLagMs) : config.segmentMs
 }
 
 function fileSize(path: string): number {

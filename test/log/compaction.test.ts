@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { cleanablePart, groupSegments } from '../../src/log/compaction/cleanable.js'
+import { compactDue } from '../../src/log/compaction/schedule.js'
 import { runPoolTask } from '../../src/log/pool-tasks.js'
 import { append, batch, marker, openLog, readAll, START, tempDir, TestEnv } from './support.js'
 import type { OpenArgs, RecordSpec } from './support.js'
@@ -88,6 +89,16 @@ test('compaction keeps the last record of every key, its offset, and all that is
     assert.ok(plan.kind === 'plan' && plan.size > 0, `offset ${offset} reads on to what is left`)
   }
   assert.equal(await log.compact(START), undefined, 'nothing is dirty now')
+})
+
+test('the dirtiest logs that are due are compacted, one failure does not stop the others', async (t) => {
+  const { log } = await filled(t, tempDir(t), 30)
+  const broken = await filled(t, tempDir(t), 30, { overrides: { runInPool: () => Promise.reject(new Error('no pool')) } })
+  const other = await filled(t, tempDir(t), 2)
+  assert.equal(await compactDue([other.log, broken.log, log], START), 1)
+  assert.ok(log.cleanerOffset > 0)
+  assert.equal(broken.log.cleanerOffset, 0)
+  assert.equal(broken.log.failure, undefined)
 })
 
 test('a compacted log opens again, cleanly and after a kill', async (t) => {
