@@ -45,7 +45,9 @@ fn give_back_staging(mut buffer: Vec<u8>) {
         }
     });
 }
-/// Write-back of dirty pages is started every so many bytes.
+/// Write-back of dirty pages is started every so many bytes. Over 4 GB of 256 KiB writes on a shared machine: an
+/// fdatasync afterwards took 0.01 s instead of 1.0, writes above 10 ms fell from 21 to 9, for 0.05 CPU s per GB more;
+/// the call itself took up to 9 ms. At 1 MiB and at 32 MiB it took longer.
 const WRITEBACK_EVERY: u64 = 8 << 20;
 /// Header walks read this much at once.
 const WALK_CHUNK: usize = 8 * 1024;
