@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem, type as systemType } from 'node:os'
 import { CliError, notFound, usageError } from '../errors.js'
+import type { Figure } from './compare/summary.js'
 import type { Row } from './row.js'
 import type { ServerInfo } from './target.js'
 
@@ -37,6 +38,8 @@ export interface ResultFile {
   readonly servers: readonly ServerUnderTest[]
   readonly settings: Readonly<Record<string, unknown>>
   readonly rows: readonly Row[]
+  /** Of a comparison: medians and ratios. */
+  readonly figures?: readonly Figure[]
 }
 
 export function machineInfo(): MachineInfo {
