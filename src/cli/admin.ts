@@ -1,6 +1,8 @@
 // The commands' admin port over `millrace/client`'s Admin. Loaded only by commands that need it.
 
-import { Admin, KafkaError } from '../client/index.js'
+// From their own files: the index would also load producer and consumer, 20 ms that a small command does not need.
+import { Admin } from '../client/admin/admin.js'
+import { KafkaError } from '../client/errors.js'
 import type { AdminSettings } from '../client/index.js'
 import type { AdminPort, GroupDescription } from './client.js'
 

@@ -110,13 +110,13 @@ export async function withAdmin<T>(flags: Reach, use: (admin: AdminPort) => Prom
 
 export async function createProducer(flags: Reach, own: Partial<ProducerSettings>): Promise<Producer> {
   const settings = await reach(flags)
-  const { Producer: ProducerClass } = await import('../client/index.js')
+  const { Producer: ProducerClass } = await import('../client/producer/producer.js')
   const deliveryTimeoutMs = Math.max(120_000, settings.requestTimeoutMs + (own.lingerMs ?? 0))
   return new ProducerClass({ ...settings, deliveryTimeoutMs, maxBlockMs: settings.requestTimeoutMs, ...own })
 }
 
 export async function createConsumer(flags: Reach, own: Partial<ConsumerSettings>): Promise<Consumer> {
   const settings = await reach(flags)
-  const { Consumer: ConsumerClass } = await import('../client/index.js')
+  const { Consumer: ConsumerClass } = await import('../client/consumer/consumer.js')
   return new ConsumerClass({ ...settings, ...own })
 }

@@ -101,7 +101,7 @@ function inContainer(): boolean {
  * advertises: the advertised addresses are what is being checked.
  */
 async function askCluster(asked: HostPort, timeoutMs: number): Promise<ClusterDescription> {
-  const { TcpTransport } = await import('../../client/index.js')
+  const { TcpTransport } = await import('../../client/tcp-transport.js')
   const { openAdmin } = await import('../admin.js')
   const tcp = new TcpTransport({ bootstrapServers: [formatAddress(asked)] })
   const pinned: Transport = { bootstrap: tcp.bootstrap, connect: (_, connectTimeoutMs) => tcp.connect(tcp.bootstrap[0]!, connectTimeoutMs), close: () => tcp.close() }

@@ -4,10 +4,12 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { basename } from 'node:path'
 import { At, Attribute, endTransactionMarker, HEADER_SIZE, int16At, int32At, int64At, LOG_OVERHEAD } from '../../log/batch-header.js'
-import { BatchVerdict, native } from '../../log/native.js'
+import { BatchVerdict, native, VerifyOut } from '../../log/native.js'
 import type { DumpOptions, Line } from './dump.js'
 import { readRecords, showBytes } from './records.js'
 
+/** Of control records, by number; those after COMMIT stand in Kafka's metadata log only. */
+const CONTROL_TYPES = ['ABORT', 'COMMIT', 'LEADER_CHANGE', 'SNAPSHOT_HEADER', 'SNAPSHOT_FOOTER', 'KRAFT_VERSION', 'KRAFT_VOTERS']
 const CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 const MAX_UNCOMPRESSED = 1 << 30
 /** A length field past this is taken for damage: no broker accepts such a batch. */
@@ -87,7 +89,7 @@ function headerOf(b: Uint8Array, position: number, size: number) {
     baseSequence: int32At(b, At.baseSequence),
     transactional: (attributes & Attribute.transactional) !== 0,
     control,
-    marker: marker ? (['ABORT', 'COMMIT'][marker.controlType] ?? `control type ${marker.controlType}`) : null,
+    marker: marker ? (CONTROL_TYPES[marker.controlType] ?? `control type ${marker.controlType}`) : null,
     crc: (int32At(b, At.crc) >>> 0).toString(16).padStart(8, '0'),
   }
 }
@@ -121,7 +123,7 @@ export class BatchFile {
   bytes: Uint8Array = new Uint8Array(1 << 16)
   length = 0
   readonly #fd: number
-  readonly #out = new Float64Array(8)
+  readonly #out = new Float64Array(VerifyOut.length)
 
   constructor(path: string) {
     this.#fd = openSync(path, 'r')

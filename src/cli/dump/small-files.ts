@@ -49,7 +49,13 @@ export function* dumpTransactionIndex(path: string): Generator<Line> {
 
 /** A version line, a count line, one line per entry. */
 export function* dumpCheckpoint(path: string, _options: DumpOptions): Generator<Line> {
-  const lines = readFileSync(path, 'utf8').split('\n')
+  const text = readFileSync(path, 'utf8')
+  if (text === '') {
+    // Kafka makes the file before it has anything to write into it.
+    yield { kind: 'end', text: 'empty', fields: { entries: 0 } }
+    return
+  }
+  const lines = text.split('\n')
   const entries = lines.slice(2).filter((line) => line !== '')
   for (const entry of entries) yield { kind: 'checkpoint', text: entry, fields: { entry: entry.split(' ') } }
   if (lines[0] !== '0') yield { kind: 'damage', problem: true, text: `first bad byte at 0: version ${JSON.stringify(lines[0])} is not 0` }

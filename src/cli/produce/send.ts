@@ -2,7 +2,7 @@
 
 import { createReadStream, statSync } from 'node:fs'
 import type { Readable } from 'node:stream'
-import type { Producer, ProducerRecord } from '../../client/index.js'
+import type { Producer, ProducerRecord, RecordHeaders } from '../../client/index.js'
 import { createProducer } from '../client.js'
 import { CliError, ExitCode, notFound } from '../errors.js'
 import { formatBytes, printJson, startProgress } from '../output.js'
@@ -33,20 +33,22 @@ class Tally {
   readonly partitions = new Map<number, { first: number; last: number; count: number }>()
   #wake: (() => void) | undefined
 
-  acked(partition: number, offset: number): void {
-    this.acknowledged++
+  /** `offset` of the first of `count` records; -1 when the broker does not say (acks 0). */
+  acked(partition: number, offset: number, count: number): void {
+    this.acknowledged += count
+    const last = offset < 0 ? -1 : offset + count - 1
     const row = this.partitions.get(partition)
-    if (!row) this.partitions.set(partition, { first: offset, last: offset, count: 1 })
+    if (!row) this.partitions.set(partition, { first: offset, last, count })
     else {
       row.first = Math.min(row.first, offset)
-      row.last = Math.max(row.last, offset)
-      row.count++
+      row.last = Math.max(row.last, last)
+      row.count += count
     }
     this.#advance()
   }
 
-  lost(error: Error): void {
-    this.failed++
+  lost(error: Error, count: number): void {
+    this.failed += count
     this.firstError ??= error
     this.#advance()
   }
@@ -74,13 +76,14 @@ export async function sendLines(topic: string, flags: ProduceFlags, options: Sen
   if (size === undefined) throw notFound(`the file ${flags.input} does not exist`, 'name an existing file with --input, or leave it out to read stdin')
   const input: Readable = flags.input === undefined ? process.stdin : createReadStream(flags.input)
   if (process.stdin.isTTY && flags.input === undefined && !flags.json && !flags.quiet) process.stderr.write('reading lines; end with Ctrl-D\n')
+  const tally = new Tally()
   const producer = await createProducer(flags, {
+    ...(options.ack ? {} : { onBatch: (batch) => (batch.error ? tally.lost(batch.error, batch.recordCount) : tally.acked(batch.partition, batch.baseOffset, batch.recordCount)) }),
     acks: options.acks,
     compressionType: options.compression,
     lingerMs: options.lingerMs,
     batchSize: options.batchSize,
   })
-  const tally = new Tally()
   const started = performance.now()
   const progress = await startProgress('read', size, flags.quiet === true)
   let problem: unknown
@@ -111,18 +114,30 @@ async function pump(producer: Producer, topic: string, input: Readable, options:
       if (tally.inFlight >= MAX_IN_FLIGHT) await tally.room()
       // A failure that no retry cured will meet the next records too.
       if (tally.firstError) return
-      send(producer, { topic, ...parsed, ...(options.partition === undefined ? {} : { partition: options.partition }), ...(options.ack ? { ack: options.ack } : {}) }, line.length, tally)
+      const headers = parsed.headers?.map(([key, value]) => ({ key, value }))
+      const record = { topic, key: parsed.key, value: parsed.value, partition: options.partition ?? parsed.partition, timestamp: parsed.timestamp, headers }
+      tally.bytes += line.length
+      if (options.ack) sendOne(producer, { ...record, ack: options.ack }, tally)
+      else await append(producer, record, tally)
     }
   }
 }
 
-function send(producer: Producer, record: Omit<ProducerRecord, 'headers'> & { headers?: readonly (readonly [string, Uint8Array | string | null])[] }, bytes: number, tally: Tally): void {
+type Outgoing = Omit<ProducerRecord, 'headers'> & { readonly headers: RecordHeaders | undefined }
+
+/** The quick way, without a promise per record: batches are counted as they are answered. */
+async function append(producer: Producer, record: Outgoing, tally: Tally): Promise<void> {
+  const { topic, partition = -1, key = null, value, headers, timestamp } = record
+  while (!producer.append(topic, partition, key, value, headers, timestamp)) await producer.ready(topic)
   tally.sent++
-  tally.bytes += bytes
-  const headers = record.headers?.map(([key, value]) => ({ key, value }))
-  producer.send({ ...record, headers }).then(
-    (done) => tally.acked(done.partition, done.offset),
-    (error: Error) => tally.lost(error),
+}
+
+/** A promise of its own is asked for each record: only `send` carries it. */
+function sendOne(producer: Producer, record: Outgoing, tally: Tally): void {
+  tally.sent++
+  producer.send(record).then(
+    (done) => tally.acked(done.partition, done.offset, 1),
+    (error: Error) => tally.lost(error, 1),
   )
 }
 
