@@ -159,18 +159,20 @@ test('retention frees a full disk', async (t) => {
 })
 
 test('after a failed write every append is refused until the caller has been told', async (t) => {
-  const log = await openLog(t, { dir: tempDir(t) })
+  const dir = smallDisk(t, 128)
+  if (dir === undefined) return t.skip('mounting a small file system is not allowed here')
+  const log = await openLog(t, { dir })
   append(log, batch(1))
-  const first = log.appendAsLeader(batch(1), 0, 'client', 12)
-  assert.equal(first.baseOffset, 1)
-  const restore = inject(t, 'segmentAppend', () => {
-    throw failing('ENOSPC')
-  })
-  assert.equal(log.appendAsLeader(batch(1), 0, 'client', 12).errorCode, 56)
-  restore()
+  const balloon = join(dir, 'balloon')
+  writeFileSync(balloon, Buffer.alloc(60_000))
+  assert.equal(log.appendAsLeader(batchOfSize(8000), 0, 'client', 12).baseOffset, 1)
+  assert.equal(log.appendAsLeader(batchOfSize(80_000), 0, 'client', 12).errorCode, 56)
+  rmSync(balloon)
   assert.equal(log.appendAsLeader(batch(1), 0, 'client', 12).errorCode, 56, 'offset 1 must not be given again before the first try was answered')
   assert.equal(log.writtenOffset, 1)
   assert.equal(log.flushStaged(), 56)
+  assert.equal(append(log, batch(1)).baseOffset, 1)
+  assert.equal(log.failure, undefined)
 })
 
 test('a failed fsync takes the log out of service and is not tried again', async (t) => {
