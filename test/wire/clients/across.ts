@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { CODECS, sameRows, type Bench, type Client, type Scenario } from './client.js'
 import { ROOT } from './install.js'
 
+const READERS_AT_ONCE = 4
+
 /** 3,201 films: text in many languages, nulls, numbers. */
 function films(): readonly string[] {
   const rows = JSON.parse(readFileSync(join(ROOT, 'node_modules/vega-datasets/data/movies.json'), 'utf8')) as { readonly Distributor: string | null }[]
@@ -25,11 +27,16 @@ async function across(bench: Bench, writer: Client, readers: readonly Client[], 
   const { name } = await bench.wire.topic('films', 3)
   await writer.produce(bench, name, codec, rows)
   const expected = rows.map((row) => `${row}\t${writer.name}`)
-  for (const reader of readers) {
-    try {
-      sameRows(expected, await reader.consume(bench, name, rows.length))
-    } catch (error) {
-      throw new Error(`read by ${reader.name} (${codec}): ${error instanceof Error ? error.message : String(error)}`)
-    }
+  // Readers mostly wait for their groups and for JVMs to start: a few at a time.
+  for (let at = 0; at < readers.length; at += READERS_AT_ONCE) {
+    await Promise.all(readers.slice(at, at + READERS_AT_ONCE).map((reader) => readBy(bench, reader, name, expected, codec)))
+  }
+}
+
+async function readBy(bench: Bench, reader: Client, topic: string, expected: readonly string[], codec: string): Promise<void> {
+  try {
+    sameRows(expected, await reader.consume(bench, topic, expected.length))
+  } catch (error) {
+    throw new Error(`read by ${reader.name} (${codec}): ${error instanceof Error ? error.message : String(error)}`)
   }
 }
