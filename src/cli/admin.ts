@@ -17,7 +17,8 @@ function portOver(client: Admin): AdminPort {
   return {
     describeCluster: () => client.describeCluster(),
     listTopics: async () => (await client.listTopics({ includeInternal: true })).map(({ name }) => name),
-    describeTopics: async (names) => (names.length === 0 ? [] : (await client.describeTopics(names)).map((topic) => ({ ...topic, internal: topic.isInternal }))),
+    describeTopics: async (names) =>
+      names.length === 0 ? [] : (await client.describeTopics(names)).map((topic) => ({ ...topic, internal: topic.isInternal })),
     createTopic: async ({ name, partitions, replicas, configs }, validateOnly) => {
       const counts = { ...(partitions > 0 ? { partitions } : {}), ...(replicas > 0 ? { replicationFactor: replicas } : {}) }
       const [made] = await client.createTopics([{ name, ...counts, configs: Object.fromEntries(configs) }], { validateOnly })
@@ -25,7 +26,8 @@ function portOver(client: Admin): AdminPort {
     },
     deleteTopics: (names) => client.deleteTopics(names),
     createPartitions: (topic, count) => client.createPartitions({ [topic]: count }),
-    listOffsets: async (partitions, at) => (partitions.length === 0 ? [] : client.listOffsets(partitions.map(({ topic, partition }) => ({ topic, partition, at })))),
+    listOffsets: async (partitions, at) =>
+      partitions.length === 0 ? [] : client.listOffsets(partitions.map(({ topic, partition }) => ({ topic, partition, at }))),
     listGroups: () => client.listGroups(),
     describeGroup: (groupId) => describeGroup(client, groupId),
     groupOffsets: (groupId) => client.groupOffsets(groupId),
@@ -43,7 +45,12 @@ function portOver(client: Admin): AdminPort {
 async function describeGroup(client: Admin, groupId: string): Promise<GroupDescription> {
   try {
     const [group] = await client.describeGroups([groupId])
-    const members = group!.members.map(({ memberId, clientId, clientHost, assignment }) => ({ memberId, clientId, host: clientHost.replace(/^\//, ''), partitions: assignment }))
+    const members = group!.members.map(({ memberId, clientId, clientHost, assignment }) => ({
+      memberId,
+      clientId,
+      host: clientHost.replace(/^\//, ''),
+      partitions: assignment,
+    }))
     return { groupId, state: group!.state, protocol: group!.assignor, members }
   } catch (error) {
     if (error instanceof KafkaError && error.code === GROUP_ID_NOT_FOUND) return { groupId, state: 'Dead', protocol: '', members: [] }

@@ -22,7 +22,12 @@ export interface TopicDescription {
   readonly name: string
   readonly id: string
   readonly internal: boolean
-  readonly partitions: readonly { readonly partition: number; readonly leader: number; readonly replicas: readonly number[]; readonly isr: readonly number[] }[]
+  readonly partitions: readonly {
+    readonly partition: number
+    readonly leader: number
+    readonly replicas: readonly number[]
+    readonly isr: readonly number[]
+  }[]
 }
 
 export interface GroupSummary {
@@ -67,11 +72,17 @@ export interface AdminPort {
   listTopics(): Promise<readonly string[]>
   /** Fails when one of them does not exist. */
   describeTopics(names: readonly string[]): Promise<readonly TopicDescription[]>
-  createTopic(topic: { name: string; partitions: number; replicas: number; configs: ReadonlyMap<string, string> }, validateOnly: boolean): Promise<{ partitions: number | null }>
+  createTopic(
+    topic: { name: string; partitions: number; replicas: number; configs: ReadonlyMap<string, string> },
+    validateOnly: boolean,
+  ): Promise<{ partitions: number | null }>
   deleteTopics(names: readonly string[]): Promise<void>
   createPartitions(topic: string, count: number): Promise<void>
   /** A number is a timestamp; offset -1 where no record is that late. */
-  listOffsets(partitions: readonly { readonly topic: string; readonly partition: number }[], at: 'earliest' | 'latest' | number): Promise<readonly TopicPartitionOffset[]>
+  listOffsets(
+    partitions: readonly { readonly topic: string; readonly partition: number }[],
+    at: 'earliest' | 'latest' | number,
+  ): Promise<readonly TopicPartitionOffset[]>
   listGroups(): Promise<readonly GroupSummary[]>
   describeGroup(groupId: string): Promise<GroupDescription>
   groupOffsets(groupId: string): Promise<readonly TopicPartitionOffset[]>
@@ -84,7 +95,9 @@ export interface AdminPort {
 type Reach = Pick<ClientFlags, 'bootstrap' | 'timeout'>
 
 /** Settings every client of the command line starts from. Fails at once when no server accepts a connection. */
-export async function reach(flags: Reach): Promise<{ bootstrapServers: string[]; clientId: string; requestTimeoutMs: number; defaultApiTimeoutMs: number }> {
+export async function reach(
+  flags: Reach,
+): Promise<{ bootstrapServers: string[]; clientId: string; requestTimeoutMs: number; defaultApiTimeoutMs: number }> {
   const bootstrapServers = bootstrapOf(flags as ClientFlags)
   const timeoutMs = parseWhole(flags.timeout, '--timeout', 1, 2_147_483_647)
   if (!(await firstReachable(bootstrapServers))) {

@@ -53,7 +53,11 @@ function resourceOf(flags: ResourceFlags): { kind: ConfigKind; name: string; lab
   if (flags.broker !== undefined) given.push({ kind: 'broker', name: flags.broker, label: `broker ${flags.broker}` })
   if (flags.brokerDefaults) given.push({ kind: 'broker', name: '', label: 'the default of all brokers' })
   if (flags.group !== undefined) given.push({ kind: 'group', name: flags.group, label: `group ${flags.group}` })
-  if (given.length !== 1) throw usageError(given.length === 0 ? 'nothing named whose settings are meant' : 'more than one thing named', 'give one of --topic NAME, --broker ID, --broker-defaults, --group ID')
+  if (given.length !== 1)
+    throw usageError(
+      given.length === 0 ? 'nothing named whose settings are meant' : 'more than one thing named',
+      'give one of --topic NAME, --broker ID, --broker-defaults, --group ID',
+    )
   return given[0]!
 }
 
@@ -61,13 +65,23 @@ async function describe(flags: ResourceFlags & { all?: boolean; name?: string[] 
   const { kind, name } = resourceOf(flags)
   const { withAdmin } = await import('./client.js')
   const entries = await withAdmin(flags, (admin) => admin.describeConfigs(kind, name))
-  const isWanted = (setting: string, source: string): boolean => (flags.name ? flags.name.includes(setting) : flags.all === true || source !== 'default')
+  const isWanted = (setting: string, source: string): boolean =>
+    flags.name ? flags.name.includes(setting) : flags.all === true || source !== 'default'
   const shown = entries.filter((entry) => isWanted(entry.name, entry.source)).toSorted((a, b) => (a.name < b.name ? -1 : 1))
   const unknown = flags.name?.filter((wanted) => !entries.some((entry) => entry.name === wanted)) ?? []
   if (unknown.length > 0) throw usageError(`no setting ${unknown.join(', ')} for this resource`, 'configs describe --all lists the names')
   if (flags.json) return printJson(shown.map((entry) => ({ ...entry, source: SOURCES[entry.source] ?? entry.source })))
   if (shown.length === 0) process.stdout.write('nothing is set; --all shows the defaults\n')
-  else await printTable(['setting', 'value', 'from', 'changeable'], shown.map((entry) => [entry.name, entry.sensitive ? '(hidden)' : entry.value, SOURCES[entry.source] ?? entry.source, entry.readOnly ? 'no' : 'yes']))
+  else
+    await printTable(
+      ['setting', 'value', 'from', 'changeable'],
+      shown.map((entry) => [
+        entry.name,
+        entry.sensitive ? '(hidden)' : entry.value,
+        SOURCES[entry.source] ?? entry.source,
+        entry.readOnly ? 'no' : 'yes',
+      ]),
+    )
 }
 
 interface AlterFlags extends ResourceFlags {
@@ -82,10 +96,17 @@ async function alter(flags: AlterFlags): Promise<void> {
   const { kind, name, label } = resourceOf(flags)
   const pairs = (operation: 'set' | 'append' | 'subtract'): ConfigChange[] =>
     (flags[operation] ?? []).map((text) => parsePair(text, `--${operation}`)).map(([key, value]) => ({ name: key, operation, value }))
-  const changes: ConfigChange[] = [...pairs('set'), ...pairs('append'), ...pairs('subtract'), ...(flags.unset ?? []).map((key) => ({ name: key, operation: 'delete' as const, value: null }))]
-  if (changes.length === 0) throw usageError('nothing to change', 'give --set NAME=VALUE, --unset NAME, --append NAME=VALUE or --subtract NAME=VALUE')
+  const changes: ConfigChange[] = [
+    ...pairs('set'),
+    ...pairs('append'),
+    ...pairs('subtract'),
+    ...(flags.unset ?? []).map((key) => ({ name: key, operation: 'delete' as const, value: null })),
+  ]
+  if (changes.length === 0)
+    throw usageError('nothing to change', 'give --set NAME=VALUE, --unset NAME, --append NAME=VALUE or --subtract NAME=VALUE')
   const { withAdmin } = await import('./client.js')
   await withAdmin(flags, (admin) => admin.alterConfigs(kind, name, changes, flags.validateOnly === true))
   if (flags.json) printJson({ resource: { kind, name }, changes, applied: flags.validateOnly !== true })
-  else process.stdout.write(`${flags.validateOnly ? 'would alter' : 'altered'} ${label}: ${changes.map((change) => change.name).join(', ')}\n`)
+  else
+    process.stdout.write(`${flags.validateOnly ? 'would alter' : 'altered'} ${label}: ${changes.map((change) => change.name).join(', ')}\n`)
 }

@@ -40,7 +40,8 @@ export function registerConsume(program: Command): void {
 }
 
 async function consume(topic: string, flags: ConsumeFlags): Promise<number> {
-  if (flags.group !== undefined && flags.partition) throw usageError('--group and --partition exclude each other: a group shares out all partitions', 'leave one of them out')
+  if (flags.group !== undefined && flags.partition)
+    throw usageError('--group and --partition exclude each other: a group shares out all partitions', 'leave one of them out')
   const format = flags.json ? 'json' : flags.format
   const request = {
     from: flags.from === undefined ? undefined : parseBound(flags.from, '--from'),

@@ -32,9 +32,7 @@ export function registerDoctor(program: Command): void {
     .option('--advertise <host:port>', 'address clients would be told')
     .option('-c, --config <file>', 'settings a node would be started with')
     .option('-s, --set <key=value>', 'one setting; repeatable', collect)
-  withClientFlags(command)
-    .addHelpText('after', '\nExits with 5 when a check is FAIL. Warnings alone exit with 0.')
-    .action(run(doctor))
+  withClientFlags(command).addHelpText('after', '\nExits with 5 when a check is FAIL. Warnings alone exit with 0.').action(run(doctor))
 }
 
 async function doctor(flags: DoctorFlags, command: Command): Promise<number> {
@@ -65,7 +63,12 @@ async function doctor(flags: DoctorFlags, command: Command): Promise<number> {
   if (running) add(...(await network.checkBroker(running, parseWhole(flags.timeout, '--timeout', 1, 2_147_483_647))))
   else {
     const text = `no broker answers at ${servers.join(', ')}${explicit ? '' : '; checked this machine only'}`
-    add({ level: explicit ? 'FAIL' : 'OK', check: 'broker', text, ...(explicit ? { fix: 'start one with millrace serve, or check the address and the firewall between' } : {}) })
+    add({
+      level: explicit ? 'FAIL' : 'OK',
+      check: 'broker',
+      text,
+      ...(explicit ? { fix: 'start one with millrace serve, or check the address and the firewall between' } : {}),
+    })
   }
   if (flags.json) printJson({ findings })
   return findings.some((finding) => finding.level === 'FAIL') ? ExitCode.unsound : ExitCode.ok

@@ -40,7 +40,9 @@ async function dumpLog(paths: string[], flags: DumpFlags): Promise<number> {
   if (flags.json) printJson({ kind: 'summary', ...findings })
   else {
     const damage = findings.damaged === 0 ? 'no damage found' : `${findings.damaged} ${findings.damaged === 1 ? 'file' : 'files'} damaged`
-    process.stdout.write(`${findings.files} ${findings.files === 1 ? 'file' : 'files'}, ${findings.batches} batches, ${findings.records} records: ${damage}\n`)
+    process.stdout.write(
+      `${findings.files} ${findings.files === 1 ? 'file' : 'files'}, ${findings.batches} batches, ${findings.records} records: ${damage}\n`,
+    )
   }
   return findings.damaged === 0 ? ExitCode.ok : ExitCode.unsound
 }

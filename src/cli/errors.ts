@@ -55,7 +55,8 @@ export function explain(error: unknown): Explained {
   const code = codes[0]
   if (code !== undefined && USAGE_CODES.has(code)) return { message: error.message, code, exitCode: ExitCode.usage, fix: undefined }
   if (codes.some((one) => UNREACHABLE_CODES.has(one))) {
-    const fix = 'check that a broker runs there (millrace serve), or name another one with --bootstrap HOST:PORT or MILLRACE_BOOTSTRAP; millrace doctor finds out more'
+    const fix =
+      'check that a broker runs there (millrace serve), or name another one with --bootstrap HOST:PORT or MILLRACE_BOOTSTRAP; millrace doctor finds out more'
     return { message: error.message, code, exitCode: ExitCode.unreachable, fix }
   }
   const named = codes.some((one) => NOT_FOUND_NAMES.has(one))
@@ -78,7 +79,8 @@ function codesOf(error: Error): string[] {
 /** For what the client's own message has no advice about. */
 function fixFor(codes: readonly string[]): string | undefined {
   if (codes.includes('TOPIC_ALREADY_EXISTS')) return 'choose another name, or add --if-not-exists'
-  if (codes.includes('UNKNOWN_TOPIC_OR_PARTITION')) return 'millrace topics list shows the topics there are; millrace topics create makes one'
+  if (codes.includes('UNKNOWN_TOPIC_OR_PARTITION'))
+    return 'millrace topics list shows the topics there are; millrace topics create makes one'
   if (codes.includes('GROUP_ID_NOT_FOUND')) return 'millrace groups list shows the groups there are'
   return undefined
 }

@@ -13,7 +13,9 @@ export function registerGroups(program: Command): void {
   withClientFlags(groups.command('list').description('all groups and their state')).action(run(list))
   withClientFlags(groups.command('describe').description('members, committed offsets and lag').argument('<group...>')).action(run(describe))
   withClientFlags(groups.command('delete').description('delete groups and their offsets').argument('<group...>')).action(run(remove))
-  withClientFlags(groups.command('reset').description('move committed offsets; shows what it would do unless --execute').argument('<group>'))
+  withClientFlags(
+    groups.command('reset').description('move committed offsets; shows what it would do unless --execute').argument('<group>'),
+  )
     .option('-t, --topic <name[:p,p]>', 'topic, and partitions after a colon; repeatable (default: every topic with an offset)', collect)
     .option('--to-earliest', 'to the first record')
     .option('--to-latest', 'to the end')
@@ -32,7 +34,10 @@ async function admin<T>(flags: ClientFlags, use: (admin: AdminPort) => Promise<T
 async function list(flags: ClientFlags): Promise<void> {
   const groups = (await admin(flags, (port) => port.listGroups())).toSorted((a, b) => (a.groupId < b.groupId ? -1 : 1))
   if (flags.json) return printJson(groups)
-  await printTable(['group', 'state', 'type', 'protocol'], groups.map((group) => [group.groupId, group.state, group.type, group.protocolType]))
+  await printTable(
+    ['group', 'state', 'type', 'protocol'],
+    groups.map((group) => [group.groupId, group.state, group.type, group.protocolType]),
+  )
 }
 
 interface LagRow extends TopicPartitionOffset {
@@ -47,10 +52,20 @@ async function describe(names: string[], flags: ClientFlags): Promise<void> {
   const described = await admin(flags, (port) => Promise.all(names.map((name) => describeOne(port, name))))
   if (flags.json) return printJson(described)
   for (const group of described) {
-    process.stdout.write(`${group.groupId}  ${group.state}  ${group.members.length} ${group.members.length === 1 ? 'member' : 'members'}${group.protocol ? `  ${group.protocol}` : ''}  total lag ${group.totalLag}\n`)
+    process.stdout.write(
+      `${group.groupId}  ${group.state}  ${group.members.length} ${group.members.length === 1 ? 'member' : 'members'}${group.protocol ? `  ${group.protocol}` : ''}  total lag ${group.totalLag}\n`,
+    )
     await printTable(
       ['topic', 'partition', 'committed', 'end offset', 'lag', 'member', 'host'],
-      group.offsets.map((row) => [row.topic, row.partition, row.offset < 0 ? null : row.offset, row.endOffset, row.lag, row.clientId === null ? null : `${row.clientId} ${row.memberId}`, row.host]),
+      group.offsets.map((row) => [
+        row.topic,
+        row.partition,
+        row.offset < 0 ? null : row.offset,
+        row.endOffset,
+        row.lag,
+        row.clientId === null ? null : `${row.clientId} ${row.memberId}`,
+        row.host,
+      ]),
     )
   }
 }
@@ -58,7 +73,8 @@ async function describe(names: string[], flags: ClientFlags): Promise<void> {
 async function describeOne(port: AdminPort, groupId: string) {
   const group = await port.describeGroup(groupId)
   const committed = await port.groupOffsets(groupId)
-  if (group.state === 'Dead' && committed.length === 0) throw notFound(`there is no group ${groupId}`, 'millrace groups list shows the groups there are')
+  if (group.state === 'Dead' && committed.length === 0)
+    throw notFound(`there is no group ${groupId}`, 'millrace groups list shows the groups there are')
   const owners = group.members.flatMap((member) => member.partitions.map((assigned) => ({ ...assigned, member })))
   const without = owners.filter((owner) => !committed.some((row) => row.topic === owner.topic && row.partition === owner.partition))
   const rows: TopicPartitionOffset[] = [...committed, ...without.map(({ topic, partition }) => ({ topic, partition, offset: -1 }))]
@@ -91,7 +107,12 @@ interface ResetFlags extends ClientFlags {
   readonly execute?: boolean
 }
 
-type Target = { kind: 'earliest' } | { kind: 'latest' } | { kind: 'offset'; offset: number } | { kind: 'time'; timestamp: number } | { kind: 'shift'; count: number }
+type Target =
+  | { kind: 'earliest' }
+  | { kind: 'latest' }
+  | { kind: 'offset'; offset: number }
+  | { kind: 'time'; timestamp: number }
+  | { kind: 'shift'; count: number }
 
 function targetOf(flags: ResetFlags): Target {
   const targets: Target[] = []
@@ -100,7 +121,11 @@ function targetOf(flags: ResetFlags): Target {
   if (flags.toOffset !== undefined) targets.push({ kind: 'offset', offset: parseWhole(flags.toOffset, '--to-offset') })
   if (flags.toDatetime !== undefined) targets.push({ kind: 'time', timestamp: parseTime(flags.toDatetime, '--to-datetime') })
   if (flags.shiftBy !== undefined) targets.push({ kind: 'shift', count: parseWhole(flags.shiftBy, '--shift-by', Number.MIN_SAFE_INTEGER) })
-  if (targets.length !== 1) throw usageError(targets.length === 0 ? 'no target given' : 'more than one target given', 'give one of --to-earliest, --to-latest, --to-offset N, --to-datetime TIME, --shift-by N')
+  if (targets.length !== 1)
+    throw usageError(
+      targets.length === 0 ? 'no target given' : 'more than one target given',
+      'give one of --to-earliest, --to-latest, --to-offset N, --to-datetime TIME, --shift-by N',
+    )
   return targets[0]!
 }
 
@@ -108,20 +133,36 @@ async function reset(groupId: string, flags: ResetFlags): Promise<void> {
   const target = targetOf(flags)
   const plan = await admin(flags, async (port) => {
     const group = await port.describeGroup(groupId)
-    if (group.members.length > 0) throw new CliError(`the group ${groupId} has ${group.members.length} active members, and offsets move only while it has none`, 1, 'stop its consumers first')
+    if (group.members.length > 0)
+      throw new CliError(
+        `the group ${groupId} has ${group.members.length} active members, and offsets move only while it has none`,
+        1,
+        'stop its consumers first',
+      )
     const committed = await port.groupOffsets(groupId)
     const partitions = await partitionsOf(port, flags.topic, committed)
     if (partitions.length === 0) throw notFound(`the group ${groupId} has no offsets`, 'name the topics with --topic')
     const rows = await planReset(port, partitions, committed, target)
-    if (flags.execute) await port.setGroupOffsets(groupId, rows.map(({ topic, partition, to }) => ({ topic, partition, offset: to })))
+    if (flags.execute)
+      await port.setGroupOffsets(
+        groupId,
+        rows.map(({ topic, partition, to }) => ({ topic, partition, offset: to })),
+      )
     return rows
   })
   if (flags.json) return printJson({ groupId, executed: flags.execute === true, offsets: plan })
-  await printTable(['topic', 'partition', 'from', 'to'], plan.map(({ topic, partition, from, to }) => [topic, partition, from, to]))
+  await printTable(
+    ['topic', 'partition', 'from', 'to'],
+    plan.map(({ topic, partition, from, to }) => [topic, partition, from, to]),
+  )
   process.stdout.write(flags.execute ? `reset ${groupId}\n` : 'nothing was changed; add --execute to do it\n')
 }
 
-async function partitionsOf(port: AdminPort, topics: readonly string[] | undefined, committed: readonly TopicPartitionOffset[]): Promise<{ topic: string; partition: number }[]> {
+async function partitionsOf(
+  port: AdminPort,
+  topics: readonly string[] | undefined,
+  committed: readonly TopicPartitionOffset[],
+): Promise<{ topic: string; partition: number }[]> {
   if (!topics) return committed.map(({ topic, partition }) => ({ topic, partition }))
   const wanted = topics.map((text) => {
     const match = /^([^:]+)(?::([\d,]+))?$/.exec(text)
@@ -129,13 +170,24 @@ async function partitionsOf(port: AdminPort, topics: readonly string[] | undefin
     return { name: match[1]!, partitions: match[2]?.split(',').map(Number) }
   })
   const described = await port.describeTopics(wanted.map(({ name }) => name))
-  return wanted.flatMap(({ name, partitions }) => (partitions ?? described.find((topic) => topic.name === name)!.partitions.map((row) => row.partition)).map((partition) => ({ topic: name, partition })))
+  return wanted.flatMap(({ name, partitions }) =>
+    (partitions ?? described.find((topic) => topic.name === name)!.partitions.map((row) => row.partition)).map((partition) => ({
+      topic: name,
+      partition,
+    })),
+  )
 }
 
-async function planReset(port: AdminPort, partitions: readonly { topic: string; partition: number }[], committed: readonly TopicPartitionOffset[], target: Target) {
+async function planReset(
+  port: AdminPort,
+  partitions: readonly { topic: string; partition: number }[],
+  committed: readonly TopicPartitionOffset[],
+  target: Target,
+) {
   const [first, end] = await Promise.all([port.listOffsets(partitions, 'earliest'), port.listOffsets(partitions, 'latest')])
   const byTime = target.kind === 'time' ? await port.listOffsets(partitions, target.timestamp) : []
-  const find = (rows: readonly TopicPartitionOffset[], topic: string, partition: number): number | undefined => rows.find((row) => row.topic === topic && row.partition === partition)?.offset
+  const find = (rows: readonly TopicPartitionOffset[], topic: string, partition: number): number | undefined =>
+    rows.find((row) => row.topic === topic && row.partition === partition)?.offset
   return partitions.map(({ topic, partition }) => {
     const least = find(first, topic, partition) ?? 0
     const most = find(end, topic, partition) ?? 0

@@ -14,7 +14,8 @@ export const DEFAULT_BOOTSTRAP = '127.0.0.1:9092'
 export function parseHostPort(text: string, flag: string): HostPort {
   const match = /^(?:[A-Za-z_0-9]+:\/\/)?(?:\[([^\]]+)\]|([^:\s]*)):(\d+)$/.exec(text.trim())
   const port = Number(match?.[3])
-  if (!match || port > 65_535) throw usageError(`${flag} takes HOST:PORT, and ${JSON.stringify(text)} is not one`, `write for example ${flag} 127.0.0.1:9092`)
+  if (!match || port > 65_535)
+    throw usageError(`${flag} takes HOST:PORT, and ${JSON.stringify(text)} is not one`, `write for example ${flag} 127.0.0.1:9092`)
   return { host: match[1] ?? (match[2] || '0.0.0.0'), port }
 }
 
@@ -47,7 +48,11 @@ export function parseTime(text: string, flag: string, now = Date.now()): number 
   const age = /^(\d+)(ms|s|m|h|d)$/.exec(text)
   if (age) return now - Number(age[1]) * { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[age[2] as 'ms']
   const value = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
-  if (Number.isNaN(value)) throw usageError(`${flag} takes a time, and ${JSON.stringify(text)} is not one`, `write epoch milliseconds, 2026-01-31T12:00:00Z, or an age such as 15m`)
+  if (Number.isNaN(value))
+    throw usageError(
+      `${flag} takes a time, and ${JSON.stringify(text)} is not one`,
+      `write epoch milliseconds, 2026-01-31T12:00:00Z, or an age such as 15m`,
+    )
   return value
 }
 
@@ -60,7 +65,11 @@ export interface ClientFlags {
 
 export function withClientFlags(command: Command): Command {
   return command
-    .option('-b, --bootstrap <host:port>', 'broker to start from; several separated by commas', process.env['MILLRACE_BOOTSTRAP'] ?? DEFAULT_BOOTSTRAP)
+    .option(
+      '-b, --bootstrap <host:port>',
+      'broker to start from; several separated by commas',
+      process.env['MILLRACE_BOOTSTRAP'] ?? DEFAULT_BOOTSTRAP,
+    )
     .option('--timeout <ms>', 'give up on a request after this long', '30000')
     .option('--json', 'print JSON')
 }

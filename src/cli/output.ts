@@ -12,7 +12,11 @@ export function quietOnClosedPipe(): void {
 }
 
 export function printJson(value: unknown): void {
-  const text = JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? item.toString() : item), isTerminal() ? 2 : undefined)
+  const text = JSON.stringify(
+    value,
+    (_, item: unknown) => (typeof item === 'bigint' ? item.toString() : item),
+    isTerminal() ? 2 : undefined,
+  )
   process.stdout.write(`${text}\n`)
 }
 
@@ -41,9 +45,23 @@ export async function printTable(head: readonly string[], rows: readonly (readon
 
 /** cli-table3 without lines: columns alone read best and paste best. */
 const PLAIN_BORDERS = Object.fromEntries(
-  ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'].map(
-    (name) => [name, ''],
-  ),
+  [
+    'top',
+    'top-mid',
+    'top-left',
+    'top-right',
+    'bottom',
+    'bottom-mid',
+    'bottom-left',
+    'bottom-right',
+    'left',
+    'left-mid',
+    'mid',
+    'mid-mid',
+    'right',
+    'right-mid',
+    'middle',
+  ].map((name) => [name, '']),
 )
 
 export interface Progress {

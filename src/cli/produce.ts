@@ -44,8 +44,10 @@ export function registerProduce(program: Command): void {
 async function produce(topic: string, flags: ProduceFlags): Promise<number> {
   const format = flags.format
   if (format !== 'text' && format !== 'json') throw usageError(`--format takes text or json, and ${JSON.stringify(format)} is neither`)
-  if (flags.ack !== undefined && flags.ack !== 'process' && flags.ack !== 'disk') throw usageError(`--ack takes process or disk, and ${JSON.stringify(flags.ack)} is neither`)
-  if (!['all', '-1', '1', '0'].includes(flags.acks)) throw usageError(`--acks takes all, 1 or 0, and ${JSON.stringify(flags.acks)} is none of them`)
+  if (flags.ack !== undefined && flags.ack !== 'process' && flags.ack !== 'disk')
+    throw usageError(`--ack takes process or disk, and ${JSON.stringify(flags.ack)} is neither`)
+  if (!['all', '-1', '1', '0'].includes(flags.acks))
+    throw usageError(`--acks takes all, 1 or 0, and ${JSON.stringify(flags.acks)} is none of them`)
   const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
   const compression = codecs.find((codec) => codec === flags.compression)
   if (!compression) throw usageError(`--compression takes ${codecs.join(', ')}, and ${JSON.stringify(flags.compression)} is none of them`)

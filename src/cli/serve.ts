@@ -31,7 +31,7 @@ export function registerServe(program: Command): void {
     .option('-d, --data-dir <dir>', 'keep data here; repeatable (default: ./data)', collect)
     .option('--node-id <id>', 'id of this node (default: 1)')
     .option('--workers <count>', 'threads that own partitions (default: one less than the cores, 1 to 8)')
-    .option('-c, --config <file>', 'settings, .properties or .toml, under Kafka\'s names')
+    .option('-c, --config <file>', "settings, .properties or .toml, under Kafka's names")
     .option('-s, --set <key=value>', 'one setting; repeatable, wins over the file', collect)
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent (default: info)')
     .option('--json', 'print the ready line as JSON')
@@ -41,7 +41,8 @@ export function registerServe(program: Command): void {
 /** The setting each flag stands for: the node then has one set of static settings, whatever they came by. */
 export function flagSettings(flags: ServeFlags): Map<string, string> {
   const settings = new Map<string, string>()
-  if (flags.listen) settings.set('listeners', flags.listen.map((text) => `PLAINTEXT://${formatAddress(parseHostPort(text, '--listen'))}`).join(','))
+  if (flags.listen)
+    settings.set('listeners', flags.listen.map((text) => `PLAINTEXT://${formatAddress(parseHostPort(text, '--listen'))}`).join(','))
   if (flags.advertise) settings.set('advertised.listeners', `PLAINTEXT://${formatAddress(parseHostPort(flags.advertise, '--advertise'))}`)
   if (flags.dataDir) settings.set('log.dirs', flags.dataDir.join(','))
   if (flags.nodeId !== undefined) settings.set('node.id', String(parseWhole(flags.nodeId, '--node-id', 0, 2_147_483_647)))
@@ -84,12 +85,20 @@ function parseListeners(properties: ReadonlyMap<string, string>): HostPort[] {
   for (const listener of served) {
     const name = /^([A-Za-z_0-9]+):\/\//.exec(listener)?.[1]
     const protocols = properties.get('listener.security.protocol.map') ?? ''
-    const mapped = protocols.split(',').find((pair) => pair.split(':')[0] === name)?.split(':')[1] ?? name
+    const mapped =
+      protocols
+        .split(',')
+        .find((pair) => pair.split(':')[0] === name)
+        ?.split(':')[1] ?? name
     if (mapped && mapped !== 'PLAINTEXT') {
-      throw usageError(`the listener ${listener} needs ${mapped}, and this version serves PLAINTEXT only`, 'use PLAINTEXT://HOST:PORT in listeners')
+      throw usageError(
+        `the listener ${listener} needs ${mapped}, and this version serves PLAINTEXT only`,
+        'use PLAINTEXT://HOST:PORT in listeners',
+      )
     }
   }
-  if (served.length === 0) throw usageError('listeners names no address for clients', 'set listeners=PLAINTEXT://127.0.0.1:9092, or give --listen')
+  if (served.length === 0)
+    throw usageError('listeners names no address for clients', 'set listeners=PLAINTEXT://127.0.0.1:9092, or give --listen')
   return served.map((listener) => parseHostPort(listener, 'listeners'))
 }
 
@@ -120,7 +129,15 @@ function printReady(broker: Broker, options: Pick<BrokerOptions, 'dataDirs'>, to
   const addresses = broker.addresses.map(formatAddress)
   const startMs = Math.round(broker.startMs)
   if (json) {
-    printJson({ ready: true, kafka: addresses, node: broker.nodeId, data: options.dataDirs, startMs, totalMs: Math.round(totalMs), pid: process.pid })
+    printJson({
+      ready: true,
+      kafka: addresses,
+      node: broker.nodeId,
+      data: options.dataDirs,
+      startMs,
+      totalMs: Math.round(totalMs),
+      pid: process.pid,
+    })
     return
   }
   const first = broker.addresses[0]!
@@ -156,15 +173,35 @@ function startError(error: unknown, options: Pick<BrokerOptions, 'listen' | 'dat
   const dirs = options.dataDirs.join(', ')
   switch (code) {
     case 'EADDRINUSE':
-      return new CliError(`cannot listen on ${addresses}: the port is taken by another process`, ExitCode.failed, 'stop that process, or listen elsewhere with --listen HOST:PORT (port 0 takes a free one)', { cause: error })
+      return new CliError(
+        `cannot listen on ${addresses}: the port is taken by another process`,
+        ExitCode.failed,
+        'stop that process, or listen elsewhere with --listen HOST:PORT (port 0 takes a free one)',
+        { cause: error },
+      )
     case 'EADDRNOTAVAIL':
-      return new CliError(`cannot listen on ${addresses}: this machine has no such address`, ExitCode.failed, 'listen on 127.0.0.1 or 0.0.0.0, and give the outside address with --advertise HOST:PORT', { cause: error })
+      return new CliError(
+        `cannot listen on ${addresses}: this machine has no such address`,
+        ExitCode.failed,
+        'listen on 127.0.0.1 or 0.0.0.0, and give the outside address with --advertise HOST:PORT',
+        { cause: error },
+      )
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return new CliError(`no permission: ${error.message}`, ExitCode.failed, `make ${dirs} writable for this user, or choose another with --data-dir; ports below 1024 need a privilege`, { cause: error })
+      return new CliError(
+        `no permission: ${error.message}`,
+        ExitCode.failed,
+        `make ${dirs} writable for this user, or choose another with --data-dir; ports below 1024 need a privilege`,
+        { cause: error },
+      )
     case 'ERR_MILLRACE_LOCKED':
-      return new CliError(`the data directory is in use by another process: ${error.message}`, ExitCode.failed, 'stop that process, or give this one its own --data-dir', { cause: error })
+      return new CliError(
+        `the data directory is in use by another process: ${error.message}`,
+        ExitCode.failed,
+        'stop that process, or give this one its own --data-dir',
+        { cause: error },
+      )
     default:
       return error
   }

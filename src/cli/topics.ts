@@ -13,7 +13,9 @@ export function registerTopics(program: Command): void {
   withClientFlags(topics.command('list').description('names and sizes of all topics'))
     .option('--internal', 'also the topics a cluster keeps for itself')
     .action(run(list))
-  withClientFlags(topics.command('describe').description('partitions, leaders, replicas, offsets and own settings').argument('<topic...>')).action(run(describe))
+  withClientFlags(
+    topics.command('describe').description('partitions, leaders, replicas, offsets and own settings').argument('<topic...>'),
+  ).action(run(describe))
   withClientFlags(topics.command('create').description('create a topic').argument('<topic...>'))
     .option('-p, --partitions <count>', 'number of partitions (default: num.partitions of the broker)')
     .option('-r, --replicas <count>', 'copies of each partition (default: default.replication.factor of the broker)')
@@ -39,8 +41,20 @@ async function admin<T>(flags: ClientFlags, use: (admin: AdminPort) => Promise<T
 async function list(flags: ClientFlags & { internal?: boolean }): Promise<void> {
   const topics = await admin(flags, async (port) => port.describeTopics(await port.listTopics()))
   const shown = topics.filter((topic) => flags.internal || !topic.internal).toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  if (flags.json) return printJson(shown.map((topic) => ({ name: topic.name, id: topic.id, partitions: topic.partitions.length, replicas: replicasOf(topic), internal: topic.internal })))
-  await printTable(['topic', 'partitions', 'replicas'], shown.map((topic) => [topic.name, topic.partitions.length, replicasOf(topic)]))
+  if (flags.json)
+    return printJson(
+      shown.map((topic) => ({
+        name: topic.name,
+        id: topic.id,
+        partitions: topic.partitions.length,
+        replicas: replicasOf(topic),
+        internal: topic.internal,
+      })),
+    )
+  await printTable(
+    ['topic', 'partitions', 'replicas'],
+    shown.map((topic) => [topic.name, topic.partitions.length, replicasOf(topic)]),
+  )
 }
 
 function replicasOf(topic: TopicDescription): number {
@@ -50,7 +64,9 @@ function replicasOf(topic: TopicDescription): number {
 async function describe(names: string[], flags: ClientFlags): Promise<void> {
   const described = await admin(flags, async (port) => {
     const topics = await port.describeTopics(names)
-    const partitions = topics.flatMap((topic) => topic.partitions.filter(({ leader }) => leader >= 0).map(({ partition }) => ({ topic: topic.name, partition })))
+    const partitions = topics.flatMap((topic) =>
+      topic.partitions.filter(({ leader }) => leader >= 0).map(({ partition }) => ({ topic: topic.name, partition })),
+    )
     const [first, next, settings] = await Promise.all([
       port.listOffsets(partitions, 'earliest'),
       port.listOffsets(partitions, 'latest'),
@@ -60,19 +76,35 @@ async function describe(names: string[], flags: ClientFlags): Promise<void> {
       offsets.find((row) => row.topic === topic && row.partition === partition)?.offset ?? null
     return topics.map((topic) => ({
       ...topic,
-      partitions: topic.partitions.map((row) => ({ ...row, startOffset: offsetOf(first, topic.name, row.partition), endOffset: offsetOf(next, topic.name, row.partition) })),
-      configs: Object.fromEntries((settings[names.indexOf(topic.name)] ?? []).filter((entry) => entry.source === 'topic').map(({ name, value }) => [name, value])),
+      partitions: topic.partitions.map((row) => ({
+        ...row,
+        startOffset: offsetOf(first, topic.name, row.partition),
+        endOffset: offsetOf(next, topic.name, row.partition),
+      })),
+      configs: Object.fromEntries(
+        (settings[names.indexOf(topic.name)] ?? []).filter((entry) => entry.source === 'topic').map(({ name, value }) => [name, value]),
+      ),
     }))
   })
   if (flags.json) return printJson(described)
   for (const topic of described) {
     const configs = Object.entries(topic.configs).map(([name, value]) => `${name}=${value}`)
-    process.stdout.write(`${topic.name}  id ${topic.id}${topic.internal ? '  internal' : ''}${configs.length > 0 ? `  ${configs.join(' ')}` : ''}\n`)
+    process.stdout.write(
+      `${topic.name}  id ${topic.id}${topic.internal ? '  internal' : ''}${configs.length > 0 ? `  ${configs.join(' ')}` : ''}\n`,
+    )
     await printTable(
       ['partition', 'leader', 'replicas', 'in sync', 'start offset', 'end offset', 'records'],
       topic.partitions.map((row) => {
         const records = row.startOffset === null || row.endOffset === null ? null : row.endOffset - row.startOffset
-        return [row.partition, row.leader < 0 ? 'none' : row.leader, row.replicas.join(','), row.isr.join(','), row.startOffset, row.endOffset, records]
+        return [
+          row.partition,
+          row.leader < 0 ? 'none' : row.leader,
+          row.replicas.join(','),
+          row.isr.join(','),
+          row.startOffset,
+          row.endOffset,
+          records,
+        ]
       }),
     )
   }
@@ -104,7 +136,11 @@ async function create(names: string[], flags: CreateFlags): Promise<void> {
   })
   if (flags.json) return printJson(outcomes)
   for (const { name, created, partitions: count } of outcomes) {
-    const text = created ? `created ${name}${count ? ` with ${count} ${count === 1 ? 'partition' : 'partitions'}` : ''}` : flags.validateOnly ? `${name} could be created` : `${name} exists already`
+    const text = created
+      ? `created ${name}${count ? ` with ${count} ${count === 1 ? 'partition' : 'partitions'}` : ''}`
+      : flags.validateOnly
+        ? `${name} could be created`
+        : `${name} exists already`
     process.stdout.write(`${text}\n`)
   }
 }
@@ -117,10 +153,13 @@ interface AlterFlags extends ClientFlags {
 
 async function alter(name: string, flags: AlterFlags): Promise<void> {
   const changes = [
-    ...(flags.config ?? []).map((text) => parsePair(text, '--config')).map(([key, value]) => ({ name: key, operation: 'set' as const, value })),
+    ...(flags.config ?? [])
+      .map((text) => parsePair(text, '--config'))
+      .map(([key, value]) => ({ name: key, operation: 'set' as const, value })),
     ...(flags.unset ?? []).map((key) => ({ name: key, operation: 'delete' as const, value: null })),
   ]
-  if (flags.partitions === undefined && changes.length === 0) throw usageError('nothing to change', 'give --partitions COUNT, --config NAME=VALUE or --unset NAME')
+  if (flags.partitions === undefined && changes.length === 0)
+    throw usageError('nothing to change', 'give --partitions COUNT, --config NAME=VALUE or --unset NAME')
   const count = flags.partitions === undefined ? undefined : parseWhole(flags.partitions, '--partitions', 1, 1_000_000)
   await admin(flags, async (port) => {
     await port.describeTopics([name])
@@ -128,7 +167,10 @@ async function alter(name: string, flags: AlterFlags): Promise<void> {
     if (count !== undefined) await port.createPartitions(name, count)
   })
   if (flags.json) return printJson({ name, partitions: count ?? null, configs: changes })
-  const done = [...(count === undefined ? [] : [`${count} partitions`]), ...changes.map((change) => (change.operation === 'set' ? `${change.name}=${change.value}` : `${change.name} back to its default`))]
+  const done = [
+    ...(count === undefined ? [] : [`${count} partitions`]),
+    ...changes.map((change) => (change.operation === 'set' ? `${change.name}=${change.value}` : `${change.name} back to its default`)),
+  ]
   process.stdout.write(`altered ${name}: ${done.join(', ')}\n`)
 }
 
@@ -137,7 +179,11 @@ async function remove(names: string[], flags: ClientFlags & { ifExists?: boolean
   await admin(flags, async (port) => {
     const known = new Set(await port.listTopics())
     missing.push(...names.filter((name) => !known.has(name)))
-    if (missing.length > 0 && !flags.ifExists) throw notFound(`there is no topic ${missing.join(', ')}; nothing was deleted`, 'millrace topics list shows the topics there are; --if-exists ignores missing ones')
+    if (missing.length > 0 && !flags.ifExists)
+      throw notFound(
+        `there is no topic ${missing.join(', ')}; nothing was deleted`,
+        'millrace topics list shows the topics there are; --if-exists ignores missing ones',
+      )
     const present = names.filter((name) => known.has(name))
     if (present.length > 0) await port.deleteTopics(present)
   })

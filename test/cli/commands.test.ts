@@ -35,8 +35,14 @@ describe('commands against a node', () => {
   })
 
   test('topics: created, listed, described, altered and deleted', async () => {
-    assert.equal((await millrace(0, ['topics', 'create', 'life', '-p', '2', '-c', 'retention.ms=100000'])).stdout, 'created life with 2 partitions\n')
-    assert.match((await millrace(1, ['topics', 'create', 'life'])).stderr, /already exists.*\n.*fix: choose another name, or add --if-not-exists/)
+    assert.equal(
+      (await millrace(0, ['topics', 'create', 'life', '-p', '2', '-c', 'retention.ms=100000'])).stdout,
+      'created life with 2 partitions\n',
+    )
+    assert.match(
+      (await millrace(1, ['topics', 'create', 'life'])).stderr,
+      /already exists.*\n.*fix: choose another name, or add --if-not-exists/,
+    )
     assert.equal((await millrace(0, ['topics', 'create', 'life', '--if-not-exists'])).stdout, 'life exists already\n')
     assert.match((await millrace(1, ['topics', 'create', 'bad', '-c', 'retntion.ms=1'])).stderr, /did you mean retention\.ms\?/)
     const listed = await json<{ name: string; partitions: number; replicas: number }[]>(['topics', 'list'])
@@ -56,13 +62,25 @@ describe('commands against a node', () => {
       const input = `{"key":"k-${codec}","value":"v-${codec}","headers":{"h":"x"},"timestamp":1700000000000,"partition":1}\n`
       await millrace(0, ['produce', 'codecs', '--format', 'json', '-z', codec], { input })
     }
-    const printed = lines((await millrace(0, ['consume', 'codecs', '--from', 'beginning', '--until', 'end', '--json'])).stdout).map((line) => JSON.parse(line) as object)
+    const printed = lines((await millrace(0, ['consume', 'codecs', '--from', 'beginning', '--until', 'end', '--json'])).stdout).map(
+      (line) => JSON.parse(line) as object,
+    )
     assert.deepEqual(
       printed,
-      ['none', 'gzip', 'snappy', 'lz4', 'zstd'].map((codec, offset) => ({ topic: 'codecs', partition: 1, offset, timestamp: 1_700_000_000_000, key: `k-${codec}`, value: `v-${codec}`, headers: { h: 'x' } })),
+      ['none', 'gzip', 'snappy', 'lz4', 'zstd'].map((codec, offset) => ({
+        topic: 'codecs',
+        partition: 1,
+        offset,
+        timestamp: 1_700_000_000_000,
+        key: `k-${codec}`,
+        value: `v-${codec}`,
+        headers: { h: 'x' },
+      })),
     )
     await millrace(0, ['produce', 'bytes', '--format', 'json'], { input: '{"keyBase64":"/wA=","value":null}\n' })
-    const [record] = lines((await millrace(0, ['consume', 'bytes', '--from', 'beginning', '--max', '1', '--json'])).stdout).map((line) => JSON.parse(line) as { keyBase64: string; value: null })
+    const [record] = lines((await millrace(0, ['consume', 'bytes', '--from', 'beginning', '--max', '1', '--json'])).stdout).map(
+      (line) => JSON.parse(line) as { keyBase64: string; value: null },
+    )
     assert.deepEqual([record!.keyBase64, record!.value], ['/wA=', null])
   })
 
@@ -74,12 +92,18 @@ describe('commands against a node', () => {
     const byKey = new Map<string, number[]>()
     for (const [key, value] of lines(stdout).map((line) => line.split('\t'))) byKey.set(key!, [...(byKey.get(key!) ?? []), Number(value)])
     assert.equal(byKey.size, 7)
-    for (const [key, values] of byKey) assert.deepEqual(values, Array.from({ length: values.length }, (_, i) => i * 7 + Number(key.slice(4))))
+    for (const [key, values] of byKey)
+      assert.deepEqual(
+        values,
+        Array.from({ length: values.length }, (_, i) => i * 7 + Number(key.slice(4))),
+      )
     assert.equal([...byKey.values()].flat().length, 10_000)
   })
 
   test('consume starts and stops where it is told: offsets, times, counts, partitions', async () => {
-    const input = Array.from({ length: 10 }, (_, i) => `{"value":"v${i}","partition":0,"timestamp":${1_700_000_000_000 + i * 1000}}`).join('\n')
+    const input = Array.from({ length: 10 }, (_, i) => `{"value":"v${i}","partition":0,"timestamp":${1_700_000_000_000 + i * 1000}}`).join(
+      '\n',
+    )
     await millrace(0, ['produce', 'ranged', '--format', 'json'], { input })
     const values = async (...args: string[]): Promise<string> => lines((await millrace(0, ['consume', 'ranged', ...args])).stdout).join(' ')
     assert.equal(await values('--from', '3', '--until', '6', '-p', '0'), 'v3 v4 v5')
@@ -96,7 +120,9 @@ describe('commands against a node', () => {
     const main = new URL('../../src/cli/main.js', import.meta.url).pathname
     const tail = spawn(process.execPath, [main, 'consume', 'tailed', '--from', 'beginning', '-b', node.bootstrap])
     let seen = ''
-    const arrived = new Promise<void>((resolve) => tail.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()).includes('two') && resolve()))
+    const arrived = new Promise<void>((resolve) =>
+      tail.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()).includes('two') && resolve()),
+    )
     const ended = new Promise<number | null>((resolve) => tail.on('close', resolve))
     await millrace(0, ['produce', 'tailed'], { input: 'one\n' })
     await millrace(0, ['produce', 'tailed'], { input: 'two\n' })
@@ -110,7 +136,9 @@ describe('commands against a node', () => {
     const input = Array.from({ length: 50_000 }, (_, i) => `a line of some length, number ${i}`).join('\n')
     await millrace(0, ['produce', 'piped', '-q'], { input })
     const main = new URL('../../src/cli/main.js', import.meta.url).pathname
-    const child = spawn(process.execPath, [main, 'consume', 'piped', '--from', 'beginning', '-b', node.bootstrap], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [main, 'consume', 'piped', '--from', 'beginning', '-b', node.bootstrap], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let errors = ''
     child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
     const ended = new Promise<number | null>((resolve) => child.on('close', resolve))
@@ -121,14 +149,18 @@ describe('commands against a node', () => {
 
   test('a group goes on where it stopped; lag is shown, offsets are reset only with --execute', async () => {
     await millrace(0, ['produce', 'grouped', '-p', '0'], { input: Array.from({ length: 20 }, (_, i) => `g${i}`).join('\n') })
-    const read = async (...args: string[]): Promise<string[]> => lines((await millrace(0, ['consume', 'grouped', '-g', 'readers', ...args])).stdout)
+    const read = async (...args: string[]): Promise<string[]> =>
+      lines((await millrace(0, ['consume', 'grouped', '-g', 'readers', ...args])).stdout)
     assert.deepEqual(await read('--from', 'beginning', '--max', '5'), ['g0', 'g1', 'g2', 'g3', 'g4'])
     assert.deepEqual(await read('--max', '3'), ['g5', 'g6', 'g7'])
     const lag = async (): Promise<number> => (await json<{ totalLag: number }[]>(['groups', 'describe', 'readers']))[0]!.totalLag
     assert.equal(await lag(), 12)
     const groups = await json<{ groupId: string; state: string }[]>(['groups', 'list'])
     assert.deepEqual(groups.find((group) => group.groupId === 'readers')?.state, 'Empty')
-    assert.match((await millrace(0, ['groups', 'reset', 'readers', '--to-offset', '18'])).stdout, /grouped\t0\t8\t18\nnothing was changed; add --execute/)
+    assert.match(
+      (await millrace(0, ['groups', 'reset', 'readers', '--to-offset', '18'])).stdout,
+      /grouped\t0\t8\t18\nnothing was changed; add --execute/,
+    )
     assert.equal(await lag(), 12)
     await millrace(0, ['groups', 'reset', 'readers', '--to-offset', '18', '--execute'])
     assert.equal(await lag(), 2)
@@ -151,13 +183,23 @@ describe('commands against a node', () => {
     assert.deepEqual(await source(), ['5000000', 'broker default'])
     await millrace(0, ['configs', 'alter', '-t', 'configured', '--set', 'retention.ms=4000000', '--append', 'cleanup.policy=compact'])
     assert.deepEqual(await source(), ['4000000', 'topic'])
-    assert.equal((await millrace(0, ['configs', 'describe', '-t', 'configured'])).stdout, 'setting\tvalue\tfrom\tchangeable\ncleanup.policy\tdelete,compact\ttopic\tyes\nretention.ms\t4000000\ttopic\tyes\n')
+    assert.equal(
+      (await millrace(0, ['configs', 'describe', '-t', 'configured'])).stdout,
+      'setting\tvalue\tfrom\tchangeable\ncleanup.policy\tdelete,compact\ttopic\tyes\nretention.ms\t4000000\ttopic\tyes\n',
+    )
     await millrace(0, ['configs', 'alter', '-t', 'configured', '--unset', 'retention.ms', '--subtract', 'cleanup.policy=compact'])
     await millrace(0, ['configs', 'alter', '--broker-defaults', '--unset', 'log.retention.ms'])
     assert.deepEqual(await source(), ['604800000', 'default'])
     assert.match((await millrace(1, ['configs', 'alter', '-t', 'configured', '--set', 'segment.bytes=1'])).stderr, /segment\.bytes/)
     assert.match((await millrace(1, ['configs', 'alter', '--broker', '1', '--set', 'num.partitions=2'])).stderr, /num\.partitions/)
-    const partitions = await json<{ name: string; value: string; source: string }[]>(['configs', 'describe', '--broker', '1', '--name', 'num.partitions'])
+    const partitions = await json<{ name: string; value: string; source: string }[]>([
+      'configs',
+      'describe',
+      '--broker',
+      '1',
+      '--name',
+      'num.partitions',
+    ])
     assert.deepEqual([partitions[0]!.value, partitions[0]!.source], ['3', 'static'])
   })
 
@@ -171,6 +213,10 @@ describe('commands against a node', () => {
     const paced = await json<{ records: number; ms: number }>(['produce', 'paced', '--input', file, '--rate', '10'])
     assert.equal(paced.records, 3)
     assert.ok(paced.ms >= 200, `three records at 10 a second take 200 ms, took ${paced.ms}`)
-    assert.deepEqual(lines((await millrace(0, ['consume', 'paced', '--from', 'beginning', '--until', 'end'])).stdout).toSorted(), ['a', 'b', 'c'])
+    assert.deepEqual(lines((await millrace(0, ['consume', 'paced', '--from', 'beginning', '--until', 'end'])).stdout).toSorted(), [
+      'a',
+      'b',
+      'c',
+    ])
   })
 })

@@ -14,7 +14,8 @@ async function doctor(...args: string[]): Promise<{ code: number | null; finding
   return { code, findings: (JSON.parse(stdout) as { findings: Finding[] }).findings }
 }
 
-const failed = (findings: readonly Finding[]): string[] => findings.filter((finding) => finding.level === 'FAIL').map((finding) => finding.check)
+const failed = (findings: readonly Finding[]): string[] =>
+  findings.filter((finding) => finding.level === 'FAIL').map((finding) => finding.check)
 
 async function holdPort(t: TestContext): Promise<number> {
   const server = createServer((socket) => socket.destroy())
@@ -27,7 +28,11 @@ test('a healthy machine without a broker passes, and everything that is not OK h
   const { code, findings } = await doctor('--data-dir', join(temporaryDir(t), 'new'), '--listen', '127.0.0.1:0')
   assert.deepEqual(failed(findings), [])
   assert.equal(code, 0)
-  for (const check of ['node', 'addon', 'clock', 'file descriptors', 'machine', 'advertised address', 'broker']) assert.ok(findings.some((finding) => finding.check === check), check)
+  for (const check of ['node', 'addon', 'clock', 'file descriptors', 'machine', 'advertised address', 'broker'])
+    assert.ok(
+      findings.some((finding) => finding.check === check),
+      check,
+    )
   for (const finding of findings) assert.equal(finding.level === 'OK', finding.fix === undefined, finding.text)
 })
 
@@ -36,7 +41,16 @@ test('a taken port, a data directory that is a file, and an address nobody can r
   writeFileSync(join(dir, 'file'), '')
   mkdirSync(join(dir, 'ok'))
   const port = await holdPort(t)
-  const { code, findings } = await doctor('--data-dir', join(dir, 'file'), '--data-dir', join(dir, 'ok'), '--listen', `127.0.0.1:${port}`, '--advertise', '0.0.0.0:9092')
+  const { code, findings } = await doctor(
+    '--data-dir',
+    join(dir, 'file'),
+    '--data-dir',
+    join(dir, 'ok'),
+    '--listen',
+    `127.0.0.1:${port}`,
+    '--advertise',
+    '0.0.0.0:9092',
+  )
   assert.equal(code, 5)
   assert.deepEqual(failed(findings), [`data ${join(dir, 'file')}`, `port 127.0.0.1:${port}`, 'advertised address'])
 })

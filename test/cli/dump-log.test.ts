@@ -33,7 +33,13 @@ async function partition(t: TestContext): Promise<string> {
 async function dump(...args: string[]): Promise<{ code: number | null; found: Found[] }> {
   const { code, stdout, stderr } = await cli(['dump-log', '--json', ...args])
   assert.equal(stderr, '')
-  return { code, found: stdout.trim().split('\n').map((line) => JSON.parse(line) as Found) }
+  return {
+    code,
+    found: stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Found),
+  }
 }
 
 test('dump-log prints batches and records, finds a torn tail, a corrupt middle and damaged side files', async (t) => {
@@ -44,7 +50,10 @@ test('dump-log prints batches and records, finds a torn tail, a corrupt middle a
   const sound = await dump('--records', dir)
   assert.equal(sound.code, 0)
   const values = sound.found.filter((line) => line.kind === 'record').map((line) => line.value)
-  assert.deepEqual(values, Array.from({ length: 30 }, (_, i) => `value-${i}`))
+  assert.deepEqual(
+    values,
+    Array.from({ length: 30 }, (_, i) => `value-${i}`),
+  )
   const batches = sound.found.filter((line) => line.kind === 'batch')
   assert.equal(sound.found.at(-1)!.damaged, 0)
 
@@ -65,7 +74,10 @@ test('dump-log prints batches and records, finds a torn tail, a corrupt middle a
     const damage = found.find((line) => line.kind === 'damage')!
     assert.deepEqual([code, damage.position, damage.resume, damage.torn], [5, victim.position, next, false])
     const text = await cli(['dump-log', '-q', log])
-    assert.match(text.stdout, new RegExp(`first bad byte at ${victim.position} of ${whole.length}.*CRC32C.*valid batch follows at byte ${next}`))
+    assert.match(
+      text.stdout,
+      new RegExp(`first bad byte at ${victim.position} of ${whole.length}.*CRC32C.*valid batch follows at byte ${next}`),
+    )
   })
 
   await t.test('a damaged producer snapshot and checkpoint', async () => {

@@ -30,7 +30,12 @@ function environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
 
 export function cli(args: readonly string[], options: RunOptions = {}): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], { env: environment(options.env), cwd: options.cwd, timeout: DEADLINE_MS, killSignal: 'SIGKILL' })
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      env: environment(options.env),
+      cwd: options.cwd,
+      timeout: DEADLINE_MS,
+      killSignal: 'SIGKILL',
+    })
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
@@ -62,7 +67,10 @@ export function temporaryDir(t: TestContext): string {
 /** `millrace serve` on a free port; stopped when the test ends. */
 export async function startNode(t: TestContext, args: readonly string[] = [], dataDir?: string): Promise<Node> {
   const dir = dataDir ?? join(temporaryDir(t), 'data')
-  const child = spawn(process.execPath, [MAIN, 'serve', '--listen', '127.0.0.1:0', '--data-dir', dir, '--log-level', 'warn', ...args], { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [MAIN, 'serve', '--listen', '127.0.0.1:0', '--data-dir', dir, '--log-level', 'warn', ...args], {
+    env: environment(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let stdout = ''
   let stderr = ''
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))

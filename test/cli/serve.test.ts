@@ -21,7 +21,9 @@ test('SIGINT stops it cleanly too, and the same data directory opens again', asy
   assert.equal(await node.stop('SIGINT'), 0)
   const again = await startNode(t, [], node.dataDir)
   const more = await cli(['produce', 'kept', '-b', again.bootstrap, '--json'], { input: 'three\n' })
-  assert.deepEqual((JSON.parse(more.stdout) as { partitions: unknown[] }).partitions, [{ partition: 0, firstOffset: 2, lastOffset: 2, records: 1 }])
+  assert.deepEqual((JSON.parse(more.stdout) as { partitions: unknown[] }).partitions, [
+    { partition: 0, firstOffset: 2, lastOffset: 2, records: 1 },
+  ])
 })
 
 test('a second process is refused the data directory and told why', async (t) => {
@@ -43,7 +45,13 @@ test('a known setting that changes nothing is warned about at the start', async 
 })
 
 test('flags become settings under Kafka names, and a listener that is not PLAINTEXT is refused', () => {
-  const settings = flagSettings({ listen: ['127.0.0.1:1', '[::1]:2', ':3'], advertise: 'example.org:9', dataDir: ['a', 'b'], nodeId: '4', workers: '2' })
+  const settings = flagSettings({
+    listen: ['127.0.0.1:1', '[::1]:2', ':3'],
+    advertise: 'example.org:9',
+    dataDir: ['a', 'b'],
+    nodeId: '4',
+    workers: '2',
+  })
   assert.deepEqual(Object.fromEntries(settings), {
     listeners: 'PLAINTEXT://127.0.0.1:1,PLAINTEXT://[::1]:2,PLAINTEXT://0.0.0.0:3',
     'advertised.listeners': 'PLAINTEXT://example.org:9',
@@ -60,6 +68,9 @@ test('flags become settings under Kafka names, and a listener that is not PLAINT
   assert.deepEqual(options.advertise, { host: 'example.org', port: 9 })
   assert.equal(options.workers, 2)
   assert.throws(() => brokerOptions(new Map([['listeners', 'SSL://:9093']])), /needs SSL, and this version serves PLAINTEXT only/)
-  const kraft = new Map([['listeners', 'PLAINTEXT://:9092,CONTROLLER://:9093'], ['controller.listener.names', 'CONTROLLER']])
+  const kraft = new Map([
+    ['listeners', 'PLAINTEXT://:9092,CONTROLLER://:9093'],
+    ['controller.listener.names', 'CONTROLLER'],
+  ])
   assert.deepEqual(brokerOptions(kraft).listen, [{ host: '0.0.0.0', port: 9092 }])
 })

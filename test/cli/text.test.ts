@@ -9,7 +9,15 @@ import { bootstrapOf, parseHostPort, parseTime } from '../../src/cli/options.js'
 import { parseLine } from '../../src/cli/produce/lines.js'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
-const record = { topic: 't', partition: 2, offset: 7, timestamp: 1000, key: bytes('k'), value: bytes('v'), headers: [['h', bytes('x')] as const] }
+const record = {
+  topic: 't',
+  partition: 2,
+  offset: 7,
+  timestamp: 1000,
+  key: bytes('k'),
+  value: bytes('v'),
+  headers: [['h', bytes('x')] as const],
+}
 const plain = { format: 'text', keySeparator: null, headers: [] } as const
 
 test('a text line is a value; with a separator, the first one splits key and value', () => {
@@ -37,7 +45,8 @@ test('a JSON line gives every part of a record, and says which line and field ar
 test('what consume prints as JSON, produce reads back unchanged, whatever the bytes', () => {
   const any = fc.option(fc.uint8Array(), { nil: null })
   const print = formatterFor('json', { keys: false, headers: false })
-  const asBytes = (value: Uint8Array | string | null): number[] | null => (value === null ? null : [...(typeof value === 'string' ? bytes(value) : value)])
+  const asBytes = (value: Uint8Array | string | null): number[] | null =>
+    value === null ? null : [...(typeof value === 'string' ? bytes(value) : value)]
   fc.assert(
     fc.property(any, any, (key, value) => {
       const line = print({ ...record, key, value, headers: [] })

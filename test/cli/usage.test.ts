@@ -8,7 +8,8 @@ import { cli, temporaryDir } from './run-cli.js'
 test('--help names every command and the exit codes, and ends with 0', async () => {
   const { code, stdout } = await cli(['--help'])
   assert.equal(code, 0)
-  for (const command of ['serve', 'topics', 'produce', 'consume', 'groups', 'configs', 'dump-log', 'bench', 'doctor']) assert.match(stdout, new RegExp(`^  ${command}`, 'm'))
+  for (const command of ['serve', 'topics', 'produce', 'consume', 'groups', 'configs', 'dump-log', 'bench', 'doctor'])
+    assert.match(stdout, new RegExp(`^  ${command}`, 'm'))
   assert.match(stdout, /Exit codes:\n  0 /)
 })
 

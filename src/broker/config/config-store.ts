@@ -265,7 +265,13 @@ export class ConfigStore {
   }
 }
 
-function entry(name: string, definition: SettingDefinition, value: string | null, synonyms: readonly ConfigSynonym[], readOnly: boolean): ConfigEntry {
+function entry(
+  name: string,
+  definition: SettingDefinition,
+  value: string | null,
+  synonyms: readonly ConfigSynonym[],
+  readOnly: boolean,
+): ConfigEntry {
   const isSensitive = definition.type === 'password'
   const source = synonyms[0]?.source ?? ConfigSource.default
   return {

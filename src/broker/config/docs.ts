@@ -43,11 +43,22 @@ Where this differs from Kafka: \`listeners\` is 127.0.0.1:9092, \`log.dir\` is .
 type Synonyms = (name: string) => string
 
 function table(settings: readonly SettingDefinition[], kind: 'broker' | 'resource', inherits?: Synonyms): string {
-  const head = kind === 'broker' ? ['setting', 'type', 'default', 'range', 'update', 'acts', 'meaning'] : ['setting', 'type', 'default', 'range', 'default from', 'acts', 'meaning']
+  const head =
+    kind === 'broker'
+      ? ['setting', 'type', 'default', 'range', 'update', 'acts', 'meaning']
+      : ['setting', 'type', 'default', 'range', 'default from', 'acts', 'meaning']
   const rows = settings.filter((setting) => !setting.internal).toSorted((a, b) => (a.name < b.name ? -1 : 1))
   const lines = rows.map((setting) => {
     const middle = kind === 'broker' ? setting.mode : (inherits?.(setting.name) ?? '')
-    const cells = [`\`${setting.name}\``, setting.type, initial(setting), rangeText(setting), middle, setting.status === 'acted-on' ? 'yes' : 'no', setting.doc]
+    const cells = [
+      `\`${setting.name}\``,
+      setting.type,
+      initial(setting),
+      rangeText(setting),
+      middle,
+      setting.status === 'acted-on' ? 'yes' : 'no',
+      setting.doc,
+    ]
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
   })
   return [`| ${head.join(' | ')} |`, `|${'---|'.repeat(head.length)}`, ...lines].join('\n')

@@ -59,10 +59,23 @@ export function findSetting(kind: ConfigResourceKind, name: string): SettingDefi
 
 /** Settings in time units whose names stand for one value: the first that is set holds. */
 const CHAINS: readonly (readonly (readonly [name: string, factor: number])[])[] = [
-  [['log.retention.ms', 1], ['log.retention.minutes', 60_000], ['log.retention.hours', 3_600_000]],
-  [['log.roll.ms', 1], ['log.roll.hours', 3_600_000]],
-  [['log.roll.jitter.ms', 1], ['log.roll.jitter.hours', 3_600_000]],
-  [['log.flush.interval.ms', 1], ['log.flush.scheduler.interval.ms', 1]],
+  [
+    ['log.retention.ms', 1],
+    ['log.retention.minutes', 60_000],
+    ['log.retention.hours', 3_600_000],
+  ],
+  [
+    ['log.roll.ms', 1],
+    ['log.roll.hours', 3_600_000],
+  ],
+  [
+    ['log.roll.jitter.ms', 1],
+    ['log.roll.jitter.hours', 3_600_000],
+  ],
+  [
+    ['log.flush.interval.ms', 1],
+    ['log.flush.scheduler.interval.ms', 1],
+  ],
 ]
 
 /** The names that stand for the same value as `name`, strongest first, with the factor to the first one's unit. */

@@ -44,14 +44,20 @@ export function loadStaticConfig(input: StaticConfigInput): StaticConfig {
     const problem = checkSetting('broker', name, value)
     if (problem) throw new ConfigError(`${problem} (in ${where})`)
     properties.set(name, canonical(definition, value))
-    if (definition.status === 'known') warnings.push(`${name} is a Kafka setting that this version knows but does not act on (in ${where}); remove it to be rid of this warning`)
+    if (definition.status === 'known')
+      warnings.push(
+        `${name} is a Kafka setting that this version knows but does not act on (in ${where}); remove it to be rid of this warning`,
+      )
   }
   return { properties, warnings }
 }
 
 function parsePair(text: string): [string, string] {
   const at = text.indexOf('=')
-  if (at < 1) throw new ConfigError(`--set takes key=value, and ${JSON.stringify(text)} has no key before a "="; write for example --set log.retention.hours=24`)
+  if (at < 1)
+    throw new ConfigError(
+      `--set takes key=value, and ${JSON.stringify(text)} has no key before a "="; write for example --set log.retention.hours=24`,
+    )
   return [text.slice(0, at).trim(), text.slice(at + 1)]
 }
 
@@ -60,7 +66,9 @@ function loadFile(file: string): Map<string, string> {
   try {
     text = readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new ConfigError(`cannot read the configuration file ${file}: ${(cause as Error).message}; give an existing file to --config`, { cause })
+    throw new ConfigError(`cannot read the configuration file ${file}: ${(cause as Error).message}; give an existing file to --config`, {
+      cause,
+    })
   }
   if (!file.endsWith('.toml')) return parseProperties(text)
   try {

@@ -66,4 +66,3 @@ export interface TopicConfig {
   /** Limit on the decompressed size of one batch: the smaller of the topic's and the node's. */
   readonly maxDecompressedBytes: number
 }
-

@@ -95,5 +95,8 @@ export function rangeText(definition: SettingDefinition): string {
   if (nonEmpty) return 'not empty'
   if (min !== undefined && max !== undefined) return `${min} to ${max}${or === undefined ? '' : ` or ${or}`}`
   if (min !== undefined) return `${min} or more`
-  return { boolean: 'true or false', double: 'a number', string: '', list: '', class: '', password: '' }[definition.type as string] ?? `a whole number (${definition.type})`
+  return (
+    { boolean: 'true or false', double: 'a number', string: '', list: '', class: '', password: '' }[definition.type as string] ??
+    `a whole number (${definition.type})`
+  )
 }

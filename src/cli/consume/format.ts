@@ -27,7 +27,8 @@ Templates: %k key, %v value, %o offset, %p partition, %t topic, %T timestamp (ms
 export function formatterFor(format: string, parts: TextParts): Formatter {
   if (format === 'text') return textFormatter(parts)
   if (format === 'json') return (record) => `${JSON.stringify(jsonOf(record))}\n`
-  if (!format.includes('%')) throw usageError(`--format takes text, json or a template with %v and the like, and ${JSON.stringify(format)} is none`)
+  if (!format.includes('%'))
+    throw usageError(`--format takes text, json or a template with %v and the like, and ${JSON.stringify(format)} is none`)
   return templateFormatter(format)
 }
 

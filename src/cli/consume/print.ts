@@ -26,7 +26,10 @@ export async function printRecords(topic: string, flags: ConsumeFlags, request: 
   const partitions = await partitionsOf(topic, flags, request.partitions)
   const inGroup = flags.group !== undefined
   if (inGroup && request.from && request.from.kind !== 'beginning' && request.from.kind !== 'end') {
-    throw usageError('with --group, --from takes beginning or end (for partitions the group has no offset of)', 'move the offsets with millrace groups reset, or leave --group out')
+    throw usageError(
+      'with --group, --from takes beginning or end (for partitions the group has no offset of)',
+      'move the offsets with millrace groups reset, or leave --group out',
+    )
   }
   const printer = new Printer(topic, request)
   const consumer = await createConsumer(flags, {
@@ -83,7 +86,12 @@ async function resolveStarts(consumer: Consumer, all: Partitions, bound: Bound):
   return byTime(consumer, all, bound.timestamp, most)
 }
 
-async function byTime(consumer: Consumer, all: Partitions, timestamp: number, most: ReadonlyMap<number, number>): Promise<Map<number, number>> {
+async function byTime(
+  consumer: Consumer,
+  all: Partitions,
+  timestamp: number,
+  most: ReadonlyMap<number, number>,
+): Promise<Map<number, number>> {
   const found = await consumer.offsetsForTimes(all.map((one) => ({ ...one, timestamp })))
   return new Map(all.map(({ partition }, i) => [partition, found[i]?.offset ?? most.get(partition)!]))
 }

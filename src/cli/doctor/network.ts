@@ -46,9 +46,15 @@ export async function checkPort(address: HostPort, running: HostPort | undefined
   const problem = await tryListen(address)
   if (problem === null) return { level: 'OK', check, text: 'free' }
   if (problem === 'EADDRINUSE' && running?.port === address.port) return { level: 'OK', check, text: 'a broker is listening' }
-  if (problem === 'EADDRINUSE') return { level: 'FAIL', check, text: 'taken by another process', fix: 'stop it, or listen elsewhere with --listen HOST:PORT' }
+  if (problem === 'EADDRINUSE')
+    return { level: 'FAIL', check, text: 'taken by another process', fix: 'stop it, or listen elsewhere with --listen HOST:PORT' }
   if (problem === 'EACCES') return { level: 'FAIL', check, text: 'this user may not listen there', fix: 'use a port above 1023' }
-  return { level: 'FAIL', check, text: `cannot be listened on: ${problem}`, fix: 'name an address of this machine with --listen; 0.0.0.0 stands for all of them' }
+  return {
+    level: 'FAIL',
+    check,
+    text: `cannot be listened on: ${problem}`,
+    fix: 'name an address of this machine with --listen; 0.0.0.0 stands for all of them',
+  }
 }
 
 function tryListen({ host, port }: HostPort): Promise<string | null> {
@@ -67,7 +73,16 @@ export async function checkAdvertised(listen: readonly HostPort[], advertise: Ho
   if (wildcard) {
     const outside = outsideAddress()
     const text = `listening on every address; clients are told the one they reached${outside ? `, e.g. ${outside}:${wildcard.port}` : ''}`
-    return [inContainer() ? { level: 'WARN', check, text: `${text}, which is the container's own and not reachable from outside it`, fix: 'give the address outside with --advertise HOST:PORT' } : { level: 'OK', check, text }]
+    return [
+      inContainer()
+        ? {
+            level: 'WARN',
+            check,
+            text: `${text}, which is the container's own and not reachable from outside it`,
+            fix: 'give the address outside with --advertise HOST:PORT',
+          }
+        : { level: 'OK', check, text },
+    ]
   }
   if (listen.every(({ host }) => isLoopback(host))) {
     return [{ level: 'OK', check, text: 'loopback only: clients on other machines cannot connect; --listen 0.0.0.0:9092 opens it' }]
@@ -77,19 +92,38 @@ export async function checkAdvertised(listen: readonly HostPort[], advertise: Ho
 
 async function checkOne(address: HostPort, check: string): Promise<Finding> {
   const name = `${address.host}:${address.port}`
-  if (WILDCARDS.has(address.host)) return { level: 'FAIL', check, text: `${name} is no address a client can connect to`, fix: 'advertise a name or address that clients reach' }
+  if (WILDCARDS.has(address.host))
+    return {
+      level: 'FAIL',
+      check,
+      text: `${name} is no address a client can connect to`,
+      fix: 'advertise a name or address that clients reach',
+    }
   try {
     const { address: resolved } = await lookup(address.host)
     const text = resolved === address.host ? name : `${name} resolves to ${resolved}`
-    if (isLoopback(resolved)) return { level: 'WARN', check, text: `${text}, which every client takes for its own machine`, fix: 'fine for clients on this machine; else advertise an address of the network' }
+    if (isLoopback(resolved))
+      return {
+        level: 'WARN',
+        check,
+        text: `${text}, which every client takes for its own machine`,
+        fix: 'fine for clients on this machine; else advertise an address of the network',
+      }
     return { level: 'OK', check, text }
   } catch {
-    return { level: 'FAIL', check, text: `${address.host} does not resolve here`, fix: 'check the name, or add it to DNS or /etc/hosts of every client' }
+    return {
+      level: 'FAIL',
+      check,
+      text: `${address.host} does not resolve here`,
+      fix: 'check the name, or add it to DNS or /etc/hosts of every client',
+    }
   }
 }
 
 function outsideAddress(): string | undefined {
-  return Object.values(networkInterfaces()).flat().find((info) => info && !info.internal && info.family === 'IPv4')?.address
+  return Object.values(networkInterfaces())
+    .flat()
+    .find((info) => info && !info.internal && info.family === 'IPv4')?.address
 }
 
 function inContainer(): boolean {
@@ -104,8 +138,17 @@ async function askCluster(asked: HostPort, timeoutMs: number): Promise<ClusterDe
   const { TcpTransport } = await import('../../client/tcp-transport.js')
   const { openAdmin } = await import('../admin.js')
   const tcp = new TcpTransport({ bootstrapServers: [formatAddress(asked)] })
-  const pinned: Transport = { bootstrap: tcp.bootstrap, connect: (_, connectTimeoutMs) => tcp.connect(tcp.bootstrap[0]!, connectTimeoutMs), close: () => tcp.close() }
-  const { admin, close } = openAdmin({ transport: pinned, clientId: 'millrace-cli', requestTimeoutMs: timeoutMs, defaultApiTimeoutMs: timeoutMs })
+  const pinned: Transport = {
+    bootstrap: tcp.bootstrap,
+    connect: (_, connectTimeoutMs) => tcp.connect(tcp.bootstrap[0]!, connectTimeoutMs),
+    close: () => tcp.close(),
+  }
+  const { admin, close } = openAdmin({
+    transport: pinned,
+    clientId: 'millrace-cli',
+    requestTimeoutMs: timeoutMs,
+    defaultApiTimeoutMs: timeoutMs,
+  })
   try {
     return await admin.describeCluster()
   } finally {
@@ -123,9 +166,20 @@ export async function checkBroker(asked: HostPort, timeoutMs: number): Promise<F
     const cluster = await askCluster(asked, timeoutMs)
     brokers = cluster.brokers
     const text = `${where} answers: cluster ${cluster.clusterId}, ${brokers.length} ${brokers.length === 1 ? 'node' : 'nodes'}`
-    findings.push(brokers.length > 0 ? { level: 'OK', check: 'broker', text } : { level: 'FAIL', check: 'broker', text, fix: 'no node is registered: look at the log of the broker' })
+    findings.push(
+      brokers.length > 0
+        ? { level: 'OK', check: 'broker', text }
+        : { level: 'FAIL', check: 'broker', text, fix: 'no node is registered: look at the log of the broker' },
+    )
   } catch (error) {
-    return [{ level: 'FAIL', check: 'broker', text: `${where} accepts connections and does not answer as a Kafka broker: ${(error as Error).message}`, fix: `check that it is a PLAINTEXT listener of a broker; ${DEFAULT_BOOTSTRAP} is the default` }]
+    return [
+      {
+        level: 'FAIL',
+        check: 'broker',
+        text: `${where} accepts connections and does not answer as a Kafka broker: ${(error as Error).message}`,
+        fix: `check that it is a PLAINTEXT listener of a broker; ${DEFAULT_BOOTSTRAP} is the default`,
+      },
+    ]
   }
   for (const broker of brokers) findings.push(await checkNode(broker, asked))
   return findings
@@ -134,12 +188,14 @@ export async function checkBroker(asked: HostPort, timeoutMs: number): Promise<F
 async function checkNode(broker: HostPort & { readonly nodeId: number }, asked: HostPort): Promise<Finding> {
   const check = `node ${broker.nodeId}`
   const name = `${broker.host}:${broker.port}`
-  if (WILDCARDS.has(broker.host)) return { level: 'FAIL', check, text: `advertises ${name}, which is no address`, fix: 'start the node with --advertise HOST:PORT' }
+  if (WILDCARDS.has(broker.host))
+    return { level: 'FAIL', check, text: `advertises ${name}, which is no address`, fix: 'start the node with --advertise HOST:PORT' }
   const problem = await tryConnect(broker)
   if (problem !== null) {
-    const fix = isLoopback(broker.host) && !isLoopback(asked.host)
-      ? 'it tells remote clients a loopback address: start it with --advertise HOST:PORT'
-      : 'start the node with --advertise set to an address that clients reach, or open the firewall'
+    const fix =
+      isLoopback(broker.host) && !isLoopback(asked.host)
+        ? 'it tells remote clients a loopback address: start it with --advertise HOST:PORT'
+        : 'start the node with --advertise set to an address that clients reach, or open the firewall'
     return { level: 'FAIL', check, text: `advertises ${name}, which cannot be reached from here: ${problem}`, fix }
   }
   return { level: 'OK', check, text: `advertises ${name}, reachable from here` }

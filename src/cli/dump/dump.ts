@@ -40,7 +40,8 @@ export interface Line {
 
 type Reader = (path: string, options: DumpOptions) => Iterable<Line>
 
-const CHECKPOINTS = /^(leader-epoch-checkpoint|recovery-point-offset-checkpoint|log-start-offset-checkpoint|replication-offset-checkpoint|cleaner-offset-checkpoint)$/
+const CHECKPOINTS =
+  /^(leader-epoch-checkpoint|recovery-point-offset-checkpoint|log-start-offset-checkpoint|replication-offset-checkpoint|cleaner-offset-checkpoint)$/
 
 function readerFor(name: string): Reader | undefined {
   if (/\.log(\.deleted|\.cleaned|\.swap)?$/.test(name)) return dumpSegment
@@ -58,7 +59,10 @@ export async function dumpPaths(paths: readonly string[], options: DumpOptions):
   const files = paths.flatMap((path) => {
     const found = expand(path)
     if (found.length === 1 && !readerFor(basename(found[0]!))) {
-      throw notFound(`${path} is not a file of a partition`, 'name a .log, .index, .timeindex, .txnindex, .snapshot or checkpoint file, or a partition directory')
+      throw notFound(
+        `${path} is not a file of a partition`,
+        'name a .log, .index, .timeindex, .txnindex, .snapshot or checkpoint file, or a partition directory',
+      )
     }
     return found.filter((file) => readerFor(basename(file)))
   })
@@ -68,7 +72,10 @@ export async function dumpPaths(paths: readonly string[], options: DumpOptions):
   const progress = await startProgress('verified', total, total < LONG_BYTES || (process.stdout.isTTY === true && !options.quiet))
   let done = 0
   for (const file of files) {
-    await dumpFile(file, readerFor(basename(file))!, options, findings, { ...progress, update: (position) => progress.update(done + position, basename(file)) })
+    await dumpFile(file, readerFor(basename(file))!, options, findings, {
+      ...progress,
+      update: (position) => progress.update(done + position, basename(file)),
+    })
     done += sizes.get(file)!
   }
   progress.stop()
@@ -102,7 +109,8 @@ async function dumpFile(file: string, reader: Reader, options: DumpOptions, find
     findings.batches += line.batches ?? 0
     findings.records += line.records ?? 0
     if (line.shown === false || (options.quiet && !line.problem)) continue
-    if (options.json) await write(`${JSON.stringify({ file, kind: line.kind, ...line.fields, ...(line.problem ? { problem: line.text } : {}) })}\n`)
+    if (options.json)
+      await write(`${JSON.stringify({ file, kind: line.kind, ...line.fields, ...(line.problem ? { problem: line.text } : {}) })}\n`)
     else await write(line.problem ? `${options.quiet ? `${file}: ` : '  DAMAGED '}${line.text}\n` : `  ${line.text}\n`)
   }
   if (damaged) findings.damaged++

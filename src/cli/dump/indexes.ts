@@ -21,8 +21,15 @@ export function* dumpOffsetIndex(path: string, options: DumpOptions): Generator<
       count++
       const shown = offset >= options.from && count <= options.max
       yield { kind: 'offset-index', text: `offset ${offset} position ${position}`, shown, fields: { offset, position } }
-      const problem = offset <= last.offset || position <= last.position ? 'entries do not rise' : segment && offsetMismatch(segment, offset, position)
-      if (problem) yield { kind: 'damage', problem: true, text: `entry ${count - 1} at byte ${at} (offset ${offset}, position ${position}): ${problem}`, fields: { at, offset, position } }
+      const problem =
+        offset <= last.offset || position <= last.position ? 'entries do not rise' : segment && offsetMismatch(segment, offset, position)
+      if (problem)
+        yield {
+          kind: 'damage',
+          problem: true,
+          text: `entry ${count - 1} at byte ${at} (offset ${offset}, position ${position}): ${problem}`,
+          fields: { at, offset, position },
+        }
       last = { offset, position }
     }
   } finally {
@@ -54,7 +61,12 @@ export function* dumpTimeIndex(path: string, options: DumpOptions): Generator<Li
     const shown = offset >= options.from && count <= options.max
     yield { kind: 'time-index', text: `timestamp ${timestamp} offset ${offset}`, shown, fields: { timestamp, offset } }
     if (timestamp < last.timestamp || offset < last.offset) {
-      yield { kind: 'damage', problem: true, text: `entry ${count - 1} at byte ${at} (timestamp ${timestamp}, offset ${offset}): entries do not rise`, fields: { at, timestamp, offset } }
+      yield {
+        kind: 'damage',
+        problem: true,
+        text: `entry ${count - 1} at byte ${at} (timestamp ${timestamp}, offset ${offset}): entries do not rise`,
+        fields: { at, timestamp, offset },
+      }
     }
     last = { timestamp, offset }
   }
@@ -65,7 +77,13 @@ export function* dumpTimeIndex(path: string, options: DumpOptions): Generator<Li
 /** A preallocated file is cut to whole entries too, so a remainder is always damage. */
 function* oddSize(size: number, entry: number): Generator<Line> {
   const rest = size % entry
-  if (rest !== 0) yield { kind: 'damage', problem: true, text: `first bad byte at ${size - rest}: ${rest} bytes after the last whole entry of ${entry}`, fields: { position: size - rest } }
+  if (rest !== 0)
+    yield {
+      kind: 'damage',
+      problem: true,
+      text: `first bad byte at ${size - rest}: ${rest} bytes after the last whole entry of ${entry}`,
+      fields: { position: size - rest },
+    }
 }
 
 function baseOf(path: string): number {

@@ -42,7 +42,12 @@ function* dumpBatches(file: BatchFile, baseOffset: number, options: DumpOptions)
     const batch = file.bytes
     const header = headerOf(batch, position, file.length)
     if (header.baseOffset < nextOffset) {
-      yield { kind: 'damage', problem: true, text: `offsets go back at byte ${position}: the batch starts at ${header.baseOffset}, and ${nextOffset} was next`, fields: { position } }
+      yield {
+        kind: 'damage',
+        problem: true,
+        text: `offsets go back at byte ${position}: the batch starts at ${header.baseOffset}, and ${nextOffset} was next`,
+        fields: { position },
+      }
     }
     const shown = header.lastOffset >= options.from && printed < options.max
     if (shown) printed++
@@ -168,7 +173,8 @@ export class BatchFile {
     for (let start = position; start + HEADER_SIZE <= this.size; start += window.length - At.magic) {
       const got = readSync(this.#fd, window, 0, window.length, start)
       for (let i = At.magic; i < got; i++) {
-        if (window[i] === 2 && this.#plausible(window, i - At.magic, got) && this.check(start + i - At.magic) === undefined) return start + i - At.magic
+        if (window[i] === 2 && this.#plausible(window, i - At.magic, got) && this.check(start + i - At.magic) === undefined)
+          return start + i - At.magic
       }
       if (got < window.length) break
     }

@@ -10,7 +10,12 @@ export function* dumpSnapshot(path: string): Generator<Line> {
   const bytes = readFileSync(path)
   const entries = decodeSnapshot(bytes, (data, offset, length) => native().crc32c(data, offset, length) >>> 0)
   if (!entries) {
-    yield { kind: 'damage', problem: true, text: `first bad byte at 0 of ${bytes.length}: version, CRC32C or length of the producer snapshot do not hold together`, fields: { position: 0 } }
+    yield {
+      kind: 'damage',
+      problem: true,
+      text: `first bad byte at 0 of ${bytes.length}: version, CRC32C or length of the producer snapshot do not hold together`,
+      fields: { position: 0 },
+    }
     return
   }
   for (const entry of entries) {
@@ -20,7 +25,11 @@ export function* dumpSnapshot(path: string): Generator<Line> {
     const { producerId, epoch, lastTimestamp, coordinatorEpoch, txnFirstOffset } = entry
     const open = txnFirstOffset >= 0 ? ` transaction open since offset ${txnFirstOffset}` : ''
     const text = `producer ${producerId}/${epoch} last sequence ${lastSequence} last offset ${lastOffset} timestamp ${lastTimestamp} coordinator epoch ${coordinatorEpoch}${open}`
-    yield { kind: 'producer', text, fields: { producerId, epoch, lastSequence, lastOffset, lastTimestamp, coordinatorEpoch, txnFirstOffset } }
+    yield {
+      kind: 'producer',
+      text,
+      fields: { producerId, epoch, lastSequence, lastOffset, lastTimestamp, coordinatorEpoch, txnFirstOffset },
+    }
   }
   yield { kind: 'end', text: `${entries.length} producers, crc ok`, fields: { producers: entries.length } }
 }
@@ -39,11 +48,22 @@ export function* dumpTransactionIndex(path: string): Generator<Line> {
     const text = `aborted producer ${producerId} offsets ${firstOffset}-${lastOffset} last stable offset ${lastStableOffset}`
     yield { kind: 'aborted', text, fields: { producerId, firstOffset, lastOffset, lastStableOffset } }
     if (version !== 0 || firstOffset > lastOffset) {
-      yield { kind: 'damage', problem: true, text: `first bad byte at ${at}: version ${version}, offsets ${firstOffset}-${lastOffset}`, fields: { position: at } }
+      yield {
+        kind: 'damage',
+        problem: true,
+        text: `first bad byte at ${at}: version ${version}, offsets ${firstOffset}-${lastOffset}`,
+        fields: { position: at },
+      }
       return
     }
   }
-  if (at !== bytes.length) yield { kind: 'damage', problem: true, text: `first bad byte at ${at}: ${bytes.length - at} bytes after the last whole entry`, fields: { position: at } }
+  if (at !== bytes.length)
+    yield {
+      kind: 'damage',
+      problem: true,
+      text: `first bad byte at ${at}: ${bytes.length - at} bytes after the last whole entry`,
+      fields: { position: at },
+    }
   yield { kind: 'end', text: `${at / TXN_ENTRY} aborted transactions`, fields: { transactions: at / TXN_ENTRY } }
 }
 
@@ -59,7 +79,8 @@ export function* dumpCheckpoint(path: string, _options: DumpOptions): Generator<
   const entries = lines.slice(2).filter((line) => line !== '')
   for (const entry of entries) yield { kind: 'checkpoint', text: entry, fields: { entry: entry.split(' ') } }
   if (lines[0] !== '0') yield { kind: 'damage', problem: true, text: `first bad byte at 0: version ${JSON.stringify(lines[0])} is not 0` }
-  else if (lines[1] !== String(entries.length)) yield { kind: 'damage', problem: true, text: `first bad byte at 2: says ${lines[1]} entries and holds ${entries.length}` }
+  else if (lines[1] !== String(entries.length))
+    yield { kind: 'damage', problem: true, text: `first bad byte at 2: says ${lines[1]} entries and holds ${entries.length}` }
   else {
     const bad = entries.findIndex((entry) => !/^(\S+ )?-?\d+ -?\d+$/.test(entry))
     if (bad >= 0) yield { kind: 'damage', problem: true, text: `line ${bad + 3} is unreadable: ${JSON.stringify(entries[bad])}` }

@@ -27,7 +27,11 @@ export function parseLine(line: string, number: number, how: LineFormat): InputR
 function parseTextLine(line: string, number: number, separator: string | null): InputRecord {
   if (separator === null) return { key: null, value: line }
   const at = line.indexOf(separator)
-  if (at < 0) throw usageError(`line ${number} has no key separator ${JSON.stringify(separator)}`, 'write KEY, the separator and VALUE on every line, or leave --key-separator out')
+  if (at < 0)
+    throw usageError(
+      `line ${number} has no key separator ${JSON.stringify(separator)}`,
+      'write KEY, the separator and VALUE on every line, or leave --key-separator out',
+    )
   return { key: line.slice(0, at), value: line.slice(at + separator.length) }
 }
 
@@ -35,7 +39,11 @@ const JSON_FIELDS = new Set(['key', 'value', 'headers', 'partition', 'timestamp'
 
 /** The form `consume --format json` writes; topic and offset are ignored, so its output can be produced again. */
 function parseJsonLine(line: string, number: number): InputRecord {
-  const wrong = (problem: string): Error => usageError(`line ${number} ${problem}`, 'write one object per line: {"key": …, "value": …, "headers": {…}, "partition": 0, "timestamp": 1767225600000}')
+  const wrong = (problem: string): Error =>
+    usageError(
+      `line ${number} ${problem}`,
+      'write one object per line: {"key": …, "value": …, "headers": {…}, "partition": 0, "timestamp": 1767225600000}',
+    )
   let parsed: unknown
   try {
     parsed = JSON.parse(line)
@@ -72,7 +80,11 @@ function bytesOf(value: unknown, base64: unknown): Uint8Array | string | null {
 
 /** An object, or a list of [name, value] pairs where a name occurs twice. */
 function headersOf(value: unknown, wrong: (problem: string) => Error): [string, string | null][] {
-  const pairs: [unknown, unknown][] = Array.isArray(value) ? (value as [unknown, unknown][]) : typeof value === 'object' ? Object.entries(value as object) : []
+  const pairs: [unknown, unknown][] = Array.isArray(value)
+    ? (value as [unknown, unknown][])
+    : typeof value === 'object'
+      ? Object.entries(value as object)
+      : []
   return pairs.map((pair) => {
     if (!Array.isArray(pair) || typeof pair[0] !== 'string') throw wrong('has headers that are neither an object nor a list of pairs')
     return [pair[0], bytesOf(pair[1], undefined) as string | null]

@@ -73,12 +73,19 @@ class Tally {
 
 export async function sendLines(topic: string, flags: ProduceFlags, options: SendOptions): Promise<number> {
   const size = flags.input === undefined ? 0 : statSync(flags.input, { throwIfNoEntry: false })?.size
-  if (size === undefined) throw notFound(`the file ${flags.input} does not exist`, 'name an existing file with --input, or leave it out to read stdin')
+  if (size === undefined)
+    throw notFound(`the file ${flags.input} does not exist`, 'name an existing file with --input, or leave it out to read stdin')
   const input: Readable = flags.input === undefined ? process.stdin : createReadStream(flags.input)
-  if (process.stdin.isTTY && flags.input === undefined && !flags.json && !flags.quiet) process.stderr.write('reading lines; end with Ctrl-D\n')
+  if (process.stdin.isTTY && flags.input === undefined && !flags.json && !flags.quiet)
+    process.stderr.write('reading lines; end with Ctrl-D\n')
   const tally = new Tally()
   const producer = await createProducer(flags, {
-    ...(options.ack ? {} : { onBatch: (batch) => (batch.error ? tally.lost(batch.error, batch.recordCount) : tally.acked(batch.partition, batch.baseOffset, batch.recordCount)) }),
+    ...(options.ack
+      ? {}
+      : {
+          onBatch: (batch) =>
+            batch.error ? tally.lost(batch.error, batch.recordCount) : tally.acked(batch.partition, batch.baseOffset, batch.recordCount),
+        }),
     acks: options.acks,
     compressionType: options.compression,
     lingerMs: options.lingerMs,
@@ -97,11 +104,25 @@ export async function sendLines(topic: string, flags: ProduceFlags, options: Sen
   progress.stop()
   summary(topic, flags, tally, performance.now() - started)
   if (problem) throw problem
-  if (tally.failed > 0) throw new CliError(`${tally.failed} of ${tally.sent} records were not acknowledged: ${tally.firstError?.message}`, ExitCode.failed, undefined, { cause: tally.firstError })
+  if (tally.failed > 0)
+    throw new CliError(
+      `${tally.failed} of ${tally.sent} records were not acknowledged: ${tally.firstError?.message}`,
+      ExitCode.failed,
+      undefined,
+      { cause: tally.firstError },
+    )
   return ExitCode.ok
 }
 
-async function pump(producer: Producer, topic: string, input: Readable, options: SendOptions, tally: Tally, started: number, progress: Progress): Promise<void> {
+async function pump(
+  producer: Producer,
+  topic: string,
+  input: Readable,
+  options: SendOptions,
+  tally: Tally,
+  started: number,
+  progress: Progress,
+): Promise<void> {
   let number = 0
   let read = 0
   const counted = (bytes: number): void => progress.update((read += bytes))
@@ -115,7 +136,14 @@ async function pump(producer: Producer, topic: string, input: Readable, options:
       // A failure that no retry cured will meet the next records too.
       if (tally.firstError) return
       const headers = parsed.headers?.map(([key, value]) => ({ key, value }))
-      const record = { topic, key: parsed.key, value: parsed.value, partition: options.partition ?? parsed.partition, timestamp: parsed.timestamp, headers }
+      const record = {
+        topic,
+        key: parsed.key,
+        value: parsed.value,
+        partition: options.partition ?? parsed.partition,
+        timestamp: parsed.timestamp,
+        headers,
+      }
       tally.bytes += line.length
       if (options.ack) sendOne(producer, { ...record, ack: options.ack }, tally)
       else await append(producer, record, tally)
@@ -169,12 +197,22 @@ function withoutReturn(line: string): string {
 function summary(topic: string, flags: ProduceFlags, tally: Tally, elapsedMs: number): void {
   const partitions = [...tally.partitions].toSorted(([a], [b]) => a - b)
   if (flags.json) {
-    const rows = partitions.map(([partition, { first, last, count }]) => ({ partition, firstOffset: first, lastOffset: last, records: count }))
+    const rows = partitions.map(([partition, { first, last, count }]) => ({
+      partition,
+      firstOffset: first,
+      lastOffset: last,
+      records: count,
+    }))
     printJson({ topic, records: tally.acknowledged, failed: tally.failed, bytes: tally.bytes, ms: Math.round(elapsedMs), partitions: rows })
     return
   }
   if (flags.quiet) return
-  const where = partitions.length === 1 && partitions[0]![1].first >= 0 ? ` partition ${partitions[0]![0]} offsets ${partitions[0]![1].first}-${partitions[0]![1].last}` : ''
+  const where =
+    partitions.length === 1 && partitions[0]![1].first >= 0
+      ? ` partition ${partitions[0]![0]} offsets ${partitions[0]![1].first}-${partitions[0]![1].last}`
+      : ''
   const speed = elapsedMs > 1000 ? `, ${Math.round((tally.acknowledged * 1000) / elapsedMs)}/s` : ''
-  process.stderr.write(`${tally.acknowledged} ${tally.acknowledged === 1 ? 'record' : 'records'} (${formatBytes(tally.bytes)}) to ${topic}${where} in ${Math.round(elapsedMs)} ms${speed}\n`)
+  process.stderr.write(
+    `${tally.acknowledged} ${tally.acknowledged === 1 ? 'record' : 'records'} (${formatBytes(tally.bytes)}) to ${topic}${where} in ${Math.round(elapsedMs)} ms${speed}\n`,
+  )
 }

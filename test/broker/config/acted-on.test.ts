@@ -25,15 +25,29 @@ test('every broker setting marked acted-on is asked for by name, or is the defau
   const idle = [...BROKER_TABLE.values()].filter(
     ({ name, status }) => status === 'acted-on' && !code.includes(`'${name}'`) && !inherited.has(name) && !COMPOSED.test(name),
   )
-  assert.deepEqual(idle.map(({ name }) => name), [])
+  assert.deepEqual(
+    idle.map(({ name }) => name),
+    [],
+  )
 })
 
 test('every topic setting marked acted-on reaches code outside the configuration, and the marks of both tables agree', () => {
   const code = sources((path) => !path.startsWith('broker/config'))
   const camel = (name: string): string => name.replace(/\.(\w)/g, (_, letter: string) => letter.toUpperCase())
-  const field = (name: string): string => camel(name.replace(/^max\.decompressed\.message\.bytes$/, 'max.decompressed.bytes').replace(/^compression\.(\w+)\.level$/, '$1.level').replace(/^millrace\./, ''))
-  const idle = [...TOPIC_TABLE.values()].filter(({ name, status }) => status === 'acted-on' && !new RegExp(`\\.${field(name)}\\b`).test(code))
-  assert.deepEqual(idle.map(({ name }) => name), [])
+  const field = (name: string): string =>
+    camel(
+      name
+        .replace(/^max\.decompressed\.message\.bytes$/, 'max.decompressed.bytes')
+        .replace(/^compression\.(\w+)\.level$/, '$1.level')
+        .replace(/^millrace\./, ''),
+    )
+  const idle = [...TOPIC_TABLE.values()].filter(
+    ({ name, status }) => status === 'acted-on' && !new RegExp(`\\.${field(name)}\\b`).test(code),
+  )
+  assert.deepEqual(
+    idle.map(({ name }) => name),
+    [],
+  )
   for (const [name, chain] of Object.entries(TOPIC_SYNONYMS)) {
     for (const [synonym] of chain) assert.equal(BROKER_TABLE.get(synonym)!.status, TOPIC_TABLE.get(name)!.status, `${name} and ${synonym}`)
   }

@@ -50,7 +50,9 @@ test('a value comes from the strongest source: topic, this broker, all brokers, 
     assert.equal(entry.value, String(value), layer)
     assert.equal(entry.isDefault, source === ConfigSource.default)
   }
-  const all = storeWith(statics, layers).describe('topic', 't').find((row) => row.name === 'retention.bytes')!
+  const all = storeWith(statics, layers)
+    .describe('topic', 't')
+    .find((row) => row.name === 'retention.bytes')!
   assert.deepEqual(
     all.synonyms.map(({ name, value, source }) => [name, value, source]),
     [
@@ -90,6 +92,8 @@ test('one store follows the image: a change is seen, and topics without override
   assert.equal(store.topic('a').maxMessageBytes, 77)
   assert.equal(store.getNumber('message.max.bytes'), 77)
   assert.equal(store.topic('b').ack, 'disk')
+  image = imageWith({ 'topic:b': { 'millrace.ack': 'process' } })
+  assert.equal(store.topic('b').ack, 'process')
 })
 
 test('the decompression limit is the smaller of the topic and the node', () => {
@@ -105,7 +109,10 @@ test('the input survives a structured clone and gives the same answers on anothe
 })
 
 test('describing a broker lists every setting with type, source and whether it may change', () => {
-  const store = storeWith({ 'num.partitions': '6', 'ssl.key.password': 'secret', 'listener.name.internal.ssl.keystore.password': 'hush' }, { 'broker:1': { 'log.segment.bytes': '2097152' } })
+  const store = storeWith(
+    { 'num.partitions': '6', 'ssl.key.password': 'secret', 'listener.name.internal.ssl.keystore.password': 'hush' },
+    { 'broker:1': { 'log.segment.bytes': '2097152' } },
+  )
   const rows = new Map(store.describe('broker', '1').map((row) => [row.name, row]))
   assert.ok(rows.size > 340)
   assert.deepEqual([...rows.keys()].slice(0, -1), [...rows.keys()].slice(0, -1).toSorted())
@@ -125,7 +132,10 @@ test('describing a broker lists every setting with type, source and whether it m
 
 test('describing the broker default lists the dynamic defaults alone', () => {
   const rows = storeWith({ 'num.partitions': '6' }, { 'broker:': { 'log.retention.ms': '5' } }).describe('broker', '')
-  assert.deepEqual(rows.map(({ name, value, source }) => [name, value, source]), [['log.retention.ms', '5', 3]])
+  assert.deepEqual(
+    rows.map(({ name, value, source }) => [name, value, source]),
+    [['log.retention.ms', '5', 3]],
+  )
 })
 
 test('a group setting takes its default from the broker', () => {
@@ -147,11 +157,39 @@ test('APPEND and SUBTRACT apply to lists only', () => {
 test('values are accepted and refused as Kafka 4.4 does', () => {
   const store = storeWith()
   // Recorded from LogConfig.validate of Kafka 4.4.
-  const accepted = [['cleanup.policy', ''], ['cleanup.policy', 'delete,delete'], ['retention.ms', ' 15 '], ['preallocate', 'TRUE'], ['compression.gzip.level', '-1'], ['retention.ms', '-1']]
-  const refused = [['cleanup.policy', 'none'], ['cleanup.policy', 'delete,'], ['compression.gzip.level', '0'], ['retention.ms', '1.5'], ['retention.ms', '-2'], ['segment.bytes', '99999999999'], ['preallocate', 'yes'], ['x.y', '1'], ['min.cleanable.dirty.ratio', '2'], ['compression.type', 'GZIP'], ['segment.bytes', '10']]
+  const accepted = [
+    ['cleanup.policy', ''],
+    ['cleanup.policy', 'delete,delete'],
+    ['retention.ms', ' 15 '],
+    ['preallocate', 'TRUE'],
+    ['compression.gzip.level', '-1'],
+    ['retention.ms', '-1'],
+  ]
+  const refused = [
+    ['cleanup.policy', 'none'],
+    ['cleanup.policy', 'delete,'],
+    ['compression.gzip.level', '0'],
+    ['retention.ms', '1.5'],
+    ['retention.ms', '-2'],
+    ['segment.bytes', '99999999999'],
+    ['preallocate', 'yes'],
+    ['x.y', '1'],
+    ['min.cleanable.dirty.ratio', '2'],
+    ['compression.type', 'GZIP'],
+    ['segment.bytes', '10'],
+  ]
   for (const [name, value] of accepted) assert.equal(store.validate('topic', name!, value!), null, `${name}=${value}`)
   for (const [name, value] of refused) assert.notEqual(store.validate('topic', name!, value!), null, `${name}=${value}`)
-  assert.match(store.validateTogether('topic', new Map([['min.compaction.lag.ms', '50'], ['max.compaction.lag.ms', '5']]))!, /conflict .*min\.compaction\.lag\.ms/)
+  assert.match(
+    store.validateTogether(
+      'topic',
+      new Map([
+        ['min.compaction.lag.ms', '50'],
+        ['max.compaction.lag.ms', '5'],
+      ]),
+    )!,
+    /conflict .*min\.compaction\.lag\.ms/,
+  )
   assert.equal(store.validateTogether('topic', new Map([['min.compaction.lag.ms', '5']])), null)
 })
 

@@ -52,7 +52,9 @@ test('properties: comments, separators, continuation lines and escapes read as J
 
 test('properties: any key and value survive being written with escapes', () => {
   const escape = (text: string, all: boolean): string =>
-    text.replace(/[\\\t\n\r\f=:#! ]/g, (c) => (c === ' ' && !all ? ' ' : c === '\t' ? '\\t' : c === '\n' ? '\\n' : c === '\r' ? '\\r' : c === '\f' ? '\\f' : `\\${c}`))
+    text.replace(/[\\\t\n\r\f=:#! ]/g, (c) =>
+      c === ' ' && !all ? ' ' : c === '\t' ? '\\t' : c === '\n' ? '\\n' : c === '\r' ? '\\r' : c === '\f' ? '\\f' : `\\${c}`,
+    )
   fc.assert(
     fc.property(fc.string({ minLength: 1 }), fc.string(), (key, value) => {
       const visible = /^[\x20-\x7e\t\n\r\f]*$/
@@ -85,14 +87,20 @@ test('an unknown setting is refused with the nearest known name and where it sta
   const file = fileWith(t, 'server.properties', 'log.retntion.hours=1\n')
   assert.throws(
     () => loadStaticConfig({ file }),
-    (error: Error) => error instanceof ConfigError && /Unknown broker config name: log\.retntion\.hours; did you mean log\.retention\.hours\? \(in .*server\.properties\)/.test(error.message),
+    (error: Error) =>
+      error instanceof ConfigError &&
+      /Unknown broker config name: log\.retntion\.hours; did you mean log\.retention\.hours\? \(in .*server\.properties\)/.test(
+        error.message,
+      ),
   )
   assert.throws(() => loadStaticConfig({ set: ['retention.ms=5'] }), /it is a topic setting\); did you mean log\.retention\.ms\?/)
   assert.throws(() => loadStaticConfig({ set: ['utter.nonsense.zzzzzz=5'] }), /docs\/configuration\.md lists all names/)
 })
 
 test('a known setting that changes nothing is kept and warned about; an acted-on one is not warned about', () => {
-  const { properties, warnings } = loadStaticConfig({ set: ['num.io.threads=8', 'num.partitions=4', 'log.cleanup.policy= compact , delete '] })
+  const { properties, warnings } = loadStaticConfig({
+    set: ['num.io.threads=8', 'num.partitions=4', 'log.cleanup.policy= compact , delete '],
+  })
   assert.equal(properties.get('num.io.threads'), '8')
   assert.equal(properties.get('log.cleanup.policy'), 'compact,delete')
   assert.equal(warnings.length, 1)
@@ -101,13 +109,17 @@ test('a known setting that changes nothing is kept and warned about; an acted-on
 
 test('a value that does not fit is refused with what, limit, actual, setting and fix', () => {
   assert.throws(() => loadStaticConfig({ set: ['log.segment.bytes=10'] }), {
-    message: 'Invalid value "10" for configuration log.segment.bytes: it is below the least allowed, 1048576; set log.segment.bytes to 1048576 or more. (in --set)',
+    message:
+      'Invalid value "10" for configuration log.segment.bytes: it is below the least allowed, 1048576; set log.segment.bytes to 1048576 or more. (in --set)',
   })
   assert.throws(() => loadStaticConfig({ set: ['no-equals-sign'] }), /--set takes key=value/)
 })
 
 test('a missing file and broken TOML are named', (t) => {
-  assert.throws(() => loadStaticConfig({ file: '/nowhere/at/all.properties' }), /cannot read the configuration file \/nowhere\/at\/all\.properties/)
+  assert.throws(
+    () => loadStaticConfig({ file: '/nowhere/at/all.properties' }),
+    /cannot read the configuration file \/nowhere\/at\/all\.properties/,
+  )
   const broken = fileWith(t, 'broken.toml', 'a = = 1\n')
   assert.throws(() => loadStaticConfig({ file: broken }), /is not valid TOML/)
 })

@@ -11,7 +11,13 @@ export interface RowExtras extends ValueRange {
   readonly doc?: string
 }
 
-export function row(name: string, type: ValueType, initial: string | null, importance: Importance, extras: RowExtras = {}): SettingDefinition {
+export function row(
+  name: string,
+  type: ValueType,
+  initial: string | null,
+  importance: Importance,
+  extras: RowExtras = {},
+): SettingDefinition {
   const { dynamic = 'read-only', internal = false, acted = false, doc = '', ...range } = extras
   return { name, type, default: initial, range, importance, mode: dynamic, internal, status: acted ? 'acted-on' : 'known', doc }
 }
