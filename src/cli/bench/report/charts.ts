@@ -42,7 +42,7 @@ export function escapeText(text: string): string {
 export function formatNumber(value: number): string {
   if (value === 0) return '0'
   const size = Math.abs(value)
-  if (size >= 1e6) return `${trim(value / 1e6, size >= 1e8 ? 0 : 1)} M`
+  if (size >= 1e6) return `${trim(value / 1e6, size >= 1e8 ? 0 : size >= 1e7 ? 1 : 2)} M`
   if (size >= 1e4) return `${trim(value / 1e3, size >= 1e5 ? 0 : 1)} k`
   if (size >= 100) return value.toFixed(0)
   return size >= 10 ? trim(value, 1) : trim(value, 2)
