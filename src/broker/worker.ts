@@ -5,6 +5,7 @@ import type { ControllerApi } from '../controller/controller-api.js'
 import { applyDelta, type MetadataImage } from '../controller/image.js'
 import { partitionForGroup } from '../coordinators/group/partition-for-group.js'
 import type { Env } from '../env/env.js'
+import { compactDue } from '../log/compaction/schedule.js'
 import { native } from '../log/native.js'
 import type { ReadPlan, RunInPool } from '../log/types.js'
 import { GROUP_METADATA_TOPIC } from '../model/topic-partition.js'
@@ -48,6 +49,7 @@ export class BrokerWorker {
   private image: MetadataImage
   private updates: Promise<void> = Promise.resolve()
   private maintenance: { cancel(): void }[] = []
+  private compacting = false
 
   constructor(init: WorkerInit, env: Env, main: Caller) {
     this.init = init
@@ -194,6 +196,12 @@ export class BrokerWorker {
     })
     every(FLUSH_CHECK_MS, 'flushing by time', () => {
       for (const { log } of this.replicas.all()) log.flushIfDue(clock.now())
+    })
+    every(this.configs.getNumber('log.cleaner.backoff.ms'), 'compaction', async () => {
+      if (!this.configs.getBoolean('log.cleaner.enable') || this.compacting) return
+      this.compacting = true
+      const logs = [...this.replicas.all()].map(({ log }) => log)
+      await compactDue(logs, clock.now()).finally(() => (this.compacting = false))
     })
     every(this.configs.getNumber('log.flush.offset.checkpoint.interval.ms'), 'sending checkpoints', () => {
       for (const checkpoint of this.replicas.checkpoints()) this.main.notify('checkpoint', checkpoint)
