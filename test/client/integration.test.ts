@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
 import { Kafka, logLevel } from 'kafkajs'
-import { Admin, Consumer, type ConsumerRecord, type ConsumerSettings, KafkaError, Producer, type ProducerSettings, type StallReport } from '../../src/client/index.js'
+import { Admin, Consumer, type ConsumerRecord, type ConsumerSettings, KafkaError, Producer, type ProducerSettings, type StallReport, TcpTransport } from '../../src/client/index.js'
+import type { BrokerAddress, Connection, Transport } from '../../src/client/transport.js'
 import { bootstrap } from '../support/broker.js'
 
 interface Bench {
@@ -16,20 +17,22 @@ interface Bench {
 }
 
 async function bench(t: TestContext): Promise<Bench | undefined> {
-  const bootstrapServers = await bootstrap(t)
-  if (bootstrapServers === undefined) return undefined
   const clients: { close(): Promise<void> }[] = []
   const topics: string[] = []
   const keep = <C extends { close(): Promise<void> }>(client: C): C => {
     clients.push(client)
     return client
   }
-  const admin = new Admin({ bootstrapServers })
+  let opened: Admin | undefined
+  // Before the broker is asked for: what is registered first runs first, and clients end before their broker.
   t.after(async () => {
     await Promise.all(clients.map((client) => client.close()))
-    if (topics.length > 0) await admin.deleteTopics(topics).catch(() => {})
-    await admin.close()
+    if (topics.length > 0) await opened?.deleteTopics(topics, { timeoutMs: 5000 }).catch(() => {})
+    await opened?.close()
   })
+  const bootstrapServers = await bootstrap(t)
+  if (bootstrapServers === undefined) return undefined
+  const admin = (opened = new Admin({ bootstrapServers }))
   return {
     servers: bootstrapServers,
     admin,
@@ -297,6 +300,83 @@ test('read_committed leaves out what a transaction aborted', async (t) => {
   }
   assert.deepEqual(await read('read_committed', 2), ['kept-1', 'kept-2'])
   assert.deepEqual(await read('read_uncommitted', 3), ['kept-1', 'dropped', 'kept-2'])
+})
+
+/** Ends every connection after `requests` of them, with what is on the way. */
+class FlakyTransport implements Transport {
+  readonly bootstrap
+  readonly #inner: TcpTransport
+  readonly #requests: number
+  ended = 0
+
+  constructor(bootstrapServers: string, requests: number) {
+    this.#inner = new TcpTransport({ bootstrapServers })
+    this.#requests = requests
+    this.bootstrap = this.#inner.bootstrap
+  }
+
+  async connect(address: BrokerAddress, timeoutMs: number): Promise<Connection> {
+    const connection = await this.#inner.connect(address, timeoutMs)
+    let left = this.#requests
+    return {
+      request: (pieces, correlationId, expectResponse) => {
+        const answer = connection.request(pieces, correlationId, expectResponse)
+        if (--left === 0) {
+          this.ended++
+          setImmediate(() => connection.close())
+        }
+        return answer
+      },
+      get isOpen() {
+        return connection.isOpen
+      },
+      get bufferedBytes() {
+        return connection.bufferedBytes
+      },
+      close: () => connection.close(),
+    }
+  }
+
+  close(): void {
+    this.#inner.close()
+  }
+}
+
+test('connections that break lose no record, write none twice, and keep the order', async (t) => {
+  const b = await bench(t)
+  if (!b) return
+  const topic = await b.topic(2)
+  const transport = new FlakyTransport(b.servers, 8)
+  const flaky = { transport, retryBackoffMs: 10, reconnectBackoffMs: 5 }
+  const producer = new Producer({ ...flaky, batchSize: 200, lingerMs: 1 })
+  const values = Array.from({ length: 600 }, (_, i) => `v${i}`)
+  await Promise.all(values.map((value, i) => producer.send({ topic, partition: i % 2, value })))
+  await producer.close()
+  const consumer = new Consumer({ ...flaky, autoOffsetReset: 'earliest', fetchMaxWaitMs: 50, maxPartitionFetchBytes: 500 })
+  consumer.assign([0, 1].map((partition) => ({ topic, partition })))
+  const records = await pollUntil(consumer, (all) => all.length >= values.length)
+  await consumer.close()
+  transport.close()
+  for (const half of [0, 1]) {
+    const read = records.filter(({ partition }) => partition === half).map(({ value }) => value!.toString())
+    assert.deepEqual(read, values.filter((_, i) => i % 2 === half))
+  }
+  assert.ok(transport.ended > 3, `only ${transport.ended} connections were ended`)
+})
+
+test('a member that does not poll in time leaves, and joins again with its next poll', async (t) => {
+  const b = await bench(t)
+  if (!b) return
+  const topic = await b.topic()
+  const groupId = `g-${randomUUID()}`
+  const lost: number[] = []
+  const consumer = b.consumer({ groupId, maxPollIntervalMs: 400, heartbeatIntervalMs: 50, onPartitionsLost: (partitions) => void lost.push(partitions.length) })
+  consumer.subscribe({ topics: [topic] })
+  await pollUntil(consumer, () => consumer.assignment().length === 1)
+  const deadline = performance.now() + 10_000
+  const members = async (): Promise<number> => (await b.admin.describeGroups([groupId]))[0]!.members.length
+  while ((await members()) > 0) assert.ok(performance.now() < deadline, 'still a member')
+  await pollUntil(consumer, () => lost.length === 1 && consumer.assignment().length === 1)
 })
 
 test('an offset that is gone resets by autoOffsetReset, or is an error', async (t) => {

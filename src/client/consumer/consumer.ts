@@ -39,6 +39,8 @@ export class Consumer {
   #wakeWaiters: (() => void)[] = []
   #woken = false
   #nextAutoCommitAt: number
+  /** For the commit before partitions are given up. */
+  #commitTimeoutMs: number
   readonly #committedOffsets = new Map<string, number>()
   #askedMissingAt = -Infinity
   #progressAt: number
@@ -59,6 +61,7 @@ export class Consumer {
       this.#membership = new GroupMembership(this.#options.groupId, this.#cluster, this.#subscription, this.#options, hooks)
     }
     this.#positions = new PositionFinder(this.#cluster, this.#subscription, this.#options, this.#membership, wake)
+    this.#commitTimeoutMs = this.#options.sessionTimeoutMs
     const now = this.#now()
     this.#nextAutoCommitAt = now + this.#options.autoCommitIntervalMs
     this.#progressAt = now
@@ -308,11 +311,13 @@ export class Consumer {
   }
 
   /**
-   * Commits (where it commits by itself), leaves the group and ends the connections. A loop over the consumer ends.
+   * Commits (where it commits by itself, trying for `timeoutMs` milliseconds), leaves the group and ends the connections.
+   * A loop over the consumer ends.
    *
    *     await consumer.close()
    */
-  close(): Promise<void> {
+  close(timeoutMs = 30_000): Promise<void> {
+    this.#commitTimeoutMs = Math.min(this.#commitTimeoutMs, timeoutMs)
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -472,7 +477,7 @@ export class Consumer {
     if (!this.#options.autoCommit || !this.#membership) return
     const offsets = this.#uncommittedOffsets()
     try {
-      await this.#membership.commit(offsets, this.#options.sessionTimeoutMs)
+      await this.#membership.commit(offsets, this.#commitTimeoutMs)
       this.#noteCommitted(offsets)
     } catch (error) {
       this.#cluster.env.logger.warn({ group: this.#options.groupId, err: error }, 'auto-commit before giving partitions up failed')
