@@ -312,6 +312,7 @@ class Node implements Broker {
       cleanShutdown: place.cleanShutdown,
       recoveryPoint: place.recoveryPoint,
       logStartOffset: place.logStartOffset,
+      cleanerOffset: place.cleanerOffset,
       decision: { leader: state.leader, leaderEpoch: state.leaderEpoch, isr: state.isr, replicas: state.replicas },
     }
   }

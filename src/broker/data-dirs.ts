@@ -16,6 +16,7 @@ export interface Place {
   readonly cleanShutdown: boolean
   readonly recoveryPoint: number
   readonly logStartOffset: number
+  readonly cleanerOffset: number | undefined
 }
 
 export class DataDirs {
@@ -70,6 +71,7 @@ export class DataDirs {
       cleanShutdown: dir.cleanShutdown || !known,
       recoveryPoint: dir.recoveryPointOf(topicPartition),
       logStartOffset: dir.logStartOffsetOf(topicPartition),
+      cleanerOffset: dir.cleanerOffsetOf(topicPartition),
     }
   }
 
@@ -84,8 +86,8 @@ export class DataDirs {
     }
   }
 
-  checkpoint({ topic, partition, recoveryPoint, logStartOffset }: LogCheckpoint): void {
-    this.places.get(partitionDirName(topic, partition))?.noteOffsets({ topic, partition }, recoveryPoint, logStartOffset)
+  checkpoint({ topic, partition, recoveryPoint, logStartOffset, cleanerOffset }: LogCheckpoint): void {
+    this.places.get(partitionDirName(topic, partition))?.noteOffsets({ topic, partition }, recoveryPoint, logStartOffset, cleanerOffset)
     this.pendingWrite ??= this.env.timers.after(WRITE_AFTER_MS, () => {
       this.pendingWrite = undefined
       for (const dir of this.dirs) dir.writeCheckpoints()
@@ -105,8 +107,8 @@ export class DataDirs {
   /** The final offsets, then the clean marker where everything was closed cleanly, then the locks. */
   close(checkpoints: readonly LogCheckpoint[], clean: boolean): void {
     this.pendingWrite?.cancel()
-    for (const { topic, partition, recoveryPoint, logStartOffset } of checkpoints) {
-      this.places.get(partitionDirName(topic, partition))?.noteOffsets({ topic, partition }, recoveryPoint, logStartOffset)
+    for (const { topic, partition, recoveryPoint, logStartOffset, cleanerOffset } of checkpoints) {
+      this.places.get(partitionDirName(topic, partition))?.noteOffsets({ topic, partition }, recoveryPoint, logStartOffset, cleanerOffset)
     }
     for (const dir of this.dirs) dir.close(clean)
   }

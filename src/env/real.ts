@@ -1,8 +1,8 @@
 // The real environment: the process's clocks, timers, CSPRNG and a pino logger.
 
 import { randomBytes } from 'node:crypto'
+import { createRequire } from 'node:module'
 import { performance } from 'node:perf_hooks'
-import { pino } from 'pino'
 import type { Clock, Env, Logger, Random, Timers } from './env.js'
 
 export const realClock: Clock = {
@@ -40,6 +40,8 @@ export const silentLogger: Logger = {
 /** JSON lines on stderr (stdout belongs to the command's own output). `level` is a pino level name. */
 export function createLogger(level: string): Logger {
   if (level === 'silent') return silentLogger
+  // Loaded on first use: clients and short commands log nothing and should not pay for it.
+  const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino')
   return pino({ level, base: null }, pino.destination({ fd: 2, sync: true }))
 }
 

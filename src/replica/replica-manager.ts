@@ -21,6 +21,8 @@ export interface OpenPartition {
   readonly cleanShutdown: boolean
   readonly recoveryPoint: number
   readonly logStartOffset: number
+  /** Where compaction goes on; undefined: from the start. */
+  readonly cleanerOffset: number | undefined
   readonly decision: LeaderAndIsr
 }
 
@@ -36,6 +38,7 @@ export interface LogCheckpoint {
   readonly dir: string
   readonly recoveryPoint: number
   readonly logStartOffset: number
+  readonly cleanerOffset: number | undefined
 }
 
 export interface ReplicaManagerOptions {
@@ -102,6 +105,7 @@ export class ReplicaManager {
         cleanShutdown: request.cleanShutdown,
         recoveryPoint: request.recoveryPoint,
         logStartOffset: request.logStartOffset,
+        cleanerOffset: request.cleanerOffset,
         runInPool,
         onProgress: (done, total) => this.options.onRecoveryProgress(topic, partition, done, total),
         onCheckpointDue: () => this.options.onCheckpointDue(this.checkpointOf(topic, partition, dir, log)),
@@ -190,7 +194,7 @@ export class ReplicaManager {
   }
 
   private checkpointOf(topic: string, partition: number, dir: string, log: Log): LogCheckpoint {
-    return { topic, partition, dir, recoveryPoint: log.recoveryPoint, logStartOffset: log.logStartOffset }
+    return { topic, partition, dir, recoveryPoint: log.recoveryPoint, logStartOffset: log.logStartOffset, cleanerOffset: log.cleanerOffset }
   }
 }
 
