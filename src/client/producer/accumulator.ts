@@ -269,7 +269,9 @@ export class Accumulator {
   }
 
   failAll(error: Error): void {
-    for (const queue of [...this.#active]) for (const batch of queue.outstanding()) this.complete(queue, batch, -1, -1, error)
+    // A list of its own: `onBatch` may append meanwhile, and that is not to fail.
+    const queues = [...this.#active]
+    for (const queue of queues) for (const batch of queue.outstanding()) this.complete(queue, batch, -1, -1, error)
   }
 }
 
