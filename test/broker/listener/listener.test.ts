@@ -1,0 +1,147 @@
+// One listener with real sockets and a handler of the test's own: limits of half-received frames, idle connections, slow readers.
+
+import assert from 'node:assert/strict'
+import { connect, type Socket } from 'node:net'
+import { test, type TestContext } from 'node:test'
+import { Listener, type ListenerOptions } from '../../../src/broker/listener/listener.js'
+import type { RequestHandler } from '../../../src/broker/listener/connection.js'
+import { realClock, realRandom } from '../../../src/env/real.js'
+import { native } from '../../../src/log/native.js'
+import { SimEnv } from '../../support/sim-env.js'
+import { until } from '../wire-client.js'
+
+const MIB = 1 << 20
+
+interface Setup {
+  readonly listener: Listener
+  readonly env: SimEnv
+  readonly requests: number[]
+  /** Moves the clock on and runs the sweeps. */
+  sweep(ms: number): Promise<void>
+  client(): Promise<Socket>
+}
+
+/** `answer` decides what a request of that size gets; undefined: nothing yet. */
+async function start(t: TestContext, over: Partial<ListenerOptions> = {}, answer: (size: number, respond: Parameters<RequestHandler['request']>[4]) => void = () => {}): Promise<Setup> {
+  const env = new SimEnv()
+  const requests: number[] = []
+  const handler: RequestHandler = {
+    request: (_connection, _bytes, start_, end, respond) => {
+      requests.push(end - start_)
+      answer(end - start_, respond)
+    },
+    turnEnded: () => {},
+  }
+  const limits = { maxFrameBytes: 8 * MIB, maxInFlight: 4, maxBufferedBytes: MIB }
+  const listener = new Listener({ ...env, clock: env.clock, timers: env.timers, logger: env.logger, random: realRandom }, { name: 'TEST', limits, maxIdleMs: 60_000, maxHeldBytes: 2 * MIB, ...over }, handler)
+  const [fd, port] = native().listenSocket('127.0.0.1', 0, 16, true)
+  await listener.listen(fd)
+  t.after(() => listener.close())
+  return {
+    listener,
+    env,
+    requests,
+    sweep: (ms) => env.advance(ms),
+    client: async () => {
+      const socket = connect(port, '127.0.0.1')
+      socket.on('error', () => {})
+      await new Promise<void>((resolve) => socket.once('connect', resolve))
+      t.after(() => socket.destroy())
+      return socket
+    },
+  }
+}
+
+function frame(size: number): Buffer {
+  const bytes = Buffer.alloc(4 + size)
+  bytes.writeInt32BE(size)
+  return bytes
+}
+
+test('half-received frames beyond the limit wait for each other, and every one of them gets through', async (t) => {
+  const { client, requests, listener } = await start(t)
+  const clients = await Promise.all(Array.from({ length: 6 }, client))
+  const whole = frame(4 * MIB)
+  for (const socket of clients) socket.write(whole.subarray(0, 3 * MIB))
+  await until('all are accepted', () => listener.connectionCount === 6)
+  for (const socket of clients) socket.write(whole.subarray(3 * MIB))
+  await until('all six are whole', () => requests.length === 6)
+  assert.ok(requests.every((size) => size === 4 * MIB))
+})
+
+test('small requests are served while large ones wait for memory', async (t) => {
+  const { client, requests } = await start(t)
+  const large = await Promise.all(Array.from({ length: 4 }, client))
+  for (const socket of large) socket.write(frame(8 * MIB).subarray(0, 4 * MIB))
+  const small = await client()
+  for (let i = 1; i <= 20; i++) {
+    small.write(frame(100))
+    // Unanswered requests of this one connection are limited to 4, so a new one is used for each few.
+    if (i % 4 === 0) break
+  }
+  await until('the small ones came', () => requests.length === 4)
+})
+
+test('whoever keeps others waiting with a frame that does not get finished is closed', async (t) => {
+  const { client, requests, listener, sweep } = await start(t)
+  const hoarders = await Promise.all([client(), client()])
+  for (const socket of hoarders) socket.write(frame(8 * MIB).subarray(0, 5 * MIB))
+  await until('one of them holds more than the limit', () => hoarders.some((socket) => socket.writableLength === 0))
+  const honest = await client()
+  await until('it is accepted', () => listener.connectionCount === 3)
+  honest.write(frame(3 * MIB))
+  const closed = new Promise((resolve) => hoarders.forEach((socket) => socket.on('close', resolve)))
+  await sweep(10_000)
+  await sweep(10_000)
+  await closed
+  await sweep(20_000)
+  await until('the honest one got through', () => requests.includes(3 * MIB))
+})
+
+test('an idle connection is closed after the limit, one that speaks is not', async (t) => {
+  const { client, listener, sweep, requests } = await start(t, {}, (_size, respond) => respond([Buffer.alloc(4)]))
+  const [idle, busy] = [await client(), await client()]
+  await until('both are accepted', () => listener.connectionCount === 2)
+  const closed = new Promise((resolve) => idle.on('close', resolve))
+  idle.resume()
+  for (let i = 1; i <= 5; i++) {
+    busy.write(frame(10))
+    await until('it was heard', () => requests.length === i)
+    await sweep(15_000)
+  }
+  await closed
+  assert.equal(listener.connectionCount, 1)
+})
+
+test('a connection with too many unanswered requests is not read any further until some are answered', async (t) => {
+  const parked: (() => void)[] = []
+  const { client, requests } = await start(t, {}, (_size, respond) => parked.push(() => respond([Buffer.alloc(4)])))
+  const socket = await client()
+  // Each larger than one read, so that the limit is seen between them.
+  for (let i = 0; i < 20; i++) socket.write(frame(300_000))
+  await until('some came', () => requests.length >= 5)
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  assert.ok(requests.length <= 6, `${requests.length} are unanswered`)
+  while (requests.length < 20) {
+    const before = requests.length
+    for (const answer of parked.splice(0)) answer()
+    await until('more came', () => requests.length > before)
+  }
+  assert.equal(requests.length, 20)
+})
+
+test('a handler that throws closes the connection and no other', async (t) => {
+  const { client, requests, listener } = await start(t, {}, (size) => {
+    if (size === 13) throw new Error('cannot be understood')
+  })
+  const [bad, good] = [await client(), await client()]
+  const closed = new Promise((resolve) => bad.on('close', resolve))
+  bad.resume()
+  bad.write(Buffer.concat([frame(10), frame(13), frame(11)]))
+  await closed
+  good.write(frame(12))
+  await until('the good one is heard', () => requests.includes(12))
+  assert.deepEqual(requests, [10, 13, 12])
+  assert.equal(listener.connectionCount, 1)
+  assert.ok(realClock.now() > 0)
+})
