@@ -63,6 +63,7 @@ export interface CompareFlags {
   readonly replicas: string
   readonly workers?: string
   readonly only?: string
+  readonly pause?: string
   readonly dataDir?: string
   readonly json?: boolean
   readonly out?: string
@@ -164,6 +165,7 @@ function registerCompare(bench: Command): void {
     .option('-p, --partitions <count>', 'of the topics', '12')
     .option('--replicas <count>', 'of the topics', '1')
     .option('--workers <count>', 'of the Millrace that is started')
+    .option('--pause <time>', 'after each row, for the deletion of its topic (default: 1.5s)')
     .option('--only <text>', 'only rows whose name contains this; several separated by commas')
     .option('--data-dir <dir>', 'where both servers keep their data (default: a temporary directory)')
   withOutput(command).action(run(async (flags: CompareFlags) => (await import('./compare.js')).benchCompare(flags)))

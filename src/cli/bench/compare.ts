@@ -60,7 +60,7 @@ function settingsOf(flags: CompareFlags): CompareSettings {
     partitions: parseWhole(flags.partitions, '--partitions', 1, 100_000),
     replicas: parseWhole(flags.replicas, '--replicas', 1, 100),
     consumeBytes: quick ? 300e6 : 1.5e9,
-    pauseMs: quick ? 700 : 1500,
+    pauseMs: parseSeconds(flags.pause ?? (quick ? '700ms' : '1500ms'), '--pause') * 1000,
   }
 }
 

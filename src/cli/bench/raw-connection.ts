@@ -37,6 +37,7 @@ export class RawConnection {
   #length = -1
   #filled = 0
   #correlation = 0
+  #calls: Promise<unknown> = Promise.resolve()
 
   private constructor(address: Address, socket: Socket) {
     this.address = address
@@ -106,8 +107,14 @@ export class RawConnection {
     this.#socket.uncork()
   }
 
-  /** One control request and its answer; nothing else may be on the way. */
+  /** One control request and its answer, one after the other; no load may be on the way. */
   call<A extends Api>(api: A, version: number, body: BodyOf<A['request']>): Promise<MessageOf<A['response']>> {
+    const answer = this.#calls.then(() => this.#call(api, version, body))
+    this.#calls = answer.catch(() => undefined)
+    return answer
+  }
+
+  #call<A extends Api>(api: A, version: number, body: BodyOf<A['request']>): Promise<MessageOf<A['response']>> {
     return new Promise((resolve, reject) => {
       this.attach((frame) => {
         this.attach(() => {}, () => {})
