@@ -15,15 +15,31 @@ import type { Millrace } from '../../src/embedded/open.js'
 const run = promisify(execFile)
 const ENTRY = fileURLToPath(new URL('../../src/index.js', import.meta.url))
 
+/** Cleanups of a test, last in first out: a node is closed before its directory goes. */
+const cleanups = new WeakMap<TestContext, (() => unknown)[]>()
+
+function later(t: TestContext, cleanup: () => unknown): void {
+  const known = cleanups.get(t)
+  if (known) {
+    known.push(cleanup)
+    return
+  }
+  const stack = [cleanup]
+  cleanups.set(t, stack)
+  t.after(async () => {
+    for (const each of stack.toReversed()) await each()
+  })
+}
+
 function tempDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'millrace-node-'))
-  t.after(() => rmSync(dir, { recursive: true, force: true }))
+  later(t, () => rmSync(dir, { recursive: true, force: true }))
   return dir
 }
 
 async function opened(t: TestContext, options: OpenOptions): Promise<Millrace> {
   const millrace = await open(options)
-  t.after(() => millrace.close())
+  later(t, () => millrace.close())
   return millrace
 }
 
