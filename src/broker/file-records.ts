@@ -26,6 +26,10 @@ export class FileRecords implements FilePiece {
     this.source.read(this.plan, position, length, target)
   }
 
+  send(position: number, length: number, descriptor: number): number {
+    return this.source.send(this.plan, position, length, descriptor)
+  }
+
   release(): void {
     this.source.release(this.plan)
   }
@@ -33,6 +37,8 @@ export class FileRecords implements FilePiece {
 
 export interface RecordSource {
   read(plan: ReadPlan, position: number, length: number, target: Buffer): void
+  /** To a socket's descriptor without a copy; returns the bytes moved, 0: read and write them instead. */
+  send(plan: ReadPlan, position: number, length: number, descriptor: number): number
   release(plan: ReadPlan): void
 }
 
@@ -53,6 +59,10 @@ export class OwnRecords implements RecordSource {
     if (!hosted) throw new Error(`${this.topic}-${this.partition} left this node while its records were being sent`)
     const read = hosted.log.readInto(plan, target, 0, position, length)
     if (read !== length) throw new Error(`${this.topic}-${this.partition}: ${read} bytes where ${length} were planned`)
+  }
+
+  send(plan: ReadPlan, position: number, length: number, descriptor: number): number {
+    return this.replicas.find(this.topic, this.partition)?.log.sendTo(plan, position, length, descriptor) ?? 0
   }
 
   release(): void {}
@@ -78,6 +88,12 @@ export class ForeignRecords implements RecordSource {
     const read = native().segmentRead(this.open.get(keyOf(plan))!.handle, plan.position + position, length, target, 0)
     if (read !== length) throw new Error(`${plan.dir}: ${read} bytes where ${length} were planned`)
     if (position === 0) assertPlanned(plan, target, 0, length)
+  }
+
+  send(plan: ReadPlan, position: number, length: number, descriptor: number): number {
+    // The first bytes go through `read`, which checks that they are the planned ones.
+    if (position === 0) return 0
+    return native().segmentSend(this.open.get(keyOf(plan))!.handle, plan.position + position, length, descriptor)
   }
 
   release(plan: ReadPlan): void {

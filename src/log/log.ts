@@ -8,7 +8,7 @@ import { closeLog, deleteLog } from './closing.js'
 import { compactionState, runCompaction } from './compaction/run.js'
 import { LogState } from './log-state.js'
 import { openState } from './open.js'
-import { lookUp, planRead, readInto } from './read.js'
+import { lookUp, planRead, readInto, sendTo } from './read.js'
 import { abortedTransactionsIn, findMaxTimestamp, findTimestamp } from './reads.js'
 import { applyRetention, flushIfDue } from './retention/apply.js'
 import { deleteRecordsBefore, truncateFullyAndStartAt, truncateTo } from './truncation.js'
@@ -152,6 +152,11 @@ export class Log {
   /** Reads a plan on this thread, or `length` bytes of it from `skip` on. Returns the bytes copied. Throws LogError. */
   readInto(plan: ReadPlan, target: Uint8Array, at: number, skip = 0, length: number = plan.size): number {
     return readInto(this.#state, plan, target, at, skip, length)
+  }
+
+  /** Sends `length` bytes of a plan, from `skip` on, straight to a socket. Returns the bytes moved; 0: read and write them instead. Throws LogError. */
+  sendTo(plan: ReadPlan, skip: number, length: number, descriptor: number): number {
+    return sendTo(this.#state, plan, skip, length, descriptor)
   }
 
   /** What a read on another thread met: an EIO takes the log out of service. */

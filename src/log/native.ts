@@ -158,6 +158,8 @@ export interface NativeAddon {
   segmentReadPlan(handle: number, startOffset: number, maxOffset: number, maxBytes: number, minOne: boolean, out: Float64Array): void
   /** pread into target[targetOffset, +length); returns the bytes read. */
   segmentRead(handle: number, position: number, length: number, target: Uint8Array, targetOffset: number): number
+  /** sendfile(2) of bytes [position, position + length) to a socket's descriptor. Returns the bytes moved; 0: the socket takes none now, or this machine has no such call: read and write instead. */
+  segmentSend(handle: number, position: number, length: number, descriptor: number): number
   /** First record with timestamp >= `timestamp` at or after `startOffset`: out[0] offset (-1 none), out[1] its timestamp, out[2] leader epoch. */
   segmentFindTimestamp(handle: number, timestamp: number, startOffset: number, maxUncompressed: number, out: Float64Array): void
   /** Largest record timestamp of the segment and the offset of the first record that has it: out[0] offset (-1 none), out[1] timestamp, out[2] leader epoch. */

@@ -7,6 +7,7 @@ import { PlanOut } from './native.js'
 import { describeRange } from './quarantine.js'
 import { withEpoch } from './reads.js'
 import { assertPlanned } from './segment-reader.js'
+import type { Segment } from './segment.js'
 import type { LogState } from './log-state.js'
 import type { OffsetError, ReadPlan, TimestampOffset } from './types.js'
 
@@ -54,13 +55,8 @@ function emptyPlan(log: LogState, offset: number): ReadPlan {
 
 /** Reads a plan on this thread, or `length` bytes of it from `skip` on. Returns the bytes copied. Throws LogError. */
 export function readInto(log: LogState, plan: ReadPlan, target: Uint8Array, at: number, skip = 0, length: number = plan.size): number {
-  if (log.failure !== undefined) throw log.failure
   if (length === 0) return 0
-  const index = log.segments.floorIndex(plan.segmentBaseOffset)
-  const segment = index === -1 ? undefined : log.segments.at(index)
-  if (segment === undefined || segment.baseOffset !== plan.segmentBaseOffset || segment.generation !== plan.generation) {
-    throw new LogError('ERR_MILLRACE_STALE_PLAN', `segment ${plan.segmentBaseOffset} of ${log.dir} changed since the read was planned: plan again`)
-  }
+  const segment = plannedSegment(log, plan)
   try {
     const size = log.addon.segmentRead(segment.readHandle(), plan.position + skip, length, target, at)
     if (skip === 0) assertPlanned(plan, target, at, size)
@@ -68,6 +64,27 @@ export function readInto(log: LogState, plan: ReadPlan, target: Uint8Array, at: 
   } catch (error) {
     throw log.readFailed(error)
   }
+}
+
+/** Sends bytes of a plan straight to a socket. Returns the bytes moved; 0: not now, read them instead. Throws LogError. */
+export function sendTo(log: LogState, plan: ReadPlan, skip: number, length: number, descriptor: number): number {
+  const segment = plannedSegment(log, plan)
+  try {
+    return log.addon.segmentSend(segment.readHandle(), plan.position + skip, length, descriptor)
+  } catch (error) {
+    throw log.readFailed(error)
+  }
+}
+
+/** The segment a plan was made for, as it was then. */
+function plannedSegment(log: LogState, plan: ReadPlan): Segment {
+  if (log.failure !== undefined) throw log.failure
+  const index = log.segments.floorIndex(plan.segmentBaseOffset)
+  const segment = index === -1 ? undefined : log.segments.at(index)
+  if (segment === undefined || segment.baseOffset !== plan.segmentBaseOffset || segment.generation !== plan.generation) {
+    throw new LogError('ERR_MILLRACE_STALE_PLAN', `segment ${plan.segmentBaseOffset} of ${log.dir} changed since the read was planned: plan again`)
+  }
+  return segment
 }
 
 export function lookUp(log: LogState, find: () => TimestampOffset): TimestampOffset {

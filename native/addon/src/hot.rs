@@ -17,7 +17,7 @@ use crate::raw::{argument, error_value, Arguments, Outcome};
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const FUNCTIONS: [(&CStr, Callback); 9] = [
+const FUNCTIONS: [(&CStr, Callback); 10] = [
     (c"crc32c", crc32c),
     (c"verifyBatch", verify_batch),
     (c"segmentAppend", segment_append),
@@ -25,6 +25,7 @@ const FUNCTIONS: [(&CStr, Callback); 9] = [
     (c"segmentSize", segment_size),
     (c"segmentReadPlan", segment_read_plan),
     (c"segmentRead", segment_read),
+    (c"segmentSend", segment_send),
     (c"segmentFindTimestamp", segment_find_timestamp),
     (c"segmentSync", segment_sync),
 ];
@@ -147,6 +148,15 @@ unsafe extern "C" fn segment_read(env: sys::napi_env, info: sys::napi_callback_i
         // SAFETY: see the head of this file.
         let target = unsafe { args.bytes(3, at, length) }?;
         handles::with(handle, |s| s.read(position, target)).map(|n| n as f64)
+    })())
+}
+
+unsafe extern "C" fn segment_send(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: the arguments of this callback.
+    let args = unsafe { Arguments::<4>::read(env, info) };
+    args.finish((|| {
+        let (handle, position, length, descriptor) = (args.number(0)?, args.size(1)? as u64, args.size(2)?, args.integer(3)? as i32);
+        handles::with(handle, |s| s.send(position, length, descriptor)).map(|n| n as f64)
     })())
 }
 

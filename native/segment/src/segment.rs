@@ -602,6 +602,20 @@ impl Segment {
         self.io(read_full(file.as_ref(), &mut target[..want], position), "cannot read")
     }
 
+    /// Moves up to `length` bytes from `position` to a socket (see `File::send_to`). 0: the socket takes none now, or the
+    /// bytes have to be read and written instead.
+    pub fn send(&mut self, position: u64, length: usize, descriptor: i32) -> Result<usize> {
+        let left = if self.writable { self.written.saturating_sub(position) } else { u64::MAX };
+        let want = (length as u64).min(left) as usize;
+        let file = self.file()?;
+        match file.send_to(descriptor, position, want) {
+            Ok(sent) => Ok(sent),
+            Err(e) if e.raw_os_error() == Some(libc::EIO) => self.io(Err(e), "cannot send"),
+            // Full, gone or unfit sockets: whoever owns the socket finds out at its next write.
+            Err(_) => Ok(0),
+        }
+    }
+
     /// First record at or after `start_offset` whose timestamp is at least `timestamp`.
     pub fn find_timestamp(&mut self, timestamp: i64, start_offset: i64, limit: usize) -> Result<Option<Found>> {
         self.load()?;

@@ -12,6 +12,11 @@ pub trait File: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
     /// Writes a prefix of `parts` at `position`; returns how many bytes went in.
     fn write_at(&self, parts: &[IoSlice<'_>], position: u64) -> io::Result<usize>;
+    /// Moves bytes from `position` on to the socket `descriptor` without copying them through the process. WouldBlock when
+    /// the socket takes none, Unsupported where there is no such call: the caller then reads and writes.
+    fn send_to(&self, _descriptor: i32, _position: u64, _length: usize) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     fn truncate(&self, length: u64) -> io::Result<()>;
     /// fdatasync: data and the length are durable when it returned.
     fn sync(&self) -> io::Result<()>;
@@ -90,6 +95,22 @@ impl File for DiskFile {
                     position as libc::off_t,
                 )
             };
+            if n >= 0 {
+                return Ok(n as usize);
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn send_to(&self, descriptor: i32, position: u64, length: usize) -> io::Result<usize> {
+        let mut offset = position as libc::off_t;
+        loop {
+            // SAFETY: both descriptors are numbers the kernel checks; `offset` outlives the call.
+            let n = unsafe { libc::sendfile(descriptor, self.0.as_raw_fd(), &mut offset, length) };
             if n >= 0 {
                 return Ok(n as usize);
             }

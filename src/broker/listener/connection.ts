@@ -79,6 +79,7 @@ export class Connection {
       owner.pool,
       () => this.drained(),
       (error) => this.destroy(`cannot read the records of an answer: ${error.message}`),
+      () => (this.open && this.socket.writableLength === 0 ? ((handle as { fd?: number }).fd ?? -1) : -1),
     )
     this.socket.on('error', (error) => this.destroy(error.message))
     this.socket.on('end', () => this.destroy('the client closed'))

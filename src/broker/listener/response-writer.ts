@@ -10,6 +10,8 @@ export interface FilePiece {
   readonly size: number
   /** Fills target[0, length) from `position` bytes into the range. Throws when the bytes cannot be had. */
   read(position: number, length: number, target: Buffer): void
+  /** Moves bytes to a socket's descriptor without a copy (sendfile). Returns how many; 0: read and write instead. */
+  send?(position: number, length: number, descriptor: number): number
   /** Called once, when the range has been sent or the connection ended. */
   release(): void
 }
@@ -18,6 +20,8 @@ export type ResponsePiece = Uint8Array | FilePiece
 
 /** One chunk of file bytes on its way to the socket. Stays in the L2 cache between pread and write. */
 const CHUNK_BYTES = 256 * 1024
+/** Read and written after sendfile found the socket full: enough to be told by libuv when it has drained. */
+const PROBE_BYTES = 32 * 1024
 /** What one connection may write before others get a turn. */
 const TURN_BYTES = 4 * 1024 * 1024
 /** Memory pieces up to this size are joined into one write. */
@@ -32,6 +36,7 @@ export class ResponseWriter {
   private readonly pool: BufferPool
   private readonly onDrained: () => void
   private readonly onBroken: (error: Error) => void
+  private readonly descriptor: () => number
   private slots: Slot[] = []
   private output: ResponsePiece[] = []
   private outputHead = 0
@@ -41,11 +46,13 @@ export class ResponseWriter {
   private yielding = false
   private ended = false
 
-  constructor(socket: Socket, pool: BufferPool, onDrained: () => void, onBroken: (error: Error) => void) {
+  /** `descriptor`: of the socket, for sendfile; negative where there is none. */
+  constructor(socket: Socket, pool: BufferPool, onDrained: () => void, onBroken: (error: Error) => void, descriptor: () => number = () => -1) {
     this.socket = socket
     this.pool = pool
     this.onDrained = onDrained
     this.onBroken = onBroken
+    this.descriptor = descriptor
   }
 
   /** Requests that have no answer yet, or whose answer waits for an earlier one. */
@@ -129,8 +136,37 @@ export class ResponseWriter {
     return this.write(joined, undefined) ? bytes : -1
   }
 
+  /**
+   * sendfile first, while nothing of ours waits in libuv's queue (then the order on the wire is the order of the calls). A full socket, or one
+   * that sendfile cannot serve, gets a chunk through libuv, which also tells when there is room again.
+   */
   private writeFile(piece: FilePiece): number {
-    const length = Math.min(CHUNK_BYTES, piece.size - this.filePosition)
+    const rest = piece.size - this.filePosition
+    const descriptor = this.descriptor()
+    if (piece.send && descriptor >= 0) {
+      try {
+        const sent = piece.send(this.filePosition, Math.min(rest, TURN_BYTES), descriptor)
+        if (sent > 0) {
+          this.advanceFile(piece, sent)
+          return sent
+        }
+      } catch (error) {
+        this.onBroken(error as Error)
+        return -1
+      }
+    }
+    return this.writeChunk(piece, Math.min(descriptor >= 0 ? PROBE_BYTES : CHUNK_BYTES, rest))
+  }
+
+  private advanceFile(piece: FilePiece, bytes: number): void {
+    this.filePosition += bytes
+    if (this.filePosition < piece.size) return
+    piece.release()
+    this.filePosition = 0
+    this.outputHead++
+  }
+
+  private writeChunk(piece: FilePiece, length: number): number {
     const chunk = this.pool.acquire(length)
     try {
       piece.read(this.filePosition, length, chunk)
@@ -140,12 +176,7 @@ export class ResponseWriter {
       this.onBroken(error as Error)
       return -1
     }
-    this.filePosition += length
-    if (this.filePosition === piece.size) {
-      piece.release()
-      this.filePosition = 0
-      this.outputHead++
-    }
+    this.advanceFile(piece, length)
     return this.write(chunk.length === length ? chunk : chunk.subarray(0, length), chunk) ? length : -1
   }
 
