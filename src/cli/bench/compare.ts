@@ -28,9 +28,12 @@ export async function benchCompare(flags: CompareFlags): Promise<number> {
   let over = false
   /** What came up after an interruption must not stay. */
   const keep = async (contestant: Contestant): Promise<void> => {
-    if (over) await contestant.stop()
-    else contestants.push(contestant)
+    contestants.push(contestant)
+    if (!over) return
+    await contestant.stop()
+    throw new CliError('interrupted')
   }
+  let working: Promise<ResultFile> | undefined
   try {
     const work = async (): Promise<ResultFile> => {
       await keep(await (flags.against === undefined ? startKafka(dataDirOf(dataDir, 'kafka')) : attach(undefined, flags.against, parsePids(flags.againstPid))))
@@ -38,14 +41,17 @@ export async function benchCompare(flags: CompareFlags): Promise<number> {
       const rows = await runRounds(contestants, shapes, settings, flags.json === true)
       return resultOf('bench compare', startedAt, contestants.map(({ server }) => server), { ...settings, quick: flags.quick === true }, rows)
     }
-    const result = await Promise.race([work(), interrupted.signal])
+    working = work()
+    const result = await Promise.race([working, interrupted.signal])
     const figures = summarize(result.rows, result.servers[0]!.name, result.servers[1]!.name)
     await finish({ ...result, figures }, flags, printComparison)
     return ExitCode.ok
   } finally {
     over = true
     interrupted.stop()
-    for (const contestant of contestants) await contestant.stop()
+    for (const contestant of [...contestants]) await contestant.stop()
+    // A server on its way up when the interruption came is stopped there.
+    await working?.catch(() => undefined)
     if (ownDir) rmSync(dataDir, { recursive: true, force: true })
   }
 }

@@ -130,6 +130,7 @@ export class RawConnection {
   }
 
   close(): void {
+    this.fail(new CliError('the connection was closed'))
     this.#closed = true
     this.#socket.destroy()
   }
