@@ -100,6 +100,8 @@ class SameThreadConnection implements Connection, Peer {
   isOpen = true
   private readonly submit: Submit
   private readonly unanswered = new Set<Waiting>()
+  /** One frame at a time lies here: the broker uses it up before `submit` returns. */
+  private frame = Buffer.allocUnsafeSlow(64 * 1024)
 
   constructor(submit: Submit) {
     this.submit = submit
@@ -111,7 +113,7 @@ class SameThreadConnection implements Connection, Peer {
       const waiting: Waiting = { resolve, reject }
       this.unanswered.add(waiting)
       try {
-        this.submit(this, joinPieces(pieces), (answer) => {
+        this.submit(this, this.frameOf(pieces), (answer) => {
           this.unanswered.delete(waiting)
           resolve(answer === null ? NOTHING : new Uint8Array(joinAnswer(answer)))
         })
@@ -126,6 +128,13 @@ class SameThreadConnection implements Connection, Peer {
     this.close()
   }
 
+  private frameOf(pieces: readonly Uint8Array[]): Buffer {
+    let size = 0
+    for (const piece of pieces) size += piece.length
+    if (size > this.frame.length) this.frame = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(size)))
+    return joinInto(this.frame, pieces).subarray(0, size)
+  }
+
   close(): void {
     if (!this.isOpen) return
     this.isOpen = false
@@ -137,13 +146,16 @@ class SameThreadConnection implements Connection, Peer {
 function joinPieces(pieces: readonly Uint8Array[]): Buffer {
   let size = 0
   for (const piece of pieces) size += piece.length
-  const frame = Buffer.from(new ArrayBuffer(size))
+  return joinInto(Buffer.from(new ArrayBuffer(size)), pieces)
+}
+
+function joinInto(target: Buffer, pieces: readonly Uint8Array[]): Buffer {
   let at = 0
   for (const piece of pieces) {
-    frame.set(piece, at)
+    target.set(piece, at)
     at += piece.length
   }
-  return frame
+  return target
 }
 
 function disconnected(): Error {
