@@ -14,7 +14,7 @@ export interface ConnectionLimits {
   readonly maxFrameBytes: number
   /** Unanswered requests of one connection. */
   readonly maxInFlight: number
-  /** Answer bytes in memory of one connection. */
+  /** Bytes of one connection's unanswered requests, and of its answers in memory. */
   readonly maxBufferedBytes: number
 }
 
@@ -36,7 +36,7 @@ export interface ConnectionOwner {
   readonly logger: Logger
   monotonic(): number
   closed(connection: Connection): void
-  /** The connection now holds `change` bytes more (or less) of a half-received frame. False: the limit is reached, stop reading until `resumeReading`. */
+  /** The connection now holds `change` bytes more (or less) of half-received frames and unanswered requests. False: the limit is reached, stop reading until `resumeReading`. */
   held(connection: Connection, change: number): boolean
 }
 
@@ -51,6 +51,8 @@ export class Connection {
   private readonly reader: FrameReader
   private readonly writer: ResponseWriter
   private heldBytes = 0
+  /** Of requests without an answer: their records may be on the way to another worker. */
+  private requestBytes = 0
   private heldFrom = 0
   private paused = false
   private open = true
@@ -90,7 +92,7 @@ export class Connection {
   get isOpen(): boolean {
     return this.open
   }
-  /** Bytes of a half-received frame, and since when there are some. */
+  /** Bytes of a half-received frame and of unanswered requests, and since when none were freed. */
   get held(): number {
     return this.heldBytes
   }
@@ -125,10 +127,7 @@ export class Connection {
     this.owner.handler.turnEnded()
     if (!this.open) return false
     this.writer.pump()
-    const change = this.reader.heldBytes - this.heldBytes
-    if (this.heldBytes === 0 || change < 0) this.heldFrom = this.lastActive
-    this.heldBytes += change
-    if ((change !== 0 && !this.owner.held(this, change)) || this.overLimit(1)) {
+    if (!this.reportHeld() || this.overLimit(1)) {
       this.paused = true
       this.socket.pause()
       return false
@@ -136,11 +135,23 @@ export class Connection {
     return true
   }
 
+  /** Tells the owner what this connection holds now. False: it must not read on. */
+  private reportHeld(): boolean {
+    const change = this.reader.heldBytes + this.requestBytes - this.heldBytes
+    if (change === 0 || !this.open) return true
+    if (this.heldBytes === 0 || change < 0) this.heldFrom = this.lastActive
+    this.heldBytes += change
+    return this.owner.held(this, change)
+  }
+
   private frame(bytes: Buffer, start: number, end: number): void {
     if (!this.open) return
+    const size = end - start
+    this.requestBytes += size
     const slot = this.writer.reserve()
     try {
       this.owner.handler.request(this, bytes, start, end, (pieces) => {
+        this.requestBytes -= size
         this.writer.complete(slot, pieces)
         if (!this.inTurn) this.schedulePump()
       })
@@ -157,6 +168,7 @@ export class Connection {
     queueMicrotask(() => {
       this.pumpScheduled = false
       this.writer.pump()
+      this.reportHeld()
       if (this.paused) this.resumeReading()
     })
   }
@@ -177,6 +189,7 @@ export class Connection {
 
   private overLimit(share: number): boolean {
     const { maxInFlight, maxBufferedBytes } = this.owner.limits
-    return this.writer.outstanding > maxInFlight * share || this.writer.bufferedBytes > maxBufferedBytes * share
+    const { outstanding, bufferedBytes } = this.writer
+    return outstanding > maxInFlight * share || bufferedBytes > maxBufferedBytes * share || this.requestBytes > maxBufferedBytes * share
   }
 }

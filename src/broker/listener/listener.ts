@@ -15,7 +15,7 @@ export interface ListenerOptions {
   readonly limits: ConnectionLimits
   /** connections.max.idle.ms */
   readonly maxIdleMs: number
-  /** Bytes of half-received frames over all connections of this worker. */
+  /** Bytes of half-received frames and of unanswered requests over all connections of this worker. */
   readonly maxHeldBytes: number
 }
 

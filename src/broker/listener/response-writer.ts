@@ -79,13 +79,12 @@ export class ResponseWriter {
       if (pieces) releaseAll(pieces)
       return
     }
+    // Counted from now on: an answer behind a parked one is in memory too.
+    for (const piece of pieces ?? []) if (piece instanceof Uint8Array) this.memoryBytes += piece.length
     if (this.slots[0] !== slot) return
     let ready = 0
     while (ready < this.slots.length && this.slots[ready]!.pieces !== undefined) {
-      for (const piece of this.slots[ready]!.pieces ?? []) {
-        this.output.push(piece)
-        if (piece instanceof Uint8Array) this.memoryBytes += piece.length
-      }
+      for (const piece of this.slots[ready]!.pieces ?? []) this.output.push(piece)
       ready++
     }
     this.slots.splice(0, ready)

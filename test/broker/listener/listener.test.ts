@@ -59,7 +59,7 @@ function frame(size: number): Buffer {
 }
 
 test('half-received frames beyond the limit wait for each other, and every one of them gets through', async (t) => {
-  const { client, requests, listener } = await start(t)
+  const { client, requests, listener } = await start(t, {}, (_size, respond) => respond([Buffer.alloc(4)]))
   const clients = await Promise.all(Array.from({ length: 6 }, client))
   const whole = frame(4 * MIB)
   for (const socket of clients) socket.write(whole.subarray(0, 3 * MIB))
@@ -115,7 +115,8 @@ test('an idle connection is closed after the limit, one that speaks is not', asy
 
 test('a connection with too many unanswered requests is not read any further until some are answered', async (t) => {
   const parked: (() => void)[] = []
-  const { client, requests } = await start(t, {}, (_size, respond) => parked.push(() => respond([Buffer.alloc(4)])))
+  const limits = { maxFrameBytes: 8 * MIB, maxInFlight: 4, maxBufferedBytes: 100 * MIB }
+  const { client, requests } = await start(t, { limits, maxHeldBytes: 100 * MIB }, (_size, respond) => parked.push(() => respond([Buffer.alloc(4)])))
   const socket = await client()
   // Each larger than one read, so that the limit is seen between them.
   for (let i = 0; i < 20; i++) socket.write(frame(300_000))
@@ -128,6 +129,40 @@ test('a connection with too many unanswered requests is not read any further unt
     await until('more came', () => requests.length > before)
   }
   assert.equal(requests.length, 20)
+})
+
+test('a connection whose unanswered requests are large is not read any further, however few they are', async (t) => {
+  const parked: (() => void)[] = []
+  const { client, requests } = await start(t, { limits: { maxFrameBytes: 8 * MIB, maxInFlight: 1000, maxBufferedBytes: MIB } }, (_size, respond) => parked.push(() => respond([Buffer.alloc(4)])))
+  const socket = await client()
+  for (let i = 0; i < 20; i++) socket.write(frame(600_000))
+  await until('two came', () => requests.length >= 2)
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  assert.ok(requests.length <= 3, `${requests.length} are unanswered`)
+  while (requests.length < 20) {
+    const before = requests.length
+    for (const answer of parked.splice(0)) answer()
+    await until('more came', () => requests.length > before)
+  }
+})
+
+test('unanswered requests of many connections stay below the limit of all', async (t) => {
+  const parked: (() => void)[] = []
+  const limits = { maxFrameBytes: 8 * MIB, maxInFlight: 1000, maxBufferedBytes: 100 * MIB }
+  const { client, requests } = await start(t, { limits }, (_size, respond) => parked.push(() => respond([Buffer.alloc(4)])))
+  const clients = await Promise.all(Array.from({ length: 10 }, client))
+  for (const socket of clients) for (let i = 0; i < 5; i++) socket.write(frame(600_000))
+  await until('some came', () => requests.length >= 3)
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  let most = requests.length
+  while (requests.length < 50) {
+    const before = requests.length
+    for (const answer of parked.splice(0)) answer()
+    await until('more came', () => requests.length > before)
+    most = Math.max(most, parked.length)
+  }
+  // 2 MiB of the limit, one chunk a connection, and the one connection that goes on over it.
+  assert.ok(most <= 20, `${most} requests of 600 kB were unanswered at once`)
 })
 
 test('a handler that throws closes the connection and no other', async (t) => {

@@ -105,6 +105,16 @@ test('answers leave in the order of the requests whatever order they are ready i
   assert.equal(writer.bufferedBytes, 0)
 })
 
+test('answers that wait behind an unanswered request count as buffered', () => {
+  const { writer } = setup()
+  const first = writer.reserve()
+  for (let i = 0; i < 10; i++) writer.complete(writer.reserve(), [Buffer.alloc(1000), new File('x', 5000)])
+  assert.equal(writer.bufferedBytes, 10_000)
+  writer.complete(first, null)
+  writer.pump()
+  assert.equal(writer.bufferedBytes, 0)
+})
+
 test('answers that are ready together share a write', () => {
   const { socket, writer } = setup()
   for (let i = 0; i < 100; i++) writer.complete(writer.reserve(), [Buffer.from('ab'), Buffer.from('c')])
