@@ -35,7 +35,7 @@ export async function run(): Promise<void> {
   console.table(
     bench.tasks.map((task) => {
       const { latency } = task.result as unknown as { latency: { mean: number } }
-      return { what: task.name, 'ns': Math.round(latency.mean * 1e6), 'MB/s': Math.round(sizes.get(task.name)! / latency.mean / 1000) }
+      return { what: task.name, ns: Math.round(latency.mean * 1e6), 'MB/s': Math.round(sizes.get(task.name)! / latency.mean / 1000) }
     }),
   )
 }

@@ -37,7 +37,11 @@ export async function run(): Promise<void> {
     bench.tasks.map((task) => {
       const { latency } = task.result as unknown as { latency: { mean: number; p99: number } | undefined }
       if (latency === undefined) throw new Error(`${task.name} failed: ${JSON.stringify(task.result)}`)
-      return { what: task.name, 'ns per record': Math.round((latency.mean * 1e6) / RECORDS), 'million records/s': Math.round(RECORDS / latency.mean / 10) / 100 }
+      return {
+        what: task.name,
+        'ns per record': Math.round((latency.mean * 1e6) / RECORDS),
+        'million records/s': Math.round(RECORDS / latency.mean / 10) / 100,
+      }
     }),
   )
 }

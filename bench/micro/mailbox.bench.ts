@@ -78,7 +78,7 @@ export async function run(): Promise<void> {
       return {
         what: task.name,
         'there and back µs, p50': micros(latency.p50),
-        'p99': micros(latency.p99),
+        p99: micros(latency.p99),
         'µs per call': micros(latency.mean / calls),
         'CPU µs per call': Math.round(cpu * 100) / 100,
       }

@@ -16,10 +16,23 @@ import { measure, type Row } from '../../src/cli/bench/row.js'
 import { BatchCursor, RecordCursor } from '../../src/protocol/records/index.js'
 
 test('sizes and times are read with their units', () => {
-  const sizes: [string, number][] = [['100', 100], ['16KiB', 16_384], ['16k', 16_384], ['1MB', 1e6], ['1.5MiB', 1_572_864], ['2GiB', 2 ** 31]]
+  const sizes: [string, number][] = [
+    ['100', 100],
+    ['16KiB', 16_384],
+    ['16k', 16_384],
+    ['1MB', 1e6],
+    ['1.5MiB', 1_572_864],
+    ['2GiB', 2 ** 31],
+  ]
   for (const [text, bytes] of sizes) assert.equal(parseSize(text, '--x'), bytes)
   for (const text of ['', '1 potato', '-1', '0']) assert.throws(() => parseSize(text, '--x'), /--x takes a size/)
-  const times: [string, number][] = [['10', 10], ['10s', 10], ['500ms', 0.5], ['2m', 120], ['0', 0]]
+  const times: [string, number][] = [
+    ['10', 10],
+    ['10s', 10],
+    ['500ms', 0.5],
+    ['2m', 120],
+    ['0', 0],
+  ]
   for (const [text, seconds] of times) assert.equal(parseSeconds(text, '--x'), seconds)
   assert.throws(() => parseSeconds('-1', '--x'), /--x takes a time/)
   assert.equal(parseAcks('all'), -1)
@@ -49,8 +62,14 @@ test('a batch has the records it says, and no more bytes than asked for', () => 
 
 test('every partition has a connection, and every connection a partition', () => {
   const leader = { address: { host: 'h', port: 1 }, partitions: [0, 1, 2, 3, 4] }
-  assert.deepEqual(spread(leader, 2), [[0, 2, 4], [1, 3]])
-  assert.deepEqual(spread(leader, 6).every((share) => share.length === 5), true)
+  assert.deepEqual(spread(leader, 2), [
+    [0, 2, 4],
+    [1, 3],
+  ])
+  assert.deepEqual(
+    spread(leader, 6).every((share) => share.length === 5),
+    true,
+  )
 })
 
 test('frames arrive whole however the bytes were cut', async (t) => {
@@ -60,28 +79,35 @@ test('frames arrive whole however the bytes were cut', async (t) => {
   const connection = await RawConnection.connect({ host: '127.0.0.1', port: (server.address() as AddressInfo).port })
   t.after(() => connection.close())
   fc.assert(
-    fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 12 }), fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1 }), (frames, cuts) => {
-      const wire = Buffer.concat(
-        frames.flatMap((frame) => {
-          const length = Buffer.alloc(4)
-          length.writeUInt32BE(frame.length)
-          return [length, Buffer.from(frame)]
-        }),
-      )
-      const got: string[] = []
-      connection.attach(
-        (frame) => got.push(frame.toString('hex')),
-        (error) => assert.fail(error),
-      )
-      for (let at = 0, turn = 0; at < wire.length; turn++) {
-        // As the socket does it: the same memory again and again.
-        const chunk = Buffer.from(wire.subarray(at, at + cuts[turn % cuts.length]!))
-        connection.receive(chunk, chunk.length)
-        at += chunk.length
-        chunk.fill(0xee)
-      }
-      assert.deepEqual(got, frames.map((frame) => Buffer.from(frame).toString('hex')))
-    }),
+    fc.property(
+      fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 12 }),
+      fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1 }),
+      (frames, cuts) => {
+        const wire = Buffer.concat(
+          frames.flatMap((frame) => {
+            const length = Buffer.alloc(4)
+            length.writeUInt32BE(frame.length)
+            return [length, Buffer.from(frame)]
+          }),
+        )
+        const got: string[] = []
+        connection.attach(
+          (frame) => got.push(frame.toString('hex')),
+          (error) => assert.fail(error),
+        )
+        for (let at = 0, turn = 0; at < wire.length; turn++) {
+          // As the socket does it: the same memory again and again.
+          const chunk = Buffer.from(wire.subarray(at, at + cuts[turn % cuts.length]!))
+          connection.receive(chunk, chunk.length)
+          at += chunk.length
+          chunk.fill(0xee)
+        }
+        assert.deepEqual(
+          got,
+          frames.map((frame) => Buffer.from(frame).toString('hex')),
+        )
+      },
+    ),
   )
 })
 
@@ -100,7 +126,11 @@ test('a connection that the server ends is an error with its address', async (t)
 test('percentiles are exact to three digits', () => {
   const histogram = newHistogram()
   for (let i = 1; i <= 1000; i++) recordMicros(histogram, i)
-  for (const [percentile, expected] of [[50, 500_000], [99, 990_000], [99.9, 999_000]] as const) {
+  for (const [percentile, expected] of [
+    [50, 500_000],
+    [99, 990_000],
+    [99.9, 999_000],
+  ] as const) {
     const value = histogram.getValueAtPercentile(percentile)
     assert.ok(Math.abs(value - expected) / expected < 0.002, `p${percentile} is ${value}`)
   }
@@ -128,7 +158,10 @@ test('a comparison is the ratio of medians over rounds', async () => {
   assert.deepEqual(figure.subject, { median: 250, min: 200, max: 50_000 })
   assert.equal(figure.ratio, 2.5)
   // What was not measured has no figure at all.
-  assert.equal(summarize(rows, 'A', 'B').some(({ metric }) => metric === 'CPU s/GB'), false)
+  assert.equal(
+    summarize(rows, 'A', 'B').some(({ metric }) => metric === 'CPU s/GB'),
+    false,
+  )
   assert.equal(spreadOf([4, 1, 2, 3])?.median, 2.5)
   assert.equal(distinctName('Millrace', 'Millrace'), 'Millrace 2')
 })
@@ -144,7 +177,7 @@ test('a probe sees the CPU of a process and how much was used by others', { skip
   const probe = new Probe([process.pid])
   probe.resetPeak()
   const before = probe.sample()
-  for (const end = performance.now() + 150; performance.now() < end; );
+  for (const end = performance.now() + 150; performance.now() < end;);
   const cost = probe.cost(before, probe.sample())
   assert.ok(cost.serverCpuSeconds! > 0, `${cost.serverCpuSeconds} s`)
   assert.ok(cost.serverPeakMemoryBytes! > 1e6)

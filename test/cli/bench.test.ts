@@ -31,13 +31,26 @@ test('bench against a node', async (t) => {
   const linux = process.platform === 'linux'
 
   await t.test('produce --records sends as many records as it says, and they are there', async (tt) => {
-    const result = await bench(node, ['produce', ...SHORT, '--records', '5000', '--record-size', '100', '--batch-size', '2KiB', '-t', 'counted', '--keep'])
+    const result = await bench(node, [
+      'produce',
+      ...SHORT,
+      '--records',
+      '5000',
+      '--record-size',
+      '100',
+      '--batch-size',
+      '2KiB',
+      '-t',
+      'counted',
+      '--keep',
+    ])
     const row = result.rows[0]!
     assert.ok(row.records >= 5000 && row.records < 5000 + 100, `${row.records} records`)
     assert.equal(row.bytes, row.records * 100)
     const target = await openTarget(tt, node)
     let stored = 0
-    for (const leader of await target.leaders('counted')) for (const end of (await target.offsets('counted', leader, 'latest')).values()) stored += end
+    for (const leader of await target.leaders('counted'))
+      for (const end of (await target.offsets('counted', leader, 'latest')).values()) stored += end
     assert.equal(stored, row.records)
   })
 
@@ -56,7 +69,12 @@ test('bench against a node', async (t) => {
     assert.ok(row.othersPercent! >= 0)
   })
 
-  for (const args of [['--producer', 'client'], ['--compression', 'zstd'], ['--acks', '0'], ['--acks', '1', '--connections', '5']]) {
+  for (const args of [
+    ['--producer', 'client'],
+    ['--compression', 'zstd'],
+    ['--acks', '0'],
+    ['--acks', '1', '--connections', '5'],
+  ]) {
     await t.test(`produce ${args.join(' ')} sends records`, async () => {
       const result = await bench(node, ['produce', ...SHORT, ...args])
       assert.ok(result.rows[0]!.records > 0)
@@ -97,7 +115,24 @@ test('bench against a node', async (t) => {
   await t.test('compare runs both servers in turns and prints ratios', async () => {
     const pid = String(node.process.pid)
     const both = ['--against', node.bootstrap, '--against-pid', pid, '-b', node.bootstrap, '--pid', pid]
-    const args = ['bench', 'compare', ...both, '--quick', '-d', '300ms', '-w', '50ms', '--rounds', '2', '--pause', '0', '--only', '16 KiB,latency', '-p', '2']
+    const args = [
+      'bench',
+      'compare',
+      ...both,
+      '--quick',
+      '-d',
+      '300ms',
+      '-w',
+      '50ms',
+      '--rounds',
+      '2',
+      '--pause',
+      '0',
+      '--only',
+      '16 KiB,latency',
+      '-p',
+      '2',
+    ]
     const table = await cli(args)
     assert.equal(table.code, 0, table.stderr)
     assert.match(table.stdout, /^produce 100 B in 16 KiB\tMillrace\t\d+\t[\d,]+\t[\d.]+\t/m)

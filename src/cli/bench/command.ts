@@ -82,7 +82,9 @@ export function registerBenchCommand(program: Command): void {
     .argument('<result...>', 'files written with --out')
     .requiredOption('--out <file.html>', 'where to write the page')
     .option('--json', 'print JSON')
-    .action(run(async (files: string[], flags: { out: string; json?: boolean }) => (await import('./run-report.js')).runReport(files, flags)))
+    .action(
+      run(async (files: string[], flags: { out: string; json?: boolean }) => (await import('./run-report.js')).runReport(files, flags)),
+    )
 }
 
 function registerProduce(bench: Command): void {
@@ -96,7 +98,7 @@ function registerProduce(bench: Command): void {
     .option('--acks <all|1|0>', 'who must have a batch before it is answered', 'all')
     .option('-z, --compression <codec>', 'none, gzip, snappy, lz4 or zstd', 'none')
     .option('--records <count>', 'stop after so many records instead of --duration')
-    .option('--producer <raw|client>', 'raw: requests encoded before, the lightest load; client: Millrace\'s own Producer', 'raw')
+    .option('--producer <raw|client>', "raw: requests encoded before, the lightest load; client: Millrace's own Producer", 'raw')
     .option('--linger <ms>', 'of --producer client: wait this long for a batch to fill', '5')
   withCommon(command).action(run(async (flags: ProduceFlags) => (await import('./session.js')).benchProduce(flags)))
 }
@@ -130,7 +132,11 @@ function registerLatency(bench: Command): void {
 function withCommon(command: Command): Command {
   return withOutput(
     command
-      .option('-b, --bootstrap <host:port>', 'broker to start from; several separated by commas', process.env['MILLRACE_BOOTSTRAP'] ?? DEFAULT_BOOTSTRAP)
+      .option(
+        '-b, --bootstrap <host:port>',
+        'broker to start from; several separated by commas',
+        process.env['MILLRACE_BOOTSTRAP'] ?? DEFAULT_BOOTSTRAP,
+      )
       .option('-t, --topic <name>', 'use this topic, made if it is missing (default: one of its own, deleted afterwards)')
       .option('-p, --partitions <count>', 'of a topic that is made', '12')
       .option('--replicas <count>', 'of a topic that is made', '1')

@@ -36,10 +36,20 @@ export async function benchCompare(flags: CompareFlags): Promise<number> {
   let working: Promise<ResultFile> | undefined
   try {
     const work = async (): Promise<ResultFile> => {
-      await keep(await (flags.against === undefined ? startKafka(dataDirOf(dataDir, 'kafka')) : attach(undefined, flags.against, parsePids(flags.againstPid))))
+      await keep(
+        await (flags.against === undefined
+          ? startKafka(dataDirOf(dataDir, 'kafka'))
+          : attach(undefined, flags.against, parsePids(flags.againstPid))),
+      )
       await keep(await subject(flags, dataDir, contestants[0]!))
       const rows = await runRounds(contestants, shapes, settings, flags.json === true)
-      return resultOf('bench compare', startedAt, contestants.map(({ server }) => server), { ...settings, quick: flags.quick === true }, rows)
+      return resultOf(
+        'bench compare',
+        startedAt,
+        contestants.map(({ server }) => server),
+        { ...settings, quick: flags.quick === true },
+        rows,
+      )
     }
     working = work()
     const result = await Promise.race([working, interrupted.signal])
@@ -86,7 +96,12 @@ async function subject(flags: CompareFlags, dataDir: string, reference: Contesta
   return { ...running, server: { ...running.server, name: distinctName(running.server.name, reference.server.name) } }
 }
 
-async function runRounds(contestants: readonly Contestant[], shapes: readonly Shape[], settings: CompareSettings, quiet: boolean): Promise<Row[]> {
+async function runRounds(
+  contestants: readonly Contestant[],
+  shapes: readonly Shape[],
+  settings: CompareSettings,
+  quiet: boolean,
+): Promise<Row[]> {
   const rows: Row[] = []
   const topics = new Map(contestants.map((contestant) => [contestant, new Topics(contestant.target, settings)]))
   const steps = shapes.length * contestants.length * (settings.rounds + (settings.warmupSeconds > 0 ? 1 : 0))
@@ -150,7 +165,12 @@ async function printComparison(result: ResultFile): Promise<void> {
   }
   await printTable(['row', 'server', 'MB/s', 'records/s', 'CPU s/GB', 'p50 ms', 'p99 ms', 'p99.9 ms', 'peak MB', 'others %'], rows)
   process.stdout.write('\n')
-  const start = result.servers.map((server) => [server.name, fixed(server.startSeconds, 2), server.idleMemoryBytes === null ? null : fixed(server.idleMemoryBytes / 1e6, 0), server.version])
+  const start = result.servers.map((server) => [
+    server.name,
+    fixed(server.startSeconds, 2),
+    server.idleMemoryBytes === null ? null : fixed(server.idleMemoryBytes / 1e6, 0),
+    server.version,
+  ])
   await printTable(['server', 'start s', 'idle MB', 'version'], start)
   const notes = [
     noiseNote(result.rows),
@@ -160,7 +180,12 @@ async function printComparison(result: ResultFile): Promise<void> {
   for (const note of notes) if (note) process.stderr.write(`${note}\n`)
 }
 
-function blockOf(title: string, kind: 'answer' | 'end-to-end', figures: ReadonlyMap<string, Figure>, [reference, millrace]: readonly [string, string]): Cell[][] {
+function blockOf(
+  title: string,
+  kind: 'answer' | 'end-to-end',
+  figures: ReadonlyMap<string, Figure>,
+  [reference, millrace]: readonly [string, string],
+): Cell[][] {
   const columns: readonly (readonly [metric: string, show: (value: number) => string])[] = [
     ['MB/s', (value) => value.toFixed(0)],
     ['records/s', thousands],

@@ -110,7 +110,8 @@ class Reader {
     shared.requests++
     if (got > 0) this.#empty = 0
     else {
-      if (++this.#empty > 3) throw new CliError(`topic ${shared.topic} gives nothing to read`, undefined, 'millrace bench produce --topic NAME --keep fills one')
+      if (++this.#empty > 3)
+        throw new CliError(`topic ${shared.topic} gives nothing to read`, undefined, 'millrace bench produce --topic NAME --keep fills one')
       for (const [partition, offset] of this.#start) this.#offsets.set(partition, offset)
     }
     this.#ask()
@@ -137,7 +138,13 @@ class Reader {
   }
 }
 
-export async function runConsume(target: Target, topic: string, settings: ConsumeSettings, extent: Extent, tally: Tally): Promise<LoadResult> {
+export async function runConsume(
+  target: Target,
+  topic: string,
+  settings: ConsumeSettings,
+  extent: Extent,
+  tally: Tally,
+): Promise<LoadResult> {
   const shared: Shared = {
     settings,
     topic,

@@ -5,14 +5,30 @@ import { usageError } from '../errors.js'
 import { parseWhole } from '../options.js'
 import type { Acks } from './load.js'
 
-const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, k: 1024, kb: 1000, kib: 1024, m: 1 << 20, mb: 1e6, mib: 1 << 20, g: 1 << 30, gb: 1e9, gib: 1 << 30 }
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  k: 1024,
+  kb: 1000,
+  kib: 1024,
+  m: 1 << 20,
+  mb: 1e6,
+  mib: 1 << 20,
+  g: 1 << 30,
+  gb: 1e9,
+  gib: 1 << 30,
+}
 
 /** `16384`, `16KiB`, `16k`, `1MiB`, `2GB`. */
 export function parseSize(text: string, flag: string, min = 1, max = 2 ** 40): number {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim())
   const unit = SIZE_UNITS[match?.[2]?.toLowerCase() ?? '?']
   const value = match && unit !== undefined ? Math.round(Number(match[1]) * unit) : NaN
-  if (!(value >= min && value <= max)) throw usageError(`${flag} takes a size of ${min} to ${max} bytes, and ${JSON.stringify(text)} is not one`, `write for example ${flag} 16KiB`)
+  if (!(value >= min && value <= max))
+    throw usageError(
+      `${flag} takes a size of ${min} to ${max} bytes, and ${JSON.stringify(text)} is not one`,
+      `write for example ${flag} 16KiB`,
+    )
   return value
 }
 

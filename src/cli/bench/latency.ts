@@ -108,13 +108,16 @@ class Sender {
     this.#builders = partitions.map(() => new BatchBuilder(run.settings.recordSize + 256))
     this.#value = payload(run.settings.recordSize)
     run.mark.copy(this.#value, 0)
-    connection.attach((frame) => {
-      try {
-        this.#answered(frame)
-      } catch (error) {
-        run.fail(error as Error)
-      }
-    }, (error) => run.fail(error))
+    connection.attach(
+      (frame) => {
+        try {
+          this.#answered(frame)
+        } catch (error) {
+          run.fail(error as Error)
+        }
+      },
+      (error) => run.fail(error),
+    )
   }
 
   add(index: number): void {
@@ -132,7 +135,9 @@ class Sender {
       this.#value.writeUInt32BE(index, 8)
       this.#builders[this.#turn++ % this.#builders.length]!.append(now, null, this.#value)
     }
-    const partitionData = this.#builders.flatMap((builder, i) => (builder.count === 0 ? [] : [{ index: this.#partitions[i]!, records: builder.build() }]))
+    const partitionData = this.#builders.flatMap((builder, i) =>
+      builder.count === 0 ? [] : [{ index: this.#partitions[i]!, records: builder.build() }],
+    )
     const body = { transactionalId: null, acks, timeoutMs: 30_000, topicData: [{ name: this.#topic, partitionData }] }
     const frame = frameOf(encodeRequest(apis.produce, this.#version, ++this.#correlation, 'millrace-bench', body))
     this.#run.requests++
@@ -148,7 +153,8 @@ class Sender {
   #answered(frame: Buffer): void {
     const { body } = decodeResponse(apis.produce, this.#version, frame)
     for (const topic of body.responses) {
-      for (const { index, errorCode } of topic.partitionResponses) if (errorCode !== 0) throw new CliError(`partition ${index} refused a batch: ${errorName(errorCode)}`)
+      for (const { index, errorCode } of topic.partitionResponses)
+        if (errorCode !== 0) throw new CliError(`partition ${index} refused a batch: ${errorName(errorCode)}`)
     }
     this.#acknowledged(this.#flights.shift()!)
     this.flush()
@@ -178,19 +184,30 @@ class Tail {
     this.#topic = topic
     this.#version = version
     this.#offsets = offsets
-    connection.attach((frame) => {
-      try {
-        this.#answered(frame)
-        this.ask()
-      } catch (error) {
-        run.fail(error as Error)
-      }
-    }, (error) => run.fail(error))
+    connection.attach(
+      (frame) => {
+        try {
+          this.#answered(frame)
+          this.ask()
+        } catch (error) {
+          run.fail(error as Error)
+        }
+      },
+      (error) => run.fail(error),
+    )
   }
 
   ask(): void {
     const partitions = [...this.#offsets].map(([partition, fetchOffset]) => ({ partition, fetchOffset, partitionMaxBytes: 1 << 20 }))
-    const body = { maxWaitMs: 500, minBytes: 1, maxBytes: 50 << 20, isolationLevel: 0, replicaId: -1, topics: [{ topic: this.#topic, partitions }], forgottenTopicsData: [] }
+    const body = {
+      maxWaitMs: 500,
+      minBytes: 1,
+      maxBytes: 50 << 20,
+      isolationLevel: 0,
+      replicaId: -1,
+      topics: [{ topic: this.#topic, partitions }],
+      forgottenTopicsData: [],
+    }
     this.#connection.send([frameOf(encodeRequest(apis.fetch, this.#version, 1, 'millrace-bench', body))])
   }
 
@@ -242,7 +259,12 @@ export async function runLatency(target: Target, topic: string, settings: Latenc
     const finished = run.done()
     stopPacer = startPacer(run, () => sendDue(run, senders))
     const timer = setTimeout(
-      () => run.fail(new CliError(`${run.total - run.acked} records were not acknowledged and ${run.total - run.seen} not read within ${STRAGGLERS_MS / 1000} s after the end`)),
+      () =>
+        run.fail(
+          new CliError(
+            `${run.total - run.acked} records were not acknowledged and ${run.total - run.seen} not read within ${STRAGGLERS_MS / 1000} s after the end`,
+          ),
+        ),
       (settings.seconds + settings.warmupSeconds) * 1000 + STRAGGLERS_MS,
     )
     await finished.finally(() => clearTimeout(timer))

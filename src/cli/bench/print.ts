@@ -13,7 +13,11 @@ export interface OutputFlags {
 /** A row over this says little about throughput or latency; CPU per GB holds better. */
 export const NOISY_PERCENT = 15
 
-export async function finish(result: ResultFile, flags: OutputFlags, print: (result: ResultFile) => Promise<void> = printRows): Promise<void> {
+export async function finish(
+  result: ResultFile,
+  flags: OutputFlags,
+  print: (result: ResultFile) => Promise<void> = printRows,
+): Promise<void> {
   if (flags.out) writeResult(flags.out, result)
   if (flags.report) {
     const { renderReport } = await import('./report/page.js')
@@ -24,7 +28,11 @@ export async function finish(result: ResultFile, flags: OutputFlags, print: (res
     return
   }
   await print(result)
-  for (const [what, path] of [['result', flags.out], ['report', flags.report]] as const) if (path) process.stderr.write(`${what} written to ${path}\n`)
+  for (const [what, path] of [
+    ['result', flags.out],
+    ['report', flags.report],
+  ] as const)
+    if (path) process.stderr.write(`${what} written to ${path}\n`)
 }
 
 async function printRows(result: ResultFile): Promise<void> {
@@ -49,7 +57,11 @@ function linesOf(row: Row): Cell[][] {
     ['records/s', thousands(row.recordsPerSecond)],
     ['MB/s', fixed(row.megabytesPerSecond, 1)],
   ]
-  for (const [name, latency] of [['answer', row.ack], ['end to end', row.endToEnd]] as const) if (latency) lines.push([`${name}, ms`, percentiles(latency)])
+  for (const [name, latency] of [
+    ['answer', row.ack],
+    ['end to end', row.endToEnd],
+  ] as const)
+    if (latency) lines.push([`${name}, ms`, percentiles(latency)])
   if (row.serverCpuSeconds !== null) {
     lines.push(['server CPU s/GB', fixed(row.serverCpuSecondsPerGb, 2)], ['server cores', fixed(row.serverCores, 2)])
     lines.push([row.peakIsOfRow ? 'server peak memory' : 'server peak memory since its start', formatBytes(row.serverPeakMemoryBytes!)])

@@ -7,7 +7,17 @@ import { decodeResponse, encodeRequest } from '../../protocol/codec/index.js'
 import type { CompressionName } from '../../protocol/records/index.js'
 import { apis } from '../../protocol/schema/index.js'
 import { CliError } from '../errors.js'
-import { encodeBatch, newHistogram, recordMicros, spread, type Acks, type EncodedBatch, type Extent, type LoadResult, type Tally } from './load.js'
+import {
+  encodeBatch,
+  newHistogram,
+  recordMicros,
+  spread,
+  type Acks,
+  type EncodedBatch,
+  type Extent,
+  type LoadResult,
+  type Tally,
+} from './load.js'
 import { frameOf, lengthOf, RawConnection } from './raw-connection.js'
 import type { Target } from './target.js'
 
@@ -81,7 +91,9 @@ class Stream {
     for (const topic of answer.responses) {
       for (const partition of topic.partitionResponses) {
         if (partition.errorCode === 0) continue
-        throw new CliError(`partition ${partition.index} refused a batch: ${partition.errorMessage ?? errorName(partition.errorCode)} (${errorName(partition.errorCode)})`)
+        throw new CliError(
+          `partition ${partition.index} refused a batch: ${partition.errorMessage ?? errorName(partition.errorCode)} (${errorName(partition.errorCode)})`,
+        )
       }
     }
     this.#count(batch.records, settings.recordSize, tally)
@@ -122,7 +134,13 @@ class Stream {
   }
 }
 
-export async function runProduce(target: Target, topic: string, settings: ProduceSettings, extent: Extent, tally: Tally): Promise<LoadResult> {
+export async function runProduce(
+  target: Target,
+  topic: string,
+  settings: ProduceSettings,
+  extent: Extent,
+  tally: Tally,
+): Promise<LoadResult> {
   const batch = encodeBatch(settings.recordSize, settings.batchSize, settings.compression)
   const shared: Shared = {
     settings,
@@ -143,7 +161,13 @@ export async function runProduce(target: Target, topic: string, settings: Produc
       for (const partitions of spread(leader, settings.connections)) {
         const connection = await RawConnection.connect(leader.address)
         connections.push(connection)
-        streams.push(new Stream(connection, shared, partitions.map((partition) => encodeFrame(topic, partition, shared))))
+        streams.push(
+          new Stream(
+            connection,
+            shared,
+            partitions.map((partition) => encodeFrame(topic, partition, shared)),
+          ),
+        )
       }
     }
     const start = performance.now()

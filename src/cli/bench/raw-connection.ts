@@ -117,7 +117,10 @@ export class RawConnection {
   #call<A extends Api>(api: A, version: number, body: BodyOf<A['request']>): Promise<MessageOf<A['response']>> {
     return new Promise((resolve, reject) => {
       this.attach((frame) => {
-        this.attach(() => {}, () => {})
+        this.attach(
+          () => {},
+          () => {},
+        )
         try {
           // Copied: what is decoded may hold views, and the caller keeps it.
           resolve(decodeResponse(api, version, Buffer.from(frame)).body)
@@ -190,6 +193,9 @@ export function frameOf(pieces: readonly Uint8Array[]): Buffer {
 
 export function lengthOf(pieces: readonly Uint8Array[]): Buffer {
   const prefix = Buffer.alloc(4)
-  prefix.writeUInt32BE(pieces.reduce((sum, piece) => sum + piece.length, 0), 0)
+  prefix.writeUInt32BE(
+    pieces.reduce((sum, piece) => sum + piece.length, 0),
+    0,
+  )
   return prefix
 }

@@ -57,7 +57,13 @@ export function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version
 }
 
-export function resultOf(command: string, startedAt: Date, servers: readonly ServerUnderTest[], settings: Readonly<Record<string, unknown>>, rows: readonly Row[]): ResultFile {
+export function resultOf(
+  command: string,
+  startedAt: Date,
+  servers: readonly ServerUnderTest[],
+  settings: Readonly<Record<string, unknown>>,
+  rows: readonly Row[],
+): ResultFile {
   return {
     format: RESULT_FORMAT,
     command,
@@ -79,7 +85,12 @@ export function write(path: string, text: string): void {
   try {
     writeFileSync(path, text)
   } catch (error) {
-    throw new CliError(`cannot write ${path}: ${(error as Error).message}`, undefined, 'name a file in a directory that exists and may be written', { cause: error })
+    throw new CliError(
+      `cannot write ${path}: ${(error as Error).message}`,
+      undefined,
+      'name a file in a directory that exists and may be written',
+      { cause: error },
+    )
   }
 }
 

@@ -76,7 +76,7 @@ export async function measure(request: RowRequest): Promise<Row> {
   const series: Point[] = []
   let last = { ...tally, sample: before }
   const timer = setInterval(() => {
-    const sample = probe.sample()
+    const sample = probe.sample(false)
     const seconds = (sample.atMs - last.sample.atMs) / 1000
     const known = probe.pids.length > 0
     series.push({
@@ -88,7 +88,7 @@ export async function measure(request: RowRequest): Promise<Row> {
     })
     last = { ...tally, sample }
     const done = progress?.byRecords ? tally.records : (sample.atMs - before.atMs) / 1000
-    progress?.bar.update(Math.min(progress.total, Math.round(done)), `${(series.at(-1)!.megabytesPerSecond).toFixed(0)} MB/s`)
+    progress?.bar.update(Math.min(progress.total, Math.round(done)), `${series.at(-1)!.megabytesPerSecond.toFixed(0)} MB/s`)
   }, SAMPLE_MS)
   let result: LoadResult
   try {

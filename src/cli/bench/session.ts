@@ -27,7 +27,8 @@ interface Plan {
 }
 
 export function benchProduce(flags: ProduceFlags): Promise<number> {
-  if (flags.producer !== 'raw' && flags.producer !== 'client') throw usageError(`--producer takes raw or client, and ${JSON.stringify(flags.producer)} is neither`)
+  if (flags.producer !== 'raw' && flags.producer !== 'client')
+    throw usageError(`--producer takes raw or client, and ${JSON.stringify(flags.producer)} is neither`)
   const settings = {
     producer: flags.producer,
     recordSize: parseSize(flags.recordSize, '--record-size', 1, 1 << 28),
@@ -72,10 +73,14 @@ export function benchConsume(flags: ConsumeFlags): Promise<number> {
   return runPlan({
     kind: 'consume',
     flags,
-    settings: { ...settings, ...(flags.topic === undefined ? { filled: fill, fillBatchSize: filling.batchSize, compression: filling.compression } : {}) },
+    settings: {
+      ...settings,
+      ...(flags.topic === undefined ? { filled: fill, fillBatchSize: filling.batchSize, compression: filling.compression } : {}),
+    },
     extent: extentOf(flags),
     async prepare(target, topic) {
-      if (flags.topic === undefined) await runProduce(target, topic, filling, { seconds: Infinity, records: Math.ceil(fill / recordSize) }, { records: 0, bytes: 0 })
+      if (flags.topic === undefined)
+        await runProduce(target, topic, filling, { seconds: Infinity, records: Math.ceil(fill / recordSize) }, { records: 0, bytes: 0 })
     },
     load: (target, topic, extent, tally) => runConsume(target, topic, settings, extent, tally),
   })

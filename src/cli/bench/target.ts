@@ -71,7 +71,8 @@ export class Target {
     const server = this.#versions.get(api.key)
     if (server === undefined) throw new CliError(`the server does not serve API ${api.key}`)
     const version = Math.min(server, api.maxVersion, limit)
-    if (version < api.minVersion) throw new CliError(`the server speaks API ${api.key} up to version ${server}, and ${api.minVersion} is the oldest used here`)
+    if (version < api.minVersion)
+      throw new CliError(`the server speaks API ${api.key} up to version ${server}, and ${api.minVersion} is the oldest used here`)
     return version
   }
 
@@ -83,15 +84,23 @@ export class Target {
       const answer = await this.#control.call(apis.metadata, version, { topics: [{ name: topic }], allowAutoTopicCreation: false })
       const found = answer.topics[0]
       const led = found?.partitions.filter((partition) => partition.errorCode === 0 && partition.leaderId >= 0) ?? []
-      if (found && found.errorCode === 0 && led.length > 0 && led.length === found.partitions.length && (partitions === undefined || led.length >= partitions)) {
+      if (
+        found &&
+        found.errorCode === 0 &&
+        led.length > 0 &&
+        led.length === found.partitions.length &&
+        (partitions === undefined || led.length >= partitions)
+      ) {
         const brokers = new Map(answer.brokers.map((broker) => [broker.nodeId, broker]))
         const byBroker = new Map<number, number[]>()
         for (const { leaderId, partitionIndex } of led) byBroker.set(leaderId, [...(byBroker.get(leaderId) ?? []), partitionIndex])
         const leaders = [...byBroker].map(([id, list]) => ({ address: brokers.get(id)!, partitions: list.sort((a, b) => a - b) }))
-        if (leaders.every((leader) => leader.address)) return leaders.map(({ address: { host, port }, partitions: list }) => ({ address: { host, port }, partitions: list }))
+        if (leaders.every((leader) => leader.address))
+          return leaders.map(({ address: { host, port }, partitions: list }) => ({ address: { host, port }, partitions: list }))
       }
       if (found && found.errorCode === 3 && partitions === undefined) throw notFound(`topic ${topic} does not exist`)
-      if (Date.now() > deadline) throw new CliError(`topic ${topic} has partitions without a leader`, undefined, 'millrace topics describe shows which')
+      if (Date.now() > deadline)
+        throw new CliError(`topic ${topic} has partitions without a leader`, undefined, 'millrace topics describe shows which')
       await pause(25)
     }
   }
@@ -118,7 +127,10 @@ export class Target {
   }
 
   async deleteTopic(topic: string): Promise<void> {
-    const answer = await this.#control.call(apis.deleteTopics, this.versionOf(apis.deleteTopics, 5), { topicNames: [topic], timeoutMs: 30_000 })
+    const answer = await this.#control.call(apis.deleteTopics, this.versionOf(apis.deleteTopics, 5), {
+      topicNames: [topic],
+      timeoutMs: 30_000,
+    })
     const code = answer.responses[0]?.errorCode ?? 0
     if (code !== 0) throw new CliError(`cannot delete topic ${topic}: ${errorName(code)}`)
   }
@@ -132,12 +144,15 @@ export class Target {
       const body = {
         replicaId: -1,
         isolationLevel: 0,
-        topics: [{ name: topic, partitions: leader.partitions.map((partitionIndex) => ({ partitionIndex, currentLeaderEpoch: -1, timestamp })) }],
+        topics: [
+          { name: topic, partitions: leader.partitions.map((partitionIndex) => ({ partitionIndex, currentLeaderEpoch: -1, timestamp })) },
+        ],
       }
       const answer = await connection.call(apis.listOffsets, version, body)
       const offsets = new Map<number, number>()
       for (const partition of answer.topics[0]?.partitions ?? []) {
-        if (partition.errorCode !== 0) throw new CliError(`partition ${partition.partitionIndex} of ${topic}: ${errorName(partition.errorCode)}`)
+        if (partition.errorCode !== 0)
+          throw new CliError(`partition ${partition.partitionIndex} of ${topic}: ${errorName(partition.errorCode)}`)
         offsets.set(partition.partitionIndex, Number(partition.offset))
       }
       return offsets
@@ -182,7 +197,9 @@ async function firstOpen(addresses: readonly Address[]): Promise<RawConnection> 
 let topicCount = 0
 
 export function topicName(): string {
-  return `millrace-bench-${hostname().replace(/[^A-Za-z0-9._-]/g, '-').slice(0, 40)}-${process.pid}-${Date.now().toString(36)}-${++topicCount}`
+  return `millrace-bench-${hostname()
+    .replace(/[^A-Za-z0-9._-]/g, '-')
+    .slice(0, 40)}-${process.pid}-${Date.now().toString(36)}-${++topicCount}`
 }
 
 function pause(ms: number): Promise<void> {

@@ -33,12 +33,29 @@ export async function attach(name: string | undefined, bootstrap: string, pids: 
   const missing = probe.missing()
   if (missing.length > 0) throw notFound(`no process ${missing.join(', ')}`)
   const target = await Target.open(bootstrap)
-  const server = { ...target.info, name: name ?? target.info.kind, bootstrap, pids, startSeconds: null, idleMemoryBytes: null, version: null }
+  const server = {
+    ...target.info,
+    name: name ?? target.info.kind,
+    bootstrap,
+    pids,
+    startSeconds: null,
+    idleMemoryBytes: null,
+    version: null,
+  }
   return { server, target, probe, stop: () => Promise.resolve(target.close()) }
 }
 
 export async function startMillrace(dataDir: string, workers: string | undefined): Promise<Contestant> {
-  const args = ['serve', '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--log-level', 'warn', ...(workers === undefined ? [] : ['--workers', workers])]
+  const args = [
+    'serve',
+    '--listen',
+    '127.0.0.1:0',
+    '--data-dir',
+    dataDir,
+    '--log-level',
+    'warn',
+    ...(workers === undefined ? [] : ['--workers', workers]),
+  ]
   const began = performance.now()
   const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   const stop = (): Promise<void> => end(child)
@@ -72,7 +89,11 @@ export async function startKafka(dataDir: string): Promise<Contestant> {
   } catch (error) {
     await stop().catch(() => undefined)
     const { stderr } = error as { stderr?: string }
-    throw new CliError(`Apache Kafka did not start: ${stderr?.trim() || (error as Error).message}`, undefined, 'it needs Java 17 or newer, and Maven the first time')
+    throw new CliError(
+      `Apache Kafka did not start: ${stderr?.trim() || (error as Error).message}`,
+      undefined,
+      'it needs Java 17 or newer, and Maven the first time',
+    )
   }
   try {
     const { pid, bootstrap, version, startMs } = JSON.parse(line) as { pid: number; bootstrap: string; version: string; startMs: number }

@@ -77,7 +77,8 @@ function latencyShape(): Shape {
     kind: 'latency',
     warmupShare: 0.4,
     settings,
-    run: (target, topic, seconds, tally) => runLatency(target, topic, { ...settings, seconds, warmupSeconds: Math.min(settings.warmupSeconds, seconds) }, tally),
+    run: (target, topic, seconds, tally) =>
+      runLatency(target, topic, { ...settings, seconds, warmupSeconds: Math.min(settings.warmupSeconds, seconds) }, tally),
   }
 }
 

@@ -38,7 +38,12 @@ const METRICS: readonly Metric[] = [
   { name: 'end-to-end p50', unit: 'ms', lessIsBetter: true, of: (row) => row.endToEnd?.p50 },
   { name: 'end-to-end p99', unit: 'ms', lessIsBetter: true, of: (row) => row.endToEnd?.p99 },
   { name: 'end-to-end p99.9', unit: 'ms', lessIsBetter: true, of: (row) => row.endToEnd?.p999 },
-  { name: 'peak memory', unit: 'MB', lessIsBetter: true, of: (row) => (row.serverPeakMemoryBytes === null ? null : row.serverPeakMemoryBytes / 1e6) },
+  {
+    name: 'peak memory',
+    unit: 'MB',
+    lessIsBetter: true,
+    of: (row) => (row.serverPeakMemoryBytes === null ? null : row.serverPeakMemoryBytes / 1e6),
+  },
   { name: 'others', unit: '%', lessIsBetter: true, of: (row) => row.othersPercent },
 ]
 

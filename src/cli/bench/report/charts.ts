@@ -55,7 +55,11 @@ function trim(value: number, places: number): string {
 
 /** About `count` round numbers from zero to at least `max`. */
 export function ticksTo(max: number, count = 5): Tick[] {
-  if (!(max > 0)) return [{ at: 0, label: '0' }, { at: 1, label: '1' }]
+  if (!(max > 0))
+    return [
+      { at: 0, label: '0' },
+      { at: 1, label: '1' },
+    ]
   const rough = max / count
   const power = 10 ** Math.floor(Math.log10(rough))
   const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.999)!
@@ -97,7 +101,10 @@ export function barChart(label: string, groups: readonly BarGroup[]): string {
     y += GROUP_GAP - BAR_GAP
   }
   const bottom = y - GROUP_GAP / 2
-  const grid = ticks.map(({ at, label: tick }) => `<line class="grid" x1="${n(x(at))}" x2="${n(x(at))}" y1="0" y2="${n(bottom)}"/>${text(x(at), bottom + 12, tick, 'middle', 'tick')}`)
+  const grid = ticks.map(
+    ({ at, label: tick }) =>
+      `<line class="grid" x1="${n(x(at))}" x2="${n(x(at))}" y1="0" y2="${n(bottom)}"/>${text(x(at), bottom + 12, tick, 'middle', 'tick')}`,
+  )
   return svg(label, bottom + AXIS_HEIGHT, [...grid, ...parts])
 }
 
@@ -133,7 +140,10 @@ export function lineChart(label: string, lines: readonly Line[], options: LineCh
   const x = (value: number): number => LEFT + ((WIDTH - LEFT - RIGHT) * (value - x0)) / (x1 - x0 || 1)
   const y = (value: number): number => LINE_HEIGHT - BOTTOM - ((LINE_HEIGHT - TOP - BOTTOM) * (scale(value) - y0)) / (y1 - y0 || 1)
   const parts: string[] = [text(4, 9, options.yTitle, 'start', 'tick')]
-  for (const tick of yTicks) parts.push(`<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${n(y(tick.at))}" y2="${n(y(tick.at))}"/>${text(LEFT - 8, y(tick.at), tick.label, 'end', 'tick')}`)
+  for (const tick of yTicks)
+    parts.push(
+      `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${n(y(tick.at))}" y2="${n(y(tick.at))}"/>${text(LEFT - 8, y(tick.at), tick.label, 'end', 'tick')}`,
+    )
   for (const tick of xTicks) parts.push(text(x(tick.at), LINE_HEIGHT - BOTTOM + 14, tick.label, 'middle', 'tick'))
   parts.push(text((LEFT + WIDTH - RIGHT) / 2, LINE_HEIGHT - 8, options.xTitle, 'middle', 'tick'))
   for (const line of lines) parts.push(oneLine(line, x, y))

@@ -25,7 +25,9 @@ function titleOf(result: ResultFile): string {
 
 /** Colours by server: Millrace has the first, whatever stands beside it. */
 function coloursOf(result: ResultFile): Map<string, string> {
-  const names = [...new Set(result.rows.map((row) => row.server))].sort((a, b) => Number(b.startsWith('Millrace')) - Number(a.startsWith('Millrace')))
+  const names = [...new Set(result.rows.map((row) => row.server))].sort(
+    (a, b) => Number(b.startsWith('Millrace')) - Number(a.startsWith('Millrace')),
+  )
   return new Map(names.map((name, index) => [name, COLOURS[index % COLOURS.length]!]))
 }
 
@@ -38,7 +40,9 @@ function section(result: ResultFile): string {
     `<p class="soft">${escapeText(result.command)}, ${escapeText(result.startedAt.replace('T', ' ').slice(0, 16))} UTC</p>`,
     facts(result),
     noise(result),
-    colours.size > 1 ? `<ul class="key">${[...colours].map(([name, colour]) => `<li><i class="${colour}"></i>${escapeText(name)}</li>`).join('')}</ul>` : '',
+    colours.size > 1
+      ? `<ul class="key">${[...colours].map(([name, colour]) => `<li><i class="${colour}"></i>${escapeText(name)}</li>`).join('')}</ul>`
+      : '',
     loads.length > 0 ? `<h2>Throughput and what it costs</h2>${loadCharts(result, colours)}` : '',
     timed.length > 0 ? `<h2>Latency at a fixed rate</h2>${latencyCharts(timed, colours)}` : '',
     `<h2>Over time</h2><div class="grid-of">${seriesCharts(result.rows, colours)}</div>`,
@@ -90,7 +94,12 @@ function loadCharts(result: ResultFile, colours: ReadonlyMap<string, string>): s
     ['Throughput, MB/s', 'of record values; more is better', rows, (row) => row.megabytesPerSecond],
     ['Server CPU-seconds per GB', 'less is better', rows, (row) => row.serverCpuSecondsPerGb],
     ['Records a second', 'more is better', rows, (row) => row.recordsPerSecond],
-    ['Peak memory of the server, MB', 'resident, during the row; less is better', result.rows, (row) => (row.serverPeakMemoryBytes === null ? null : row.serverPeakMemoryBytes / 1e6)],
+    [
+      'Peak memory of the server, MB',
+      'resident, during the row; less is better',
+      result.rows,
+      (row) => (row.serverPeakMemoryBytes === null ? null : row.serverPeakMemoryBytes / 1e6),
+    ],
   ]
   const figures = charts.map(([title, caption, from, value]) => {
     const groups = groupsOf(from, colours, value)
@@ -104,10 +113,18 @@ function rarity(percentile: number): number {
   return Math.min(4, -Math.log10(1 - Math.min(percentile, 99.9999) / 100))
 }
 
-const PERCENTILE_TICKS: readonly Tick[] = [0, 50, 90, 99, 99.9, 99.99].map((percentile) => ({ at: rarity(percentile), label: `${percentile}%` }))
+const PERCENTILE_TICKS: readonly Tick[] = [0, 50, 90, 99, 99.9, 99.99].map((percentile) => ({
+  at: rarity(percentile),
+  label: `${percentile}%`,
+}))
 
 function latencyCharts(rows: readonly Row[], colours: ReadonlyMap<string, string>): string {
-  const charts = ([['From due to answered', (row: Row) => row.ack], ['From due to read', (row: Row) => row.endToEnd]] as const).map(([title, of]) => {
+  const charts = (
+    [
+      ['From due to answered', (row: Row) => row.ack],
+      ['From due to read', (row: Row) => row.endToEnd],
+    ] as const
+  ).map(([title, of]) => {
     const lines = latestByServer(rows).flatMap((row) => {
       const latency = of(row)
       return latency ? [distributionLine(row.server, colours.get(row.server)!, latency)] : []
@@ -115,13 +132,19 @@ function latencyCharts(rows: readonly Row[], colours: ReadonlyMap<string, string
     if (lines.length === 0) return ''
     const yTicks = logTicks(lines.flatMap((line) => line.points.map(([, y]) => y)))
     const options = { xTicks: PERCENTILE_TICKS, yTicks, xTitle: 'percentile of records', yTitle: 'ms, logarithmic', logY: true }
-    return figure(title, 'milliseconds by percentile, last round; every record counts from when it was due', lineChart(title, lines, options))
+    return figure(
+      title,
+      'milliseconds by percentile, last round; every record counts from when it was due',
+      lineChart(title, lines, options),
+    )
   })
   return `<div class="grid-of">${charts.join('')}</div>`
 }
 
 function distributionLine(series: string, colour: string, latency: Latency): Line {
-  const points = latency.distribution.filter(([percentile]) => percentile <= 99.99).map(([percentile, ms]) => [rarity(percentile), ms] as const)
+  const points = latency.distribution
+    .filter(([percentile]) => percentile <= 99.99)
+    .map(([percentile, ms]) => [rarity(percentile), ms] as const)
   return { series, colour, points }
 }
 
@@ -143,19 +166,54 @@ function seriesCharts(rows: readonly Row[], colours: ReadonlyMap<string, string>
       const all = lines.flatMap((line) => line.points)
       const xTicks = ticksTo(Math.max(...all.map(([x]) => x)), 6)
       const yTicks = ticksTo(Math.max(...all.map(([, y]) => y)), 4)
-      return figure(name, `${unit} in each quarter of a second, last round`, lineChart(name, lines, { xTicks, yTicks, xTitle: 'seconds', yTitle: unit }))
+      return figure(
+        name,
+        `${unit} in each quarter of a second, last round`,
+        lineChart(name, lines, { xTicks, yTicks, xTitle: 'seconds', yTitle: unit }),
+      )
     })
     .join('')
 }
 
 function table(result: ResultFile): string {
-  const head = ['row', 'server', 'round', 'MB/s', 'records/s', 'CPU s/GB', 'server cores', 'p50 ms', 'p90 ms', 'p99 ms', 'p99.9 ms', 'max ms', 'read p99 ms', 'peak MB', 'generator s/GB', 'others %']
-  const cells = (row: Row): string[] => [
-    row.name, row.server, String(row.round), show(row.megabytesPerSecond), show(row.recordsPerSecond), show(row.serverCpuSecondsPerGb), show(row.serverCores),
-    show(row.ack?.p50), show(row.ack?.p90), show(row.ack?.p99), show(row.ack?.p999), show(row.ack?.max), show(row.endToEnd?.p99),
-    show(row.serverPeakMemoryBytes === null ? null : row.serverPeakMemoryBytes / 1e6), show(row.clientCpuSecondsPerGb), show(row.othersPercent),
+  const head = [
+    'row',
+    'server',
+    'round',
+    'MB/s',
+    'records/s',
+    'CPU s/GB',
+    'server cores',
+    'p50 ms',
+    'p90 ms',
+    'p99 ms',
+    'p99.9 ms',
+    'max ms',
+    'read p99 ms',
+    'peak MB',
+    'generator s/GB',
+    'others %',
   ]
-  const line = (tag: string, texts: readonly string[]): string => `<tr>${texts.map((text, index) => `<${tag}${index === 1 ? ' class="left"' : ''}>${escapeText(text)}</${tag}>`).join('')}</tr>`
+  const cells = (row: Row): string[] => [
+    row.name,
+    row.server,
+    String(row.round),
+    show(row.megabytesPerSecond),
+    show(row.recordsPerSecond),
+    show(row.serverCpuSecondsPerGb),
+    show(row.serverCores),
+    show(row.ack?.p50),
+    show(row.ack?.p90),
+    show(row.ack?.p99),
+    show(row.ack?.p999),
+    show(row.ack?.max),
+    show(row.endToEnd?.p99),
+    show(row.serverPeakMemoryBytes === null ? null : row.serverPeakMemoryBytes / 1e6),
+    show(row.clientCpuSecondsPerGb),
+    show(row.othersPercent),
+  ]
+  const line = (tag: string, texts: readonly string[]): string =>
+    `<tr>${texts.map((text, index) => `<${tag}${index === 1 ? ' class="left"' : ''}>${escapeText(text)}</${tag}>`).join('')}</tr>`
   return `<div class="scroll"><table><thead>${line('th', head)}</thead><tbody>${result.rows.map((row) => line('td', cells(row))).join('')}</tbody></table></div>`
 }
 
