@@ -141,7 +141,7 @@ export class HostedPartition {
   /** The log was truncated, its start moved, or it left this worker: whoever waits should look again. */
   wake(): void {
     // A copy: whoever looks and finds too little watches again at once, and a Set's own iteration would come to it for ever.
-    for (const watcher of [...this.watchers]) watcher()
+    for (const watcher of Array.from(this.watchers)) watcher()
   }
 
   /** Ends every wait: the partition leaves this worker. */
