@@ -59,7 +59,7 @@ export async function benchCompare(flags: CompareFlags): Promise<number> {
   } finally {
     over = true
     interrupted.stop()
-    for (const contestant of [...contestants]) await contestant.stop()
+    for (const contestant of contestants) await contestant.stop()
     // A server on its way up when the interruption came is stopped there.
     await working?.catch(() => undefined)
     if (ownDir) rmSync(dataDir, { recursive: true, force: true })

@@ -38,6 +38,7 @@ export class RawConnection {
   #filled = 0
   #correlation = 0
   #calls: Promise<unknown> = Promise.resolve()
+  #rejectCall: ((error: Error) => void) | undefined
 
   private constructor(address: Address, socket: Socket) {
     this.address = address
@@ -116,6 +117,7 @@ export class RawConnection {
 
   #call<A extends Api>(api: A, version: number, body: BodyOf<A['request']>): Promise<MessageOf<A['response']>> {
     return new Promise((resolve, reject) => {
+      this.#rejectCall = reject
       this.attach((frame) => {
         this.attach(
           () => {},
@@ -133,8 +135,11 @@ export class RawConnection {
   }
 
   close(): void {
-    this.fail(new CliError('the connection was closed'))
+    const closed = new CliError('the connection was closed')
+    this.#failure ??= closed
     this.#closed = true
+    // Load that was going on is its owner's business, who closes; a control request that waits would wait for ever.
+    this.#rejectCall?.(closed)
     this.#socket.destroy()
   }
 
