@@ -90,7 +90,6 @@ export class BrokerWorker {
       ['connect', ({ port }: PortMessage) => this.connect(port)],
       ['checkpoints', () => this.replicas.checkpoints()],
       ['close', (clean: boolean) => this.close(clean)],
-      ['crash', () => setImmediate(() => crash())],
     ])
   }
 
@@ -276,9 +275,4 @@ interface GroupCall {
   readonly partition: number
   readonly method: string
   readonly argument: object
-}
-
-/** Ends this worker as a bug would: for tests of its replacement. */
-function crash(): never {
-  throw new Error('this worker was told to crash')
 }

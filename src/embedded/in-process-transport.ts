@@ -28,6 +28,7 @@ export class InProcessTransport implements Transport {
       this.broker.connectInProcess(port2)
       connection = new PortConnection(port1)
     }
+    for (const one of this.connections) if (!one.isOpen) this.connections.delete(one)
     this.connections.add(connection)
     return connection
   }
