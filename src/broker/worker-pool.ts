@@ -47,6 +47,7 @@ export class WorkerPool {
       const { BrokerWorker: WorkerClass } = await import('./worker.js')
       this.localWorker = new WorkerClass(initFor(0), env, new LocalCaller(handlers))
       this.seats.push({ caller: new LocalCaller(this.localWorker.handlers()), thread: undefined })
+      this.begun = true
       return
     }
     for (let worker = 0; worker < count; worker++) this.caller(worker).notify('init', initFor(worker))
@@ -69,8 +70,9 @@ export class WorkerPool {
     return this.seats[worker]!.caller
   }
 
+  /** The workers that have begun: none before `begin`, when a start fails early. */
   get callers(): readonly Caller[] {
-    return this.seats.map((seat) => seat.caller)
+    return (this.begun ? this.seats : []).map((seat) => seat.caller)
   }
 
   /** Whether the workers keep the process alive: while starting and stopping, and for as long as there are listeners. */
