@@ -1,0 +1,55 @@
+// One measurement of embedded.ts in a process of its own: argv is `open DIR WORKERS` or `ingest DIR WORKERS RECORD_BYTES BATCH_BYTES SECONDS`.
+// Prints one line of JSON. The engine's modules are loaded here by import(), so that loading can be timed by itself.
+
+const [mode, dataDir, workersText, recordText, batchText, secondsText] = process.argv.slice(2)
+const workers = Number(workersText)
+
+async function openOnce(): Promise<void> {
+  const began = performance.now()
+  const { open } = await import('../../src/index.js')
+  const loadMs = performance.now() - began
+  const called = performance.now()
+  const millrace = await open({ dataDir: dataDir!, workers })
+  const openMs = performance.now() - called
+  await millrace.close()
+  console.log(JSON.stringify({ loadMs, openMs }))
+}
+
+async function ingest(): Promise<void> {
+  const { open } = await import('../../src/index.js')
+  const millrace = await open({ dataDir: dataDir!, workers })
+  const value = Buffer.alloc(Number(recordText), 65)
+  let failed: unknown
+  let acknowledged = 0
+  const producer = millrace.producer({
+    batchSize: Number(batchText),
+    onBatch: (result) => {
+      if (result.error) failed ??= result.error
+      else acknowledged += result.recordCount
+    },
+  })
+  const run = async (seconds: number): Promise<{ records: number; seconds: number }> => {
+    let records = 0
+    const began = performance.now()
+    const deadline = began + seconds * 1000
+    while (performance.now() < deadline) {
+      for (let i = 0; i < 256; i++) {
+        while (!producer.append('ingest', 0, null, value)) await producer.ready('ingest')
+        records++
+      }
+    }
+    await producer.flush()
+    return { records, seconds: (performance.now() - began) / 1000 }
+  }
+  await run(Math.min(1, Number(secondsText) / 2))
+  acknowledged = 0
+  const cpu = process.cpuUsage()
+  const result = await run(Number(secondsText))
+  const { user, system } = process.cpuUsage(cpu)
+  await millrace.close()
+  if (failed) throw failed
+  if (acknowledged !== result.records) throw new Error(`${result.records} records went in and ${acknowledged} were acknowledged`)
+  console.log(JSON.stringify({ ...result, cpuSeconds: (user + system) / 1e6 }))
+}
+
+await (mode === 'open' ? openOnce() : ingest())
