@@ -7,8 +7,23 @@ import { test } from 'node:test'
 
 /** Top to bottom. */
 const layers = [
-  'cli', 'gateway', 'streams', 'embedded', 'client', 'broker', 'coordinators', 'controller', 'replica', 'ensemble', 'threads', 'link', 'log', 'protocol',
-  'metrics', 'env', 'model',
+  'cli',
+  'gateway',
+  'streams',
+  'embedded',
+  'client',
+  'broker',
+  'coordinators',
+  'controller',
+  'replica',
+  'ensemble',
+  'threads',
+  'link',
+  'log',
+  'protocol',
+  'metrics',
+  'env',
+  'model',
 ]
 /** What a folder may never import, though it lies below. */
 const forbidden: Readonly<Record<string, readonly string[]>> = {
@@ -40,7 +55,10 @@ function* imports(): Generator<{ file: string; from: string; to: string }> {
 
 test('every folder of src is a known layer', () => {
   const folders = new Set(sources.filter((file) => dirname(file) !== root).map(folderOf))
-  assert.deepEqual([...folders].filter((folder) => !layers.includes(folder)), [])
+  assert.deepEqual(
+    [...folders].filter((folder) => !layers.includes(folder)),
+    [],
+  )
 })
 
 test('imports point to the same layer or downwards', () => {

@@ -18,5 +18,7 @@ if (files.length === 0) {
   console.error(`no test file matches ${patterns.join(' ')}`)
   process.exit(1)
 }
-const runner = spawn(process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${availableParallelism()}`, ...files], { stdio: 'inherit' })
+const runner = spawn(process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${availableParallelism()}`, ...files], {
+  stdio: 'inherit',
+})
 runner.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)))

@@ -41,7 +41,15 @@ function fetchJars() {
   need('mvn', '-v', 'apt-get install maven')
   console.error(`fetching Apache Kafka ${VERSION} from Maven Central (about 60 MB)`)
   rmSync(JARS, { recursive: true, force: true })
-  const args = ['-q', '-B', '-f', join(HERE, 'kafka.pom.xml'), 'dependency:copy-dependencies', `-DoutputDirectory=${JARS}`, '-DincludeScope=runtime']
+  const args = [
+    '-q',
+    '-B',
+    '-f',
+    join(HERE, 'kafka.pom.xml'),
+    'dependency:copy-dependencies',
+    `-DoutputDirectory=${JARS}`,
+    '-DincludeScope=runtime',
+  ]
   const { status } = spawnSync('mvn', args, { stdio: ['ignore', 'inherit', 'inherit'] })
   if (status !== 0) fail(`Maven ended with ${status}: Kafka's jars did not come`)
 }
@@ -157,7 +165,16 @@ async function start(options) {
     fail(`Kafka did not start:\n${readFileSync(join(data, 'server.out'), 'utf8').slice(-3000)}`)
   }
   const startMs = Math.round(performance.now() - began)
-  console.log(JSON.stringify({ pid: node.pid, bootstrap: `127.0.0.1:${port}`, version: VERSION, dataDir: join(data, 'logs'), formatMs: Math.round(formatMs), startMs }))
+  console.log(
+    JSON.stringify({
+      pid: node.pid,
+      bootstrap: `127.0.0.1:${port}`,
+      version: VERSION,
+      dataDir: join(data, 'logs'),
+      formatMs: Math.round(formatMs),
+      startMs,
+    }),
+  )
   node.unref()
 }
 
@@ -167,7 +184,11 @@ async function stop(options) {
   const file = join(data, 'node.pid')
   const pid = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0
   // A pid may have been given to another process since: only a node that runs from this directory is ended.
-  if (pid > 0 && alive(pid) && spawnSync('ps', ['-ww', '-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).stdout.includes(join(data, 'server.properties'))) {
+  if (
+    pid > 0 &&
+    alive(pid) &&
+    spawnSync('ps', ['-ww', '-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).stdout.includes(join(data, 'server.properties'))
+  ) {
     process.kill(pid, 'SIGTERM')
     if (!(await waitFor(STOP_LIMIT_MS, () => !alive(pid)))) process.kill(pid, 'SIGKILL')
   }

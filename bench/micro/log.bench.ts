@@ -56,7 +56,11 @@ async function main(): Promise<void> {
   const bench = new Bench({ time: 700, warmupTime: 200 })
   const config = { ...defaultLogConfig, segmentBytes: 256 << 20, retentionBytes: 512 << 20, fileDeleteDelayMs: 0 }
   const logs: Log[] = []
-  for (const [name, records, size] of [['16 KiB, 100 B records', 153, 100], ['1 KiB, one record', 1, 950], ['256 KiB, 1 KiB records', 250, 1024]] as const) {
+  for (const [name, records, size] of [
+    ['16 KiB, 100 B records', 153, 100],
+    ['1 KiB, one record', 1, 950],
+    ['256 KiB, 1 KiB records', 250, 1024],
+  ] as const) {
     const bytes = batchOf(records, size)
     const log = await Log.open({
       dir: join(dir, `bench-${logs.length}`),
@@ -132,7 +136,12 @@ async function main(): Promise<void> {
   console.table(
     bench.tasks.map((task) => {
       const result = task.result as { latency?: { mean: number; p50: number; p99: number } }
-      return { name: task.name, 'mean µs': round(result.latency?.mean), 'p50 µs': round(result.latency?.p50), 'p99 µs': round(result.latency?.p99) }
+      return {
+        name: task.name,
+        'mean µs': round(result.latency?.mean),
+        'p50 µs': round(result.latency?.p50),
+        'p99 µs': round(result.latency?.p99),
+      }
     }),
   )
   for (const open of logs) await open.close(false).catch(() => undefined)

@@ -47,7 +47,12 @@ function addChecks(bench: Bench): void {
   const out = new Float64Array(VerifyOut.length)
   bench.add('crc32c, no bytes (the call itself)', () => addon.crc32c(block, 0, 0))
   bench.add('crc32c, 64 KiB', () => addon.crc32c(block, 0, block.length))
-  for (const [count, size] of [[1, 100], [150, 100], [2500, 100], [250, 1024]] as const) {
+  for (const [count, size] of [
+    [1, 100],
+    [150, 100],
+    [2500, 100],
+    [250, 1024],
+  ] as const) {
     const plain = batchOf(count, size)
     for (const [codec, name] of CODECS.entries()) {
       if (codec > 0 && count !== 2500) continue
@@ -61,7 +66,13 @@ function addChecks(bench: Bench): void {
 
 /** One segment that is emptied when it nears 1 GiB, so that a long run stays small. */
 function addAppends(bench: Bench, dir: string): void {
-  for (const [base, [count, size]] of ([[1, 100], [150, 100], [2500, 100]] as const).entries()) {
+  for (const [base, [count, size]] of (
+    [
+      [1, 100],
+      [150, 100],
+      [2500, 100],
+    ] as const
+  ).entries()) {
     const batch = batchOf(count, size)
     const handle = addon.segmentOpen(dir, base, true, -1, 4096, 10 << 20)
     let offset = base

@@ -47,13 +47,26 @@ interface Row {
   readonly ratioToDisk: number
 }
 
-async function measure(server: string, bootstrap: string, directory: string, partitions: number, configs: Record<string, string>): Promise<Row> {
+async function measure(
+  server: string,
+  bootstrap: string,
+  directory: string,
+  partitions: number,
+  configs: Record<string, string>,
+): Promise<Row> {
   const seconds = Number(values.seconds)
   const target = await Target.open(bootstrap)
   const topic = topicName()
   try {
     await target.createTopic(topic, partitions, 1, configs)
-    const load = { recordSize: RECORD_BYTES, batchSize: 16_384, connections: Number(values.connections), inFlight: 5, acks: -1, compression: 'none' } as const
+    const load = {
+      recordSize: RECORD_BYTES,
+      batchSize: 16_384,
+      connections: Number(values.connections),
+      inFlight: 5,
+      acks: -1,
+      compression: 'none',
+    } as const
     const run = (length: number) => runProduce(target, topic, load, { seconds: length, records: Infinity }, { records: 0, bytes: 0 })
     // Before and after the load, since shared disks change by the minute; the ratio is to the better one, which is harder to reach.
     const alone = () => writeAlone(directory, 1 << 20, Math.min(2, seconds / 2), true).mbPerSecond

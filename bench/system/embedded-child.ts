@@ -52,4 +52,4 @@ async function ingest(): Promise<void> {
   console.log(JSON.stringify({ ...result, cpuSeconds: (user + system) / 1e6 }))
 }
 
-await (mode === 'open' ? openOnce() : ingest())
+await(mode === 'open' ? openOnce() : ingest())

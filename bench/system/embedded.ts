@@ -19,22 +19,40 @@ const { values } = parseArgs({
 })
 
 function child<T>(...args: (string | number)[]): T {
-  const { status, stdout } = spawnSync(process.execPath, [CHILD, ...args.map(String)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+  const { status, stdout } = spawnSync(process.execPath, [CHILD, ...args.map(String)], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   if (status !== 0) throw new Error(`a measurement (${args[0]}) ended with ${status}`)
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as T
 }
 
 function opening(directory: string, workers: number) {
-  const runs = Array.from({ length: Number(values.runs) }, (_, run) => child<{ loadMs: number; openMs: number }>('open', join(directory, `open-${workers}-${run}`), workers))
+  const runs = Array.from({ length: Number(values.runs) }, (_, run) =>
+    child<{ loadMs: number; openMs: number }>('open', join(directory, `open-${workers}-${run}`), workers),
+  )
   const opens = runs.map((run) => run.openMs)
-  return { workers, runs: runs.length, openMsMedian: round(median(opens), 1), openMsWorst: round(Math.max(...opens), 1), moduleLoadMs: round(median(runs.map((run) => run.loadMs)), 1) }
+  return {
+    workers,
+    runs: runs.length,
+    openMsMedian: round(median(opens), 1),
+    openMsWorst: round(Math.max(...opens), 1),
+    moduleLoadMs: round(median(runs.map((run) => run.loadMs)), 1),
+  }
 }
 
 function ingest(directory: string, workers: number, recordBytes: number) {
   // Right before, on the same filesystem: other load then falls on both alike.
   const write = writeAlone(directory, Number(values.batch), 1, false)
   const data = join(directory, `ingest-${workers}-${recordBytes}`)
-  const { records, seconds, cpuSeconds } = child<{ records: number; seconds: number; cpuSeconds: number }>('ingest', data, workers, recordBytes, values.batch, values.seconds)
+  const { records, seconds, cpuSeconds } = child<{ records: number; seconds: number; cpuSeconds: number }>(
+    'ingest',
+    data,
+    workers,
+    recordBytes,
+    values.batch,
+    values.seconds,
+  )
   const mbPerSecond = (records * recordBytes) / seconds / 1e6
   return {
     workers,
@@ -48,7 +66,9 @@ function ingest(directory: string, workers: number, recordBytes: number) {
 }
 
 if (values.help) {
-  console.log('usage: embedded [--runs 10] [--seconds 4] [--batch 1048576] [--dir DIR] [--json]\n  --batch  bytes of a batch, and of a block that write(2) alone is measured with')
+  console.log(
+    'usage: embedded [--runs 10] [--seconds 4] [--batch 1048576] [--dir DIR] [--json]\n  --batch  bytes of a batch, and of a block that write(2) alone is measured with',
+  )
 } else {
   if (!values.json) printMachine()
   await withDirectory(values.dir, async (directory) => {

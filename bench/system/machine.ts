@@ -89,7 +89,12 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 /** Writes blocks one after the other into a file of its own, each followed by fdatasync where asked. */
-export function writeAlone(directory: string, blockBytes: number, seconds: number, sync: boolean): { mbPerSecond: number; syncsPerSecond: number } {
+export function writeAlone(
+  directory: string,
+  blockBytes: number,
+  seconds: number,
+  sync: boolean,
+): { mbPerSecond: number; syncsPerSecond: number } {
   const path = join(directory, 'write-alone')
   const file = openSync(path, 'w')
   const block = Buffer.alloc(blockBytes, 65)

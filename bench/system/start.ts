@@ -36,11 +36,20 @@ async function measure(directory: string, workers: number) {
       await server.stop()
     }
   }
-  return { workers, runs: ready.length, readyMsMedian: round(median(ready), 0), readyMsWorst: round(Math.max(...ready), 0), idleRssMb: mb(median(resident)), peakRssMb: mb(median(peak)) }
+  return {
+    workers,
+    runs: ready.length,
+    readyMsMedian: round(median(ready), 0),
+    readyMsWorst: round(Math.max(...ready), 0),
+    idleRssMb: mb(median(resident)),
+    peakRssMb: mb(median(peak)),
+  }
 }
 
 if (values.help) {
-  console.log('usage: start [--runs 10] [--idle MILLISECONDS] [--dir DIR] [--json]\n  ready is timed from before the spawn; MB are powers of ten')
+  console.log(
+    'usage: start [--runs 10] [--idle MILLISECONDS] [--dir DIR] [--json]\n  ready is timed from before the spawn; MB are powers of ten',
+  )
 } else {
   if (!values.json) printMachine()
   const rows = await withDirectory(values.dir, async (directory) => [await measure(directory, 1), await measure(directory, 2)])

@@ -156,7 +156,10 @@ class Node implements Broker {
         checkpoints.push(...(await caller.call<LogCheckpoint[]>('close', true)))
       } catch (error) {
         clean = false
-        this.env.logger.error({ error: (error as Error).message }, 'a worker did not close cleanly; its partitions are recovered at the next start')
+        this.env.logger.error(
+          { error: (error as Error).message },
+          'a worker did not close cleanly; its partitions are recovered at the next start',
+        )
       }
     }
     await this.workers?.close()
@@ -171,7 +174,13 @@ class Node implements Broker {
     const { nodeId, env } = this
     let controller: Controller | undefined
     this.configs = new ConfigStore({ nodeId, properties: this.options.properties }, () => controller!.image)
-    controller = await Controller.open({ client, env, brokerId: nodeId, rules: controllerRules(this.configs), afterUncleanStop: this.member!.stoppedUncleanly })
+    controller = await Controller.open({
+      client,
+      env,
+      brokerId: nodeId,
+      rules: controllerRules(this.configs),
+      afterUncleanStop: this.member!.stoppedUncleanly,
+    })
     return controller
   }
 
@@ -192,7 +201,11 @@ class Node implements Broker {
 
   private async listen(reserved: { host: string; port: number; fd: number }[]): Promise<void> {
     this.addresses = reserved.map(({ host, port }) => ({ host, port }))
-    this.listeners = reserved.map(({ host, port }, index) => ({ name: listenerName(index), host: WILDCARDS.has(host) ? '0.0.0.0' : host, port }))
+    this.listeners = reserved.map(({ host, port }, index) => ({
+      name: listenerName(index),
+      host: WILDCARDS.has(host) ? '0.0.0.0' : host,
+      port,
+    }))
     await Promise.all(this.workers!.callers.flatMap((caller) => this.listeners.map((command) => caller.call('listen', command))))
     for (const each of reserved) {
       native().closeDescriptor(each.fd)
@@ -216,7 +229,11 @@ class Node implements Broker {
       ['controller', (call: ControllerCall) => this.callController(call)],
       ['pool', (task: PoolTask) => this.pool.run(task)],
       ['checkpoint', (checkpoint: LogCheckpoint) => this.dirs!.checkpoint(checkpoint)],
-      ['log-failed', ({ topic, partition, dir, message }: LogFailure) => this.env.logger.error({ topic, partition, dir, error: message }, 'a log is out of service')],
+      [
+        'log-failed',
+        ({ topic, partition, dir, message }: LogFailure) =>
+          this.env.logger.error({ topic, partition, dir, error: message }, 'a log is out of service'),
+      ],
       ['recovery', (progress: { topic: string; partition: number; done: number; total: number }) => this.reportRecovery(progress)],
     ])
     return new WorkerPool({
@@ -241,7 +258,7 @@ class Node implements Broker {
     await Promise.all(
       workers.callers.map((caller, worker) => {
         const partitions = this.partitionsOf(worker)
-        return partitions.length > 0 ? caller.call('open', partitions) : undefined
+        return partitions.length > 0 ? caller.call<void>('open', partitions) : Promise.resolve()
       }),
     )
   }
@@ -255,7 +272,10 @@ class Node implements Broker {
 
   private async callController({ method, args }: ControllerCall): Promise<unknown> {
     const controller = this.controller! as ControllerApi
-    const result = await (controller[method as keyof ControllerApi] as (...values: unknown[]) => Promise<unknown>).apply(controller, args as unknown[])
+    const result = await (controller[method as keyof ControllerApi] as (...values: unknown[]) => Promise<unknown>).apply(
+      controller,
+      args as unknown[],
+    )
     await this.broadcasts
     return result
   }
@@ -266,8 +286,10 @@ class Node implements Broker {
     for (const change of changes) {
       if (change.kind === 'topic') {
         const hosted = this.hostedOf(change.topic)
-        if (this.placement.assign(change.topic.name, hosted)) placement.push([change.topic.name, this.placement.table.get(change.topic.name)!])
-        for (const partition of hosted) opened[this.placement.table.get(change.topic.name)![partition]!]!.push(this.openPartition(change.topic, partition))
+        if (this.placement.assign(change.topic.name, hosted))
+          placement.push([change.topic.name, this.placement.table.get(change.topic.name)!])
+        for (const partition of hosted)
+          opened[this.placement.table.get(change.topic.name)![partition]!]!.push(this.openPartition(change.topic, partition))
       } else if (change.kind === 'topic-deleted') {
         this.placement.remove(change.name)
         this.dirs!.forget(change.name)

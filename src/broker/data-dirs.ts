@@ -56,7 +56,10 @@ export class DataDirs {
   }
 
   status(): LogDirStatus[] {
-    return [...this.dirs.map(({ path, failure }) => ({ path, failed: failure !== undefined })), ...this.unusable.map((path) => ({ path, failed: true }))]
+    return [
+      ...this.dirs.map(({ path, failure }) => ({ path, failed: failure !== undefined })),
+      ...this.unusable.map((path) => ({ path, failed: true })),
+    ]
   }
 
   /** Where a partition lies; a new one goes to the directory in service that has the fewest. */

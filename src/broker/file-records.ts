@@ -80,7 +80,8 @@ export class ForeignRecords implements RecordSource {
   acquire(plan: ReadPlan): void {
     const key = keyOf(plan)
     let shared = this.open.get(key)
-    if (!shared) this.open.set(key, (shared = { handle: native().segmentOpen(plan.dir, plan.segmentBaseOffset, false, -1, 4096, 0), users: 0 }))
+    if (!shared)
+      this.open.set(key, (shared = { handle: native().segmentOpen(plan.dir, plan.segmentBaseOffset, false, -1, 4096, 0), users: 0 }))
     shared.users++
   }
 

@@ -68,7 +68,8 @@ export class GroupCoordinators {
       append: (batch) =>
         new Promise<CommitResult>((resolve) => {
           const sink = {
-            complete: (_slot: number, { errorCode, baseOffset }: { errorCode: number; baseOffset: number }) => resolve({ errorCode, offset: baseOffset }),
+            complete: (_slot: number, { errorCode, baseOffset }: { errorCode: number; baseOffset: number }) =>
+              resolve({ errorCode, offset: baseOffset }),
           }
           replicas.append(GROUP_METADATA_TOPIC, partition, batch, COORDINATOR_TERMS, sink, 0)
           // Several commits of one turn share a write.

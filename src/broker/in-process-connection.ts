@@ -71,7 +71,8 @@ export class InProcessConnection implements Peer {
 
   private flush(): void {
     const answers: (ArrayBuffer | null)[] = []
-    while (this.slots.length > answers.length && this.slots[answers.length]!.answer !== undefined) answers.push(this.slots[answers.length]!.answer!)
+    while (this.slots.length > answers.length && this.slots[answers.length]!.answer !== undefined)
+      answers.push(this.slots[answers.length]!.answer!)
     if (answers.length === 0 || !this.open) return
     this.slots.splice(0, answers.length)
     this.port.postMessage(

@@ -19,11 +19,12 @@ export interface PartitionQuestions {
 }
 export type QuestionName = keyof PartitionQuestions
 
-const answers: { [Name in QuestionName]: (manager: ReplicaManager, question: PartitionQuestions[Name][0]) => PartitionQuestions[Name][1] } = {
-  listOffsets: operations.listOffsets,
-  epochEnd: operations.epochEnd,
-  deleteRecords: operations.deleteRecords,
-}
+const answers: { [Name in QuestionName]: (manager: ReplicaManager, question: PartitionQuestions[Name][0]) => PartitionQuestions[Name][1] } =
+  {
+    listOffsets: operations.listOffsets,
+    epochEnd: operations.epochEnd,
+    deleteRecords: operations.deleteRecords,
+  }
 
 interface ForwardedProduce {
   readonly terms: AppendTerms
@@ -126,8 +127,8 @@ export class PartitionService {
       [...remote].map(async ([owner, indexes]) => {
         const peer = this.options.peer(owner)
         const asked = indexes.map((i) => questions[i]!)
-        const answered = await (peer ? peer.call<Answer[]>('ask', { name, questions: asked }) : Promise.reject(new Error('gone'))).catch(() =>
-          asked.map(() => unavailable(errors.NOT_LEADER_OR_FOLLOWER.code)),
+        const answered = await (peer ? peer.call<Answer[]>('ask', { name, questions: asked }) : Promise.reject(new Error('gone'))).catch(
+          () => asked.map(() => unavailable(errors.NOT_LEADER_OR_FOLLOWER.code)),
         )
         indexes.forEach((i, at) => (results[i] = answered[at]!))
       }),
@@ -139,7 +140,14 @@ export class PartitionService {
   async describeLogs(): Promise<operations.LogDescription[]> {
     const none: operations.LogDescription[] = []
     // A worker that is just being replaced has nothing to tell.
-    const remote = await Promise.all(this.options.peers().map((worker) => this.options.peer(worker)!.call<typeof none>('describeLogs', null).catch(() => none)))
+    const remote = await Promise.all(
+      this.options.peers().map((worker) =>
+        this.options
+          .peer(worker)!
+          .call<typeof none>('describeLogs', null)
+          .catch(() => none),
+      ),
+    )
     return [...operations.describeLogs(this.replicas), ...remote.flat()]
   }
 
@@ -184,9 +192,10 @@ export class PartitionService {
         const share = Math.max(1, Math.floor((maxBytes * indexes.length) / items.length))
         const outcomes = here
           ? this.planLocal(asked, readCommitted, share, true)
-          : await (this.options.peer(owner)?.call<FetchOutcome[]>('plan', { items: asked, readCommitted, maxBytes: share }) ?? Promise.reject(new Error('gone'))).catch(() =>
-              asked.map(() => failedFetch(errors.NOT_LEADER_OR_FOLLOWER.code)),
-            )
+          : await (
+              this.options.peer(owner)?.call<FetchOutcome[]>('plan', { items: asked, readCommitted, maxBytes: share }) ??
+              Promise.reject(new Error('gone'))
+            ).catch(() => asked.map(() => failedFetch(errors.NOT_LEADER_OR_FOLLOWER.code)))
         indexes.forEach((i, at) => (results[i] = outcomes[at]!))
       }),
     )
@@ -225,8 +234,16 @@ export class PartitionService {
   handlers(): [string, MailboxHandler][] {
     return [
       ['produce', (message: ForwardedProduce) => this.producedElsewhere(message)],
-      ['ask', ({ name, questions }: { name: QuestionName; questions: never[] }) => questions.map((question) => answers[name](this.replicas, question))],
-      ['plan', ({ items, readCommitted, maxBytes }: { items: FetchItem[]; readCommitted: boolean; maxBytes: number }) => this.planLocal(items, readCommitted, maxBytes, true)],
+      [
+        'ask',
+        ({ name, questions }: { name: QuestionName; questions: never[] }) =>
+          questions.map((question) => answers[name](this.replicas, question)),
+      ],
+      [
+        'plan',
+        ({ items, readCommitted, maxBytes }: { items: FetchItem[]; readCommitted: boolean; maxBytes: number }) =>
+          this.planLocal(items, readCommitted, maxBytes, true),
+      ],
       ['describeLogs', () => operations.describeLogs(this.replicas)],
       ['watch', (request: WatchRequest) => this.watchedElsewhere(request)],
       ['unwatch', (id: number) => this.remoteWatches.get(id)?.()],

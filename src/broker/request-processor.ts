@@ -47,7 +47,8 @@ export class RequestProcessor {
     const frame = Buffer.from(bytes.subarray(start, end))
     const header = decodeRequestHeader(frame, 0, frame.length)
     const handled = handlerFor(header.apiKey)
-    if (!handled) throw new ProtocolError(`API key ${header.apiKey} is not served (client ${header.clientId ?? 'unnamed'} from ${peer.remoteAddress})`)
+    if (!handled)
+      throw new ProtocolError(`API key ${header.apiKey} is not served (client ${header.clientId ?? 'unnamed'} from ${peer.remoteAddress})`)
     const { api } = handled
     if (header.apiVersion < api.minVersion || header.apiVersion > api.maxVersion) this.unsupportedVersion(api, header, respond)
     else this.handle(handled, header, frame, peer, respond)
@@ -97,7 +98,9 @@ export class RequestProcessor {
     if (api.key !== apis.apiVersions.key) {
       throw new ProtocolError(`${api.name} version ${header.apiVersion} is not served, ${api.minVersion} to ${api.maxVersion} are`)
     }
-    respond(encodeResponse(apis.apiVersions, 0, header.correlationId, apiVersionsAnswer(errors.UNSUPPORTED_VERSION.code, [apis.apiVersions.key])))
+    respond(
+      encodeResponse(apis.apiVersions, 0, header.correlationId, apiVersionsAnswer(errors.UNSUPPORTED_VERSION.code, [apis.apiVersions.key])),
+    )
   }
 }
 

@@ -97,7 +97,10 @@ export class WorkerPool {
   private start(worker: number): Seat {
     const { env, handlers } = this.options
     const started = env.clock.monotonic()
-    const thread = new Worker(new URL('./worker-thread.js', import.meta.url), { name: `millrace-worker-${worker}`, execArgv: inheritedArguments() })
+    const thread = new Worker(new URL('./worker-thread.js', import.meta.url), {
+      name: `millrace-worker-${worker}`,
+      execArgv: inheritedArguments(),
+    })
     const mailbox = new Mailbox(thread as unknown as MailboxPort, handlers)
     thread.on('error', (error: Error) => env.logger.error({ worker, error: error.stack ?? error.message }, 'a worker failed'))
     thread.on('exit', (code) => {
@@ -140,5 +143,7 @@ export class WorkerPool {
 
 /** What the process was started with, without what only makes sense for its own entry (`node --input-type=module -e …`). */
 function inheritedArguments(): string[] {
-  return process.execArgv.filter((argument, i, all) => !/^(--input-type|-e$|--eval|-p$|--print)/.test(argument) && !/^(-e|--eval|-p|--print)$/.test(all[i - 1] ?? ''))
+  return process.execArgv.filter(
+    (argument, i, all) => !/^(--input-type|-e$|--eval|-p$|--print)/.test(argument) && !/^(-e|--eval|-p|--print)$/.test(all[i - 1] ?? ''),
+  )
 }

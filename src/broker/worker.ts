@@ -65,7 +65,8 @@ export class BrokerWorker {
       runInPool,
       settingsOf: (topic) => ({ log: this.configs.logConfig(topic), minInsyncReplicas: this.configs.topic(topic).minInsyncReplicas }),
       onCheckpointDue: (checkpoint) => main.notify('checkpoint', checkpoint),
-      onLogFailed: (topic, partition, dir, error) => main.notify('log-failed', { topic, partition, dir, message: error.message } satisfies LogFailure),
+      onLogFailed: (topic, partition, dir, error) =>
+        main.notify('log-failed', { topic, partition, dir, message: error.message } satisfies LogFailure),
       onRecoveryProgress: (topic, partition, done, total) => main.notify('recovery', { topic, partition, done, total }),
     })
     this.groups = new GroupCoordinators({ env, replicas: this.replicas, configs: this.configs, image: () => this.image })
@@ -128,7 +129,10 @@ export class BrokerWorker {
   }
 
   addPeer(worker: number, port: PortMessage['port']): void {
-    const mailbox = new Mailbox(port, new Map<string, MailboxHandler>([...this.partitions.handlers(), ['group', (call: GroupCall) => this.callGroupHere(call)]]))
+    const mailbox = new Mailbox(
+      port,
+      new Map<string, MailboxHandler>([...this.partitions.handlers(), ['group', (call: GroupCall) => this.callGroupHere(call)]]),
+    )
     this.peers.set(worker, mailbox)
     port.on('close', () => {
       if (this.peers.get(worker) === mailbox) this.peers.delete(worker)

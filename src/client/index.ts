@@ -14,7 +14,15 @@ export { Admin } from './admin/admin.js'
 export type { AdminSettings } from './admin/admin.js'
 export type { AdminCallOptions, ChangeOptions } from './admin/requests.js'
 export type { CreatedTopic, NewTopic, RecordsToDelete, TopicDescription, TopicListing } from './admin/topics.js'
-export type { ConfigChange, ConfigDescription, ConfigEntry, ConfigResource, ConfigResourceChange, ConfigResourceType, ConfigSource } from './admin/configs.js'
+export type {
+  ConfigChange,
+  ConfigDescription,
+  ConfigEntry,
+  ConfigResource,
+  ConfigResourceChange,
+  ConfigResourceType,
+  ConfigSource,
+} from './admin/configs.js'
 export type { GroupDescription, GroupListing, GroupOffset, OffsetToSet, ResetTarget } from './admin/groups.js'
 export type { ClusterDescription, LogDirDescription } from './admin/cluster-info.js'
 export { ClientError, KafkaError } from './errors.js'

@@ -46,7 +46,10 @@ export class FrameReader {
         const p = this.#prefix
         const length = ((p[0]! << 24) | (p[1]! << 16) | (p[2]! << 8) | p[3]!) >>> 0
         if (length > MAX_FRAME_BYTES) {
-          throw new ClientError('ERR_MILLRACE_BAD_FRAME', `a response claims ${length} bytes: the peer does not speak the Kafka protocol (is it a TLS port?)`)
+          throw new ClientError(
+            'ERR_MILLRACE_BAD_FRAME',
+            `a response claims ${length} bytes: the peer does not speak the Kafka protocol (is it a TLS port?)`,
+          )
         }
         // Not from the shared pool: records are handed to the user without a copy and may live long.
         this.#frame = new Uint8Array(length)
@@ -195,7 +198,8 @@ export function parseAddresses(servers: string | readonly string[]): BrokerAddre
     }
     addresses.push({ nodeId: -1, host: (match[1] ?? match[2])!, port })
   }
-  if (addresses.length === 0) throw new ClientError('ERR_MILLRACE_SETTING', 'bootstrapServers names no address; give HOST:PORT, several separated by commas')
+  if (addresses.length === 0)
+    throw new ClientError('ERR_MILLRACE_SETTING', 'bootstrapServers names no address; give HOST:PORT, several separated by commas')
   return addresses
 }
 

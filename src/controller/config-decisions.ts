@@ -13,7 +13,11 @@ const DELETE = 1
 const APPEND = 2
 const SUBTRACT = 3
 
-export function decideAlterConfigs(image: MetadataImage, spec: AlterConfigSpec, rules: ControllerRules): Decision<ReadonlyMap<string, string>> {
+export function decideAlterConfigs(
+  image: MetadataImage,
+  spec: AlterConfigSpec,
+  rules: ControllerRules,
+): Decision<ReadonlyMap<string, string>> {
   const refused = resourceRefusal(image, spec) ?? changesRefusal(spec)
   if (refused) return { kind: 'refused', refusal: refused }
   const before = image.configs.get(configKey(spec.resource, spec.name)) ?? new Map<string, string>()
@@ -50,12 +54,18 @@ function changedValue(
   }
   const items = listItems(current ?? unset)
   const named = listItems(change.value ?? '')
-  const next = change.operation === APPEND ? [...items, ...named.filter((item) => !items.includes(item))] : items.filter((item) => !named.includes(item))
+  const next =
+    change.operation === APPEND
+      ? [...items, ...named.filter((item) => !items.includes(item))]
+      : items.filter((item) => !named.includes(item))
   return next.join(',')
 }
 
 function listItems(value: string): string[] {
-  return value.split(',').map((item) => item.trim()).filter((item) => item !== '')
+  return value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
 }
 
 function changesRefusal(spec: AlterConfigSpec): Refusal | null {
@@ -70,7 +80,10 @@ function changesRefusal(spec: AlterConfigSpec): Refusal | null {
 
 function resourceRefusal(image: MetadataImage, spec: AlterConfigSpec): Refusal | null {
   if (!isStoredConfigKind(spec.resource)) {
-    return { errorCode: errors.INVALID_REQUEST.code, errorMessage: 'Logger levels cannot be changed on a running node; set the log level when starting it.' }
+    return {
+      errorCode: errors.INVALID_REQUEST.code,
+      errorMessage: 'Logger levels cannot be changed on a running node; set the log level when starting it.',
+    }
   }
   if (spec.resource === 'topic') {
     if (image.topics.has(spec.name)) return null
@@ -82,6 +95,7 @@ function resourceRefusal(image: MetadataImage, spec: AlterConfigSpec): Refusal |
       return { errorCode: errors.BROKER_ID_NOT_REGISTERED.code, errorMessage: `No node with id ${spec.name} found.` }
     }
   }
-  if (spec.resource === 'group' && spec.name === '') return { errorCode: errors.INVALID_REQUEST.code, errorMessage: 'Default group resources are not allowed.' }
+  if (spec.resource === 'group' && spec.name === '')
+    return { errorCode: errors.INVALID_REQUEST.code, errorMessage: 'Default group resources are not allowed.' }
   return null
 }

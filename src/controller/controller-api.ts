@@ -44,7 +44,9 @@ export interface AlterConfigSpec {
 
 export interface ControllerApi {
   createTopics(specs: readonly CreateTopicSpec[], validateOnly: boolean): Promise<CreateTopicOutcome[]>
-  deleteTopics(topics: readonly { readonly name: string | null; readonly topicId: Uuid | null }[]): Promise<(Outcome & { name: string | null; topicId: Uuid })[]>
+  deleteTopics(
+    topics: readonly { readonly name: string | null; readonly topicId: Uuid | null }[],
+  ): Promise<(Outcome & { name: string | null; topicId: Uuid })[]>
   createPartitions(specs: readonly CreatePartitionsSpec[], validateOnly: boolean): Promise<(Outcome & { name: string })[]>
   alterConfigs(specs: readonly AlterConfigSpec[], validateOnly: boolean): Promise<Outcome[]>
   /** A block of producer ids that no other call ever gets: [first, first + count). */

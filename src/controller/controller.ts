@@ -17,7 +17,15 @@ import type {
   MetadataListener,
   Outcome,
 } from './controller-api.js'
-import { applyDelta, configKey, type BrokerEndpoint, type BrokerImage, type MetadataChange, type MetadataImage, type TopicImage } from './image.js'
+import {
+  applyDelta,
+  configKey,
+  type BrokerEndpoint,
+  type BrokerImage,
+  type MetadataChange,
+  type MetadataImage,
+  type TopicImage,
+} from './image.js'
 import { loadMetadata } from './loader.js'
 import { bucketsOf, MetadataWriter } from './metadata-writer.js'
 import { brokerPath, isStoredConfigKind, PRODUCER_ID_BLOCK } from './paths.js'
@@ -119,7 +127,13 @@ export class Controller implements ControllerApi {
       const incarnation = Buffer.from(this.#env.random.bytes(12)).toString('base64url')
       const data = encodeBroker(broker.endpoints, broker.rack, incarnation, this.#env.clock.now())
       const stat = await this.#putEphemeral(path, data)
-      const registered: BrokerImage = { id: this.#brokerId, epoch: stat.czxid, endpoints: broker.endpoints, rack: broker.rack, fenced: false }
+      const registered: BrokerImage = {
+        id: this.#brokerId,
+        epoch: stat.czxid,
+        endpoints: broker.endpoints,
+        rack: broker.rack,
+        fenced: false,
+      }
       this.#publish(stat.mzxid, [{ kind: 'broker', broker: registered }])
       return stat.czxid
     })

@@ -2,15 +2,19 @@
 // a former controller did not finish. One read per topic and per 256 partitions. Writes nothing.
 
 import type { ZnodeClient } from '../ensemble/znode-client.js'
+import { configKey, emptyImage, type BrokerImage, type MetadataImage, type PartitionImage, type TopicImage } from './image.js'
 import {
-  configKey,
-  emptyImage,
-  type BrokerImage,
-  type MetadataImage,
-  type PartitionImage,
-  type TopicImage,
-} from './image.js'
-import { BROKER_IDS, brokerPath, bucketPath, bucketsPath, CLUSTER_ID, configFolder, decodeEntity, STORED_CONFIG_KINDS, TOPICS, topicPath } from './paths.js'
+  BROKER_IDS,
+  brokerPath,
+  bucketPath,
+  bucketsPath,
+  CLUSTER_ID,
+  configFolder,
+  decodeEntity,
+  STORED_CONFIG_KINDS,
+  TOPICS,
+  topicPath,
+} from './paths.js'
 import { decodeBroker, decodeBucket, decodeClusterId, decodeConfigs, decodeTopic } from './znode-data.js'
 
 export interface UnfinishedTopic {

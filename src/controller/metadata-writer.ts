@@ -38,10 +38,13 @@ export class MetadataWriter {
   createTopic(plan: TopicPlan): Promise<bigint> {
     const { topic, configs } = plan
     const node = { topicId: topic.id, partitions: topic.partitions.length }
-    const buckets = bucketsOf(topic.partitions).map(
-      ([bucket, states]): MultiOp => ({ kind: 'create', path: bucketPath(topic.name, bucket), data: encodeBucket(states) }),
-    )
-    const configOps: MultiOp[] = configs.size === 0 ? [] : [{ kind: 'create', path: configPath('topic', topic.name), data: encodeConfigs(configs) }]
+    const buckets = bucketsOf(topic.partitions).map(([bucket, states]): MultiOp => ({
+      kind: 'create',
+      path: bucketPath(topic.name, bucket),
+      data: encodeBucket(states),
+    }))
+    const configOps: MultiOp[] =
+      configs.size === 0 ? [] : [{ kind: 'create', path: configPath('topic', topic.name), data: encodeConfigs(configs) }]
     const ops = (state: 'creating' | null): MultiOp[] => [
       { kind: 'create', path: topicPath(topic.name), data: encodeTopic({ ...node, state }) },
       { kind: 'create', path: bucketsPath(topic.name), data: null },
@@ -49,7 +52,10 @@ export class MetadataWriter {
       ...configOps,
     ]
     if (groupsOf(ops(null)).length === 1) return this.writeAll(ops(null))
-    return this.writeAll([...ops('creating'), { kind: 'setData', path: topicPath(topic.name), data: encodeTopic({ ...node, state: null }) }])
+    return this.writeAll([
+      ...ops('creating'),
+      { kind: 'setData', path: topicPath(topic.name), data: encodeTopic({ ...node, state: null }) },
+    ])
   }
 
   /** `added` follow the topic's present partitions. The count in the topic's znode, written last, makes them visible. */
@@ -63,7 +69,11 @@ export class MetadataWriter {
         const path = bucketPath(topic.name, bucket)
         return { kind: bucket < present ? 'setData' : 'create', path, data: encodeBucket(states) }
       })
-    ops.push({ kind: 'setData', path: topicPath(topic.name), data: encodeTopic({ topicId: topic.id, partitions: all.length, state: null }) })
+    ops.push({
+      kind: 'setData',
+      path: topicPath(topic.name),
+      data: encodeTopic({ topicId: topic.id, partitions: all.length, state: null }),
+    })
     return this.writeAll(ops)
   }
 
@@ -71,7 +81,11 @@ export class MetadataWriter {
   updateStates(topics: readonly TopicImage[]): Promise<bigint> {
     return this.writeAll(
       topics.flatMap((topic) =>
-        bucketsOf(topic.partitions).map(([bucket, states]): MultiOp => ({ kind: 'setData', path: bucketPath(topic.name, bucket), data: encodeBucket(states) })),
+        bucketsOf(topic.partitions).map(([bucket, states]): MultiOp => ({
+          kind: 'setData',
+          path: bucketPath(topic.name, bucket),
+          data: encodeBucket(states),
+        })),
       ),
     )
   }
@@ -83,7 +97,10 @@ export class MetadataWriter {
     if (hasConfigs) ops.push({ kind: 'delete', path: configPath('topic', name) })
     ops.push({ kind: 'delete', path: topicPath(name) })
     if (groupsOf(ops).length === 1) return this.writeAll(ops)
-    return this.writeAll([{ kind: 'setData', path: topicPath(name), data: encodeTopic({ topicId, partitions: 0, state: 'deleting' }) }, ...ops])
+    return this.writeAll([
+      { kind: 'setData', path: topicPath(name), data: encodeTopic({ topicId, partitions: 0, state: 'deleting' }) },
+      ...ops,
+    ])
   }
 
   /** Replaces the overrides of one resource; `existed` says whether it has a znode now. */

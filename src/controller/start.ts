@@ -55,7 +55,11 @@ export async function finishInterrupted({ client, env }: Candidate, writer: Meta
 }
 
 /** Every partition that `broker` leads, under its next leader epoch. */
-export async function raiseLeaderEpochs(topics: ReadonlyMap<string, TopicImage>, broker: number, writer: MetadataWriter): Promise<ReadonlyMap<string, TopicImage>> {
+export async function raiseLeaderEpochs(
+  topics: ReadonlyMap<string, TopicImage>,
+  broker: number,
+  writer: MetadataWriter,
+): Promise<ReadonlyMap<string, TopicImage>> {
   const raised: TopicImage[] = []
   for (const topic of topics.values()) {
     if (!topic.partitions.some((state) => state.leader === broker)) continue

@@ -88,7 +88,10 @@ function decideTopic(
   if (configs.kind === 'refused') return configs
   const partitions = spec.assignments.length > 0 ? assignedPartitions(image, spec) : placedPartitions(image, spec, defaults, random)
   if (partitions.kind === 'refused') return partitions
-  return { kind: 'planned', plan: { topic: { name: spec.name, id: newTopicId(random), partitions: partitions.plan }, configs: configs.plan } }
+  return {
+    kind: 'planned',
+    plan: { topic: { name: spec.name, id: newTopicId(random), partitions: partitions.plan }, configs: configs.plan },
+  }
 }
 
 function decideTopicConfigs(spec: CreateTopicSpec, rules: ControllerRules): Decision<Map<string, string>> {
@@ -157,7 +160,12 @@ function isUsable(image: MetadataImage, broker: number): boolean {
   return image.brokers.get(broker)?.fenced === false
 }
 
-function placedPartitions(image: MetadataImage, spec: CreateTopicSpec, defaults: TopicDefaults, random: Random): Decision<PartitionImage[]> {
+function placedPartitions(
+  image: MetadataImage,
+  spec: CreateTopicSpec,
+  defaults: TopicDefaults,
+  random: Random,
+): Decision<PartitionImage[]> {
   if (spec.replicationFactor < -1 || spec.replicationFactor === 0) {
     return refuse(errors.INVALID_REPLICATION_FACTOR.code, 'Replication factor must be larger than 0, or -1 to use the default value.')
   }
@@ -204,7 +212,10 @@ export function decideCreatePartitions(image: MetadataImage, spec: CreatePartiti
   const current = topic.partitions.length
   if (spec.count === current) return refuse(errors.INVALID_PARTITIONS.code, `Topic already has ${current} partition(s).`)
   if (spec.count < current) {
-    return refuse(errors.INVALID_PARTITIONS.code, `The topic ${spec.name} currently has ${current} partition(s); ${spec.count} would not be an increase.`)
+    return refuse(
+      errors.INVALID_PARTITIONS.code,
+      `The topic ${spec.name} currently has ${current} partition(s); ${spec.count} would not be an increase.`,
+    )
   }
   const additional = spec.count - current
   if (additional > MAX_PARTITIONS_PER_REQUEST) {
@@ -240,7 +251,8 @@ function assignNew(
 }
 
 export function createTopicOutcome(spec: CreateTopicSpec, decision: Decision<TopicPlan>): CreateTopicOutcome {
-  if (decision.kind === 'refused') return { name: spec.name, topicId: ZERO_UUID, numPartitions: -1, replicationFactor: -1, ...decision.refusal }
+  if (decision.kind === 'refused')
+    return { name: spec.name, topicId: ZERO_UUID, numPartitions: -1, replicationFactor: -1, ...decision.refusal }
   const { topic } = decision.plan
   return {
     name: topic.name,
@@ -272,7 +284,8 @@ export function decideDeleteTopics(image: MetadataImage, refs: readonly TopicRef
     const topicId = hasId(ref) ? ref.topicId! : ZERO_UUID
     const answer = (decision: Decision<TopicImage>): DeleteDecision => ({ name: ref.name, topicId, decision })
     if (!deleteEnabled) return answer(refuse(errors.TOPIC_DELETION_DISABLED.code, null))
-    if (ref.name !== null && hasId(ref)) return answer(refuse(errors.INVALID_REQUEST.code, 'You may not specify both topic name and topic id.'))
+    if (ref.name !== null && hasId(ref))
+      return answer(refuse(errors.INVALID_REQUEST.code, 'You may not specify both topic name and topic id.'))
     if (ref.name === null && !hasId(ref)) return answer(refuse(errors.INVALID_REQUEST.code, 'Neither topic name nor id were specified.'))
     if (ref.name !== null && names.has(ref.name)) return answer(refuse(errors.INVALID_REQUEST.code, 'Duplicate topic name.'))
     if (hasId(ref) && ids.has(topicId)) return answer(refuse(errors.INVALID_REQUEST.code, 'Duplicate topic id.'))
@@ -288,7 +301,11 @@ function decideDelete(image: MetadataImage, ref: TopicRef, topicId: Uuid, alsoBy
     return { name: ref.name, topicId, decision: refuse(code, null) }
   }
   if (ref.name !== null && alsoById.has(topic.id)) {
-    return { name: ref.name, topicId, decision: refuse(errors.INVALID_REQUEST.code, 'The provided topic name maps to an ID that was already supplied.') }
+    return {
+      name: ref.name,
+      topicId,
+      decision: refuse(errors.INVALID_REQUEST.code, 'The provided topic name maps to an ID that was already supplied.'),
+    }
   }
   return { name: topic.name, topicId: topic.id, decision: { kind: 'planned', plan: topic } }
 }

@@ -105,7 +105,9 @@ export class Millrace {
  * wrote it (ERR_MILLRACE_FORMAT), or when a setting is wrong (ERR_MILLRACE_CONFIG).
  */
 export async function open(options: OpenOptions): Promise<Millrace> {
-  const { properties, warnings } = loadStaticConfig({ set: Object.entries(options.settings ?? {}).map(([name, value]) => `${name}=${value}`) })
+  const { properties, warnings } = loadStaticConfig({
+    set: Object.entries(options.settings ?? {}).map(([name, value]) => `${name}=${value}`),
+  })
   const logger = options.logger ?? silentLogger
   for (const warning of warnings) logger.warn({}, warning)
   const listen = options.listen === undefined ? [] : [options.listen].flat()

@@ -7,7 +7,16 @@ import { pathProblem } from './tree/path.js'
 import { OPEN_ACL, type SingleOp, type Stat, type TxnBody, type TxnResult } from './tree/types.js'
 import { statOf, type Znode } from './tree/znode.js'
 import type { WatchMode } from './tree/watches.js'
-import { ZnodeError, type CreateOptions, type MultiOp, type MultiResult, type NodeData, type Watch, type WatchCallback, type ZnodeClient } from './znode-client.js'
+import {
+  ZnodeError,
+  type CreateOptions,
+  type MultiOp,
+  type MultiResult,
+  type NodeData,
+  type Watch,
+  type WatchCallback,
+  type ZnodeClient,
+} from './znode-client.js'
 
 export class LocalSession implements ZnodeClient {
   readonly sessionId: bigint

@@ -24,14 +24,27 @@ export function appendAsFollower(log: LogState, records: Uint8Array): AppendResu
     at += size
   }
   const baseOffset = at === 0 ? -1 : first
-  return { errorCode: Code.none, errorMessage: null, recordErrors: null, baseOffset, lastOffset: log.logEndOffset - 1, logAppendTime: -1, logStartOffset: log.logStartOffset, duplicate: false }
+  return {
+    errorCode: Code.none,
+    errorMessage: null,
+    recordErrors: null,
+    baseOffset,
+    lastOffset: log.logEndOffset - 1,
+    logAppendTime: -1,
+    logStartOffset: log.logStartOffset,
+    duplicate: false,
+  }
 }
 
 function appendReplicated(log: LogState, records: Uint8Array, at: number, size: number): AppendResult | undefined {
   const baseOffset = int64At(records, at + At.baseOffset)
   const lastOffset = baseOffset + int32At(records, at + At.lastOffsetDelta)
   if (baseOffset < log.logEndOffset) {
-    return refuse(log, { code: Code.corruptMessage, message: `a replicated batch begins at ${baseOffset}, the log ends at ${log.logEndOffset}`, recordErrors: null })
+    return refuse(log, {
+      code: Code.corruptMessage,
+      message: `a replicated batch begins at ${baseOffset}, the log ends at ${log.logEndOffset}`,
+      recordErrors: null,
+    })
   }
   const maxTimestamp = int64At(records, at + At.maxTimestamp)
   const leaderEpoch = int32At(records, at + At.leaderEpoch)

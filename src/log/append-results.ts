@@ -45,7 +45,11 @@ export function producerRefusal(log: LogState, code: number, records: Uint8Array
   const said = `producer ${producerId} epoch ${epoch} sequence ${int32At(records, At.baseSequence)}`
   const expected = `the log has epoch ${known?.epoch ?? -1}, last sequence ${known?.lastSequence ?? -1}`
   const why =
-    code === Code.outOfOrderSequenceNumber ? 'out of order' : code === Code.invalidProducerEpoch ? 'a newer epoch has taken over' : 'not allowed in the current transaction state'
+    code === Code.outOfOrderSequenceNumber
+      ? 'out of order'
+      : code === Code.invalidProducerEpoch
+        ? 'a newer epoch has taken over'
+        : 'not allowed in the current transaction state'
   return { code, message: `${said}: ${why}; ${expected}`, recordErrors: null }
 }
 
@@ -54,5 +58,9 @@ export function storageError(error: LogError): OffsetError {
 }
 
 export function listTooLarge(size: number, segmentBytes: number): Refusal {
-  return { code: Code.recordListTooLarge, message: `a batch of ${size} bytes does not fit a segment of segment.bytes=${segmentBytes}`, recordErrors: null }
+  return {
+    code: Code.recordListTooLarge,
+    message: `a batch of ${size} bytes does not fit a segment of segment.bytes=${segmentBytes}`,
+    recordErrors: null,
+  }
 }

@@ -19,7 +19,13 @@ export const NO_MARKER = { controlType: -1, coordinatorEpoch: -1 } as const
 const verified = new Float64Array(VerifyOut.length)
 
 /** Takes one produced batch. `records` is the log's until the call returns: header fields are patched in place. */
-export function appendAsLeader(log: LogState, records: Uint8Array, leaderEpoch: number, origin: AppendOrigin, requestVersion: number): AppendResult {
+export function appendAsLeader(
+  log: LogState,
+  records: Uint8Array,
+  leaderEpoch: number,
+  origin: AppendOrigin,
+  requestVersion: number,
+): AppendResult {
   const unavailable = log.unavailable()
   if (unavailable !== undefined) return refuseOperational(log, unavailable)
   const framing = framingError(records, requestVersion)
@@ -35,7 +41,9 @@ export function appendAsLeader(log: LogState, records: Uint8Array, leaderEpoch: 
   const max = now + config.messageTimestampAfterMaxMs
   const fromClient = origin === 'client'
   const flags =
-    (config.cleanupPolicy.compact && fromClient ? VerifyFlag.requireKey : 0) | (fromClient ? VerifyFlag.fromClient : 0) | (createTime ? VerifyFlag.checkTimestamps : 0)
+    (config.cleanupPolicy.compact && fromClient ? VerifyFlag.requireKey : 0) |
+    (fromClient ? VerifyFlag.fromClient : 0) |
+    (createTime ? VerifyFlag.checkTimestamps : 0)
   const verdict = log.addon.verifyBatch(records, 0, size, flags, min, max, config.maxDecompressedBytes, verified)
   if (verdict !== 0) return refuse(log, verdictRefusal(verdict, records, failedRecords(), { min, max }, config.maxDecompressedBytes))
 
@@ -87,7 +95,17 @@ function appendVerified(
     const lastOffset = baseOffset + lastOffsetDelta
     if (log.mustRoll || log.active.mustRoll(log.config, length, lastOffset, maxTimestamp, now)) log.roll(now)
     if (leaderEpoch > log.epochs.latestEpoch) log.beginEpoch(leaderEpoch, baseOffset)
-    const staged = log.addon.segmentAppend(log.active.handle, bytes, 0, length, baseOffset, leaderEpoch, logAppendTime, maxTimestamp, lastOffset)
+    const staged = log.addon.segmentAppend(
+      log.active.handle,
+      bytes,
+      0,
+      length,
+      baseOffset,
+      leaderEpoch,
+      logAppendTime,
+      maxTimestamp,
+      lastOffset,
+    )
     booked(log, length, lastOffset, maxTimestamp, staged)
     if (producerId >= 0) applyProducer(log, records, producerId, baseOffset, lastOffset, maxTimestamp, isControl, marker, staged > 0)
     return {
@@ -110,7 +128,11 @@ function recompress(log: LogState, records: Uint8Array, size: number, codec: num
     const bytes = log.addon.recompressBatch(records, 0, size, codec, compressionLevel(log.config, codec), log.config.maxDecompressedBytes)
     return sizeError(bytes.length, log.config.maxMessageBytes) ?? bytes
   } catch (error) {
-    return { code: Code.corruptMessage, message: `the batch cannot be recompressed for compression.type=${log.config.compressionType}: ${errorText(error)}`, recordErrors: null }
+    return {
+      code: Code.corruptMessage,
+      message: `the batch cannot be recompressed for compression.type=${log.config.compressionType}: ${errorText(error)}`,
+      recordErrors: null,
+    }
   }
 }
 
@@ -136,13 +158,29 @@ export function applyProducer(
   const epoch = int16At(records, At.producerEpoch)
   if (!isControl) {
     const transactional = (records[At.attributes + 1]! & Attribute.transactional) !== 0
-    log.producers.applyData(producerId, epoch, int32At(records, At.baseSequence), baseOffset, lastOffset, maxTimestamp, transactional, staged)
+    log.producers.applyData(
+      producerId,
+      epoch,
+      int32At(records, At.baseSequence),
+      baseOffset,
+      lastOffset,
+      maxTimestamp,
+      transactional,
+      staged,
+    )
     return
   }
   if (marker.controlType !== 0 && marker.controlType !== 1) return
   // a marker ends a transaction for good: its bytes are written before anything says so
   if (staged) log.writeStaged()
-  const completed = log.producers.applyMarker(producerId, epoch, marker.coordinatorEpoch, marker.controlType === 0, baseOffset, maxTimestamp)
+  const completed = log.producers.applyMarker(
+    producerId,
+    epoch,
+    marker.coordinatorEpoch,
+    marker.controlType === 0,
+    baseOffset,
+    maxTimestamp,
+  )
   if (completed?.aborted) noteAborted(log.active, log.producers, completed)
 }
 

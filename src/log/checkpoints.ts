@@ -23,7 +23,8 @@ export function readCheckpoint(dir: string, name: string): string[] | undefined 
   if (!bytes) return undefined
   const lines = bytes.toString('utf8').split('\n')
   const path = join(dir, name)
-  if (lines[0] !== String(VERSION)) throw new LogError('ERR_MILLRACE_CHECKPOINT', `${path}: unknown version "${lines[0]}", this build reads version ${VERSION}`)
+  if (lines[0] !== String(VERSION))
+    throw new LogError('ERR_MILLRACE_CHECKPOINT', `${path}: unknown version "${lines[0]}", this build reads version ${VERSION}`)
   const entries = lines.slice(2).filter((line) => line !== '')
   if (lines[1] !== String(entries.length)) {
     throw new LogError('ERR_MILLRACE_CHECKPOINT', `${path}: says ${lines[1]} entries, holds ${entries.length}`)
@@ -38,7 +39,11 @@ export interface OffsetEntry {
 }
 
 export function writeOffsets(dir: string, name: string, entries: Iterable<OffsetEntry>): void {
-  writeCheckpoint(dir, name, Array.from(entries, (e) => `${e.topic} ${e.partition} ${e.offset}`))
+  writeCheckpoint(
+    dir,
+    name,
+    Array.from(entries, (e) => `${e.topic} ${e.partition} ${e.offset}`),
+  )
 }
 
 /** By partition directory name. Empty when there is no file. */

@@ -35,7 +35,10 @@ function release(log: LogState, segment: Segment): void {
   try {
     segment.closeHandle()
   } catch (error) {
-    log.env.logger.warn({ dir: log.dir, segment: segment.baseOffset, code: errorCodeOf(error) }, `closing a segment failed: ${errorText(error)}`)
+    log.env.logger.warn(
+      { dir: log.dir, segment: segment.baseOffset, code: errorCodeOf(error) },
+      `closing a segment failed: ${errorText(error)}`,
+    )
   }
 }
 

@@ -63,7 +63,7 @@ export function renameIfAny(from: string, to: string): boolean {
 export function writeWhole(path: string, bytes: Uint8Array, durable: boolean): void {
   const fd = openSync(path, 'w')
   try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
     if (durable) fsyncSync(fd)
   } finally {
     closeSync(fd)

@@ -122,7 +122,10 @@ export class Flusher {
       return this.#durableOffset
     } catch (error) {
       this.#next = undefined
-      const failure = error instanceof LogError ? error : new LogError(errorCodeOf(error), `fsync in ${this.#host.dir()} failed: ${errorText(error)}`, error)
+      const failure =
+        error instanceof LogError
+          ? error
+          : new LogError(errorCodeOf(error), `fsync in ${this.#host.dir()} failed: ${errorText(error)}`, error)
       this.#host.onSyncFailed(failure)
       throw failure
     }

@@ -80,7 +80,11 @@ export class LeaderEpochCache {
 
   /** The file first, memory after: a failed write leaves both as they were. */
   #replace(entries: EpochStart[]): void {
-    writeCheckpoint(this.#dir, LEADER_EPOCH_FILE, entries.map((entry) => `${entry.epoch} ${entry.startOffset}`))
+    writeCheckpoint(
+      this.#dir,
+      LEADER_EPOCH_FILE,
+      entries.map((entry) => `${entry.epoch} ${entry.startOffset}`),
+    )
     this.#entries = entries
   }
 }

@@ -17,7 +17,8 @@ export interface Leftovers {
 
 export function tidyDirectory(dir: string): Leftovers {
   for (const name of readdirSync(dir)) {
-    if (name.endsWith(SUFFIX.deleted) || name.endsWith(SUFFIX.cleaned) || name.endsWith('.tmp')) rmSync(join(dir, name), { recursive: true, force: true })
+    if (name.endsWith(SUFFIX.deleted) || name.endsWith(SUFFIX.cleaned) || name.endsWith('.tmp'))
+      rmSync(join(dir, name), { recursive: true, force: true })
   }
   const swapped = finishSwaps(dir)
   const names = readdirSync(dir)

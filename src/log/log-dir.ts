@@ -88,7 +88,10 @@ export class LogDir {
   fail(error: Error): void {
     if (this.#failure) return
     this.#failure = error instanceof LogError ? error : new LogError(errorCodeOf(error), error.message, error)
-    this.#env.logger.error({ dir: this.path, code: this.#failure.code }, `data directory out of service, its partitions are offline: ${error.message}`)
+    this.#env.logger.error(
+      { dir: this.path, code: this.#failure.code },
+      `data directory out of service, its partitions are offline: ${error.message}`,
+    )
   }
 
   partitionDir(topicPartition: TopicPartition): string {
@@ -99,7 +102,8 @@ export class LogDir {
   partitions(): FoundPartition[] {
     const found: FoundPartition[] = []
     for (const entry of readdirSync(this.path, { withFileTypes: true })) {
-      if (!entry.isDirectory() || entry.name.endsWith('-delete') || entry.name.endsWith('-stray') || entry.name.endsWith('-future')) continue
+      if (!entry.isDirectory() || entry.name.endsWith('-delete') || entry.name.endsWith('-stray') || entry.name.endsWith('-future'))
+        continue
       const topicPartition = parsePartitionDirName(entry.name)
       if (!topicPartition) continue
       const dir = join(this.path, entry.name)
@@ -121,10 +125,16 @@ export class LogDir {
   }
 
   /** A log's offsets moved; written by the next `writeCheckpoints`. */
-  noteOffsets(topicPartition: TopicPartition, recoveryPoint: number, logStartOffset: number, cleanerOffset = this.cleanerOffsetOf(topicPartition)): void {
+  noteOffsets(
+    topicPartition: TopicPartition,
+    recoveryPoint: number,
+    logStartOffset: number,
+    cleanerOffset = this.cleanerOffsetOf(topicPartition),
+  ): void {
     const key = keyOf(topicPartition)
     const known = this.#offsets.get(key)
-    if (known && known.recoveryPoint === recoveryPoint && known.logStartOffset === logStartOffset && known.cleanerOffset === cleanerOffset) return
+    if (known && known.recoveryPoint === recoveryPoint && known.logStartOffset === logStartOffset && known.cleanerOffset === cleanerOffset)
+      return
     this.#offsets.set(key, { topicPartition, recoveryPoint, logStartOffset, cleanerOffset })
     this.#dirty = true
   }
@@ -138,9 +148,21 @@ export class LogDir {
     if (!this.#dirty || this.#failure) return
     try {
       const all = Array.from(this.#offsets.values())
-      writeOffsets(this.path, RECOVERY_POINT_FILE, all.map((known) => entryOf(known, known.recoveryPoint)))
-      writeOffsets(this.path, LOG_START_OFFSET_FILE, all.filter((known) => known.logStartOffset > 0).map((known) => entryOf(known, known.logStartOffset)))
-      writeOffsets(this.path, CLEANER_OFFSET_FILE, all.filter((known) => known.cleanerOffset > 0).map((known) => entryOf(known, known.cleanerOffset)))
+      writeOffsets(
+        this.path,
+        RECOVERY_POINT_FILE,
+        all.map((known) => entryOf(known, known.recoveryPoint)),
+      )
+      writeOffsets(
+        this.path,
+        LOG_START_OFFSET_FILE,
+        all.filter((known) => known.logStartOffset > 0).map((known) => entryOf(known, known.logStartOffset)),
+      )
+      writeOffsets(
+        this.path,
+        CLEANER_OFFSET_FILE,
+        all.filter((known) => known.cleanerOffset > 0).map((known) => entryOf(known, known.cleanerOffset)),
+      )
       this.#dirty = false
     } catch (error) {
       const code = errorCodeOf(error)
@@ -186,7 +208,10 @@ export class LogDir {
     for (const name of readdirSync(this.path)) {
       if (!name.endsWith('-delete')) continue
       rm(join(this.path, name), { recursive: true, force: true }).catch((error: unknown) => {
-        this.#env.logger.warn({ path: join(this.path, name), code: errorCodeOf(error) }, 'a deleted partition directory could not be removed')
+        this.#env.logger.warn(
+          { path: join(this.path, name), code: errorCodeOf(error) },
+          'a deleted partition directory could not be removed',
+        )
       })
     }
   }
@@ -284,7 +309,10 @@ function readProperties(path: string): Map<string, string> {
 function checkFormat(path: string, properties: ReadonlyMap<string, string>): void {
   const format = properties.get('millrace.format')
   if (format !== undefined && !(Number(format) <= FORMAT_VERSION)) {
-    throw new LogError('ERR_MILLRACE_FORMAT', `${path} has format ${format}, this build reads up to ${FORMAT_VERSION}: use the release that wrote it, or a newer one`)
+    throw new LogError(
+      'ERR_MILLRACE_FORMAT',
+      `${path} has format ${format}, this build reads up to ${FORMAT_VERSION}: use the release that wrote it, or a newer one`,
+    )
   }
   const version = properties.get('version')
   if (version !== undefined && version !== '1') {
@@ -295,6 +323,9 @@ function checkFormat(path: string, properties: ReadonlyMap<string, string>): voi
 function checkOwner(path: string, name: string, properties: ReadonlyMap<string, string>, wanted: string | undefined): void {
   const present = properties.get(name)
   if (wanted !== undefined && present !== undefined && present !== wanted) {
-    throw new LogError('ERR_MILLRACE_WRONG_DIR', `${path} belongs to ${name}=${present}, this node has ${name}=${wanted}: choose another --data-dir`)
+    throw new LogError(
+      'ERR_MILLRACE_WRONG_DIR',
+      `${path} belongs to ${name}=${present}, this node has ${name}=${wanted}: choose another --data-dir`,
+    )
   }
 }

@@ -144,7 +144,10 @@ export class LogState {
       // batches that were staged have been answered with an offset: nobody else gets it before their sender knows
       if (lost > 0) this.refusedUntilFlush = failure
       this.cutToWritten()
-      this.env.logger.warn({ dir: this.dir, code, lostRecords: lost }, 'no space: the append is refused, reading goes on, writing resumes when there is space')
+      this.env.logger.warn(
+        { dir: this.dir, code, lostRecords: lost },
+        'no space: the append is refused, reading goes on, writing resumes when there is space',
+      )
     } else {
       this.fail(failure)
     }
@@ -163,7 +166,8 @@ export class LogState {
   }
 
   readFailed(error: unknown): LogError {
-    const failure = error instanceof LogError ? error : new LogError(errorCodeOf(error), `reading ${this.dir} failed: ${errorText(error)}`, error)
+    const failure =
+      error instanceof LogError ? error : new LogError(errorCodeOf(error), `reading ${this.dir} failed: ${errorText(error)}`, error)
     if (failure.code === 'EIO') this.fail(failure)
     return failure
   }

@@ -35,7 +35,16 @@ export const VerifyFlag = { requireKey: 1, fromClient: 2, checkTimestamps: 4 } a
  * be wrong: hand it to `segmentAppend`, which corrects the header as Kafka does); `maxTimestampDelta` the offset
  * delta of the first record that has it; `failedIndex` the first record a rule refused, -1 when it was the batch.
  */
-export const VerifyOut = { records: 0, maxTimestamp: 1, maxTimestampDelta: 2, failedIndex: 3, uncompressedSize: 4, failedCount: 5, failed: 6, length: 70 } as const
+export const VerifyOut = {
+  records: 0,
+  maxTimestamp: 1,
+  maxTimestampDelta: 2,
+  failedIndex: 3,
+  uncompressedSize: 4,
+  failedCount: 5,
+  failed: 6,
+  length: 70,
+} as const
 
 /** Slots of `out` in `readPlan` (a batch-aligned range in one segment file). `position` -1: nothing at or after the offset. */
 export const PlanOut = { position: 0, size: 1, firstBatchSize: 2, length: 3 } as const
@@ -123,7 +132,16 @@ export interface NativeAddon {
    * through decompression up to `maxUncompressed` bytes): counts, offset deltas, varints, trailing bytes,
    * timestamps in [minTimestamp, maxTimestamp] where VerifyFlag.checkTimestamps. Fills `out` by VerifyOut.
    */
-  verifyBatch(data: Uint8Array, offset: number, length: number, flags: number, minTimestamp: number, maxTimestamp: number, maxUncompressed: number, out: Float64Array): number
+  verifyBatch(
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    flags: number,
+    minTimestamp: number,
+    maxTimestamp: number,
+    maxUncompressed: number,
+    out: Float64Array,
+  ): number
   /** Re-encodes a verified batch under another codec (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd; level -1: the codec's default). */
   recompressBatch(data: Uint8Array, offset: number, length: number, codec: number, level: number, maxUncompressed: number): Uint8Array
 
@@ -139,7 +157,17 @@ export interface NativeAddon {
    * entries are made here, from the headers; `lastOffset` is not used. Returns the staged bytes afterwards.
    * Throws as `segmentFlush`, and ERR_MILLRACE_OFFSET_ORDER, _OFFSET_OVERFLOW, _SEGMENT_FULL, _NOT_A_BATCH, _POISONED.
    */
-  segmentAppend(handle: number, data: Uint8Array, offset: number, length: number, assignOffset: number, leaderEpoch: number, logAppendTime: number, maxTimestamp: number, lastOffset: number): number
+  segmentAppend(
+    handle: number,
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    assignOffset: number,
+    leaderEpoch: number,
+    logAppendTime: number,
+    maxTimestamp: number,
+    lastOffset: number,
+  ): number
   /**
    * Writes what is staged. Returns the file size. On ENOSPC/EIO the file is cut back to what the last successful
    * write left, everything staged since is dropped (`segmentNextOffset` says where the log now ends), and the error

@@ -44,7 +44,8 @@ export async function openState(o: LogOptions): Promise<OpenedState> {
 
   const found = await findEnd(o, baseOffsets, swapped)
   quarantine.add(found.quarantined)
-  for (const range of found.quarantined) o.env.logger.error({ dir: o.dir, ...range }, 'a corrupt range was quarantined: reads of it are refused, nothing was deleted')
+  for (const range of found.quarantined)
+    o.env.logger.error({ dir: o.dir, ...range }, 'a corrupt range was quarantined: reads of it are refused, nothing was deleted')
 
   const logStartOffset = Math.max(o.logStartOffset, found.baseOffsets[0] ?? 0)
   const segments = new SegmentList()
@@ -70,7 +71,17 @@ export async function openState(o: LogOptions): Promise<OpenedState> {
   snapshots.retain(found.baseOffsets)
   repairEpochs(epochs, found.reports, nextOffset, logStartOffset)
   const recoveryPoint = o.cleanShutdown ? nextOffset : Math.min(o.recoveryPoint, nextOffset)
-  return { segments, producers, snapshots, epochs, quarantine, logStartOffset: Math.min(logStartOffset, nextOffset), nextOffset, recoveryPoint, mustRoll: found.mustRoll }
+  return {
+    segments,
+    producers,
+    snapshots,
+    epochs,
+    quarantine,
+    logStartOffset: Math.min(logStartOffset, nextOffset),
+    nextOffset,
+    recoveryPoint,
+    mustRoll: found.mustRoll,
+  }
 }
 
 interface FoundEnd {
@@ -87,12 +98,16 @@ async function findEnd(o: LogOptions, baseOffsets: readonly number[], swapped: r
   let first = baseOffsets.length
   if (o.cleanShutdown) {
     const end = cleanEnd(o.dir, baseOffsets[lastIndex]!)
-    if (end !== undefined && swapped.length === 0) return { baseOffsets, reports: new Map(), quarantined: [], nextOffset: end, mustRoll: false }
+    if (end !== undefined && swapped.length === 0)
+      return { baseOffsets, reports: new Map(), quarantined: [], nextOffset: end, mustRoll: false }
     // the marker says clean, the file says otherwise: believe the file
     first = lastIndex
   } else {
     // the segment that holds the recovery point, and all after it
-    first = Math.max(baseOffsets.findLastIndex((baseOffset) => baseOffset <= o.recoveryPoint), 0)
+    first = Math.max(
+      baseOffsets.findLastIndex((baseOffset) => baseOffset <= o.recoveryPoint),
+      0,
+    )
   }
   const missingIndex = baseOffsets.findIndex((baseOffset) => !existsSync(join(o.dir, fileName(baseOffset, SUFFIX.index))))
   if (missingIndex !== -1) first = Math.min(first, missingIndex)
@@ -137,7 +152,12 @@ function loadProducers(
   if (expired > 0) o.env.logger.debug({ dir: o.dir, expired }, 'producers that were silent for too long were forgotten')
 }
 
-function repairEpochs(epochs: LeaderEpochCache, reports: ReadonlyMap<number, RecoveryReport>, nextOffset: number, logStartOffset: number): void {
+function repairEpochs(
+  epochs: LeaderEpochCache,
+  reports: ReadonlyMap<number, RecoveryReport>,
+  nextOffset: number,
+  logStartOffset: number,
+): void {
   for (const report of reports.values()) {
     for (const batch of report.batches) epochs.assign(batch.leaderEpoch, batch.baseOffset)
   }

@@ -30,7 +30,9 @@ export class Quarantine {
 
   /** Adds ranges not yet known and makes them durable before returning. */
   add(found: readonly QuarantinedRange[]): void {
-    const fresh = found.filter((range) => !this.#ranges.some((known) => known.segmentBaseOffset === range.segmentBaseOffset && known.position === range.position))
+    const fresh = found.filter(
+      (range) => !this.#ranges.some((known) => known.segmentBaseOffset === range.segmentBaseOffset && known.position === range.position),
+    )
     if (fresh.length > 0) this.#store([...this.#ranges, ...fresh])
   }
 

@@ -17,7 +17,11 @@ const planned = new Float64Array(PlanOut.length)
 export function planRead(log: LogState, offset: number, maxBytes: number, upperBound: number, minOne: boolean): ReadPlan | OffsetError {
   if (log.failure !== undefined) return storageError(log.failure)
   if (offset < log.logStartOffset || offset > log.logEndOffset) {
-    return { kind: 'error', errorCode: Code.offsetOutOfRange, errorMessage: `offset ${offset} is outside [${log.logStartOffset}, ${log.logEndOffset}]` }
+    return {
+      kind: 'error',
+      errorCode: Code.offsetOutOfRange,
+      errorMessage: `offset ${offset} is outside [${log.logStartOffset}, ${log.logEndOffset}]`,
+    }
   }
   let bound = upperBound < log.writtenOffset ? upperBound : log.writtenOffset
   if (offset >= bound) return emptyPlan(log, offset)
@@ -50,7 +54,16 @@ export function planRead(log: LogState, offset: number, maxBytes: number, upperB
 }
 
 function emptyPlan(log: LogState, offset: number): ReadPlan {
-  return { kind: 'plan', dir: log.dir, segmentBaseOffset: log.active.baseOffset, position: 0, size: 0, firstBatchSize: 0, offset, generation: log.active.generation }
+  return {
+    kind: 'plan',
+    dir: log.dir,
+    segmentBaseOffset: log.active.baseOffset,
+    position: 0,
+    size: 0,
+    firstBatchSize: 0,
+    offset,
+    generation: log.active.generation,
+  }
 }
 
 /** Reads a plan on this thread, or `length` bytes of it from `skip` on. Returns the bytes copied. Throws LogError. */
@@ -82,7 +95,10 @@ function plannedSegment(log: LogState, plan: ReadPlan): Segment {
   const index = log.segments.floorIndex(plan.segmentBaseOffset)
   const segment = index === -1 ? undefined : log.segments.at(index)
   if (segment === undefined || segment.baseOffset !== plan.segmentBaseOffset || segment.generation !== plan.generation) {
-    throw new LogError('ERR_MILLRACE_STALE_PLAN', `segment ${plan.segmentBaseOffset} of ${log.dir} changed since the read was planned: plan again`)
+    throw new LogError(
+      'ERR_MILLRACE_STALE_PLAN',
+      `segment ${plan.segmentBaseOffset} of ${log.dir} changed since the read was planned: plan again`,
+    )
   }
   return segment
 }

@@ -127,7 +127,7 @@ async function copyRange(from: string, to: string, position: number, end: number
     const target = await open(to, 'w')
     try {
       const chunk = Buffer.allocUnsafe(1024 * 1024)
-      for (let at = position; at < end; ) {
+      for (let at = position; at < end;) {
         const { bytesRead } = await source.read(chunk, 0, Math.min(chunk.length, end - at), at)
         if (bytesRead === 0) break
         await target.write(chunk, 0, bytesRead)

@@ -75,6 +75,9 @@ export function assertPlanned(plan: ReadPlan, target: Uint8Array, at: number, si
   const base = int64At(target, at + At.baseOffset)
   const last = base + int32At(target, at + At.lastOffsetDelta)
   if (last < plan.offset || base < plan.segmentBaseOffset) {
-    throw new LogError('ERR_MILLRACE_STALE_PLAN', `the file of segment ${plan.segmentBaseOffset} in ${plan.dir} changed since the read was planned: plan again`)
+    throw new LogError(
+      'ERR_MILLRACE_STALE_PLAN',
+      `the file of segment ${plan.segmentBaseOffset} in ${plan.dir} changed since the read was planned: plan again`,
+    )
   }
 }

@@ -125,7 +125,8 @@ export class Segment {
 
   /** Largest record timestamp; -1 when no record carries one. */
   get maxTimestamp(): number {
-    if (Number.isNaN(this.#maxTimestamp)) this.#maxTimestamp = this.isActive ? this.#askMaxTimestamp() : lastTimeEntry(this.pathOf(SUFFIX.timeIndex))
+    if (Number.isNaN(this.#maxTimestamp))
+      this.#maxTimestamp = this.isActive ? this.#askMaxTimestamp() : lastTimeEntry(this.pathOf(SUFFIX.timeIndex))
     return this.#maxTimestamp
   }
 

@@ -29,17 +29,29 @@ const ZSTD_SINCE = 7
 export function framingError(records: Uint8Array, requestVersion: number): Refusal | undefined {
   const first = batchSizeAt(records, 0)
   if (typeof first !== 'number') return first
-  if (first === 0) return refusal(Code.invalidRecord, `produce version ${requestVersion} needs a whole record batch for every partition, got ${records.length} bytes without one`)
+  if (first === 0)
+    return refusal(
+      Code.invalidRecord,
+      `produce version ${requestVersion} needs a whole record batch for every partition, got ${records.length} bytes without one`,
+    )
   if (records[At.magic] !== 2) {
-    return refusal(Code.invalidRecord, `produce version ${requestVersion} takes record batches of format 2 only, got format ${records[At.magic]}`)
+    return refusal(
+      Code.invalidRecord,
+      `produce version ${requestVersion} takes record batches of format 2 only, got format ${records[At.magic]}`,
+    )
   }
   if (requestVersion < ZSTD_SINCE && first > At.attributes + 1 && (records[At.attributes + 1]! & Attribute.codecMask) === ZSTD) {
-    return refusal(Code.unsupportedCompressionType, `zstd needs produce version ${ZSTD_SINCE} or later, this request is version ${requestVersion}`)
+    return refusal(
+      Code.unsupportedCompressionType,
+      `zstd needs produce version ${ZSTD_SINCE} or later, this request is version ${requestVersion}`,
+    )
   }
   if (first === records.length) return undefined
   const second = batchSizeAt(records, first)
   if (typeof second !== 'number') return second
-  return second === 0 ? undefined : refusal(Code.invalidRecord, `produce version ${requestVersion} takes exactly one record batch for every partition`)
+  return second === 0
+    ? undefined
+    : refusal(Code.invalidRecord, `produce version ${requestVersion} takes exactly one record batch for every partition`)
 }
 
 /** Size of the whole batch at `at`; 0 when only part of one is there; a refusal when the bytes cannot be a batch. */
@@ -47,7 +59,8 @@ function batchSizeAt(records: Uint8Array, at: number): number | Refusal {
   const remaining = records.length - at
   if (remaining < LOG_OVERHEAD) return 0
   const length = int32At(records, at + At.batchLength)
-  if (length < MIN_RECORD_SIZE) return refusal(Code.corruptMessage, `a record batch of ${length} bytes is below the least possible ${MIN_RECORD_SIZE}`)
+  if (length < MIN_RECORD_SIZE)
+    return refusal(Code.corruptMessage, `a record batch of ${length} bytes is below the least possible ${MIN_RECORD_SIZE}`)
   if (remaining < SIZE_UP_TO_MAGIC) return 0
   const magic = (records[at + At.magic]! << 24) >> 24
   if (magic < 0 || magic > 2) return refusal(Code.corruptMessage, `unknown record batch format ${magic}`)
@@ -63,7 +76,10 @@ export function headerError(records: Uint8Array, size: number, maxMessageBytes: 
 
 export function sizeError(size: number, maxMessageBytes: number): Refusal | undefined {
   if (size <= maxMessageBytes) return undefined
-  return refusal(Code.messageTooLarge, `a record batch of ${size} bytes is over max.message.bytes=${maxMessageBytes}: send smaller batches or raise the setting`)
+  return refusal(
+    Code.messageTooLarge,
+    `a record batch of ${size} bytes is over max.message.bytes=${maxMessageBytes}: send smaller batches or raise the setting`,
+  )
 }
 
 /** Words for a broken rule of a client's header; undefined when the rule broken is another one. */
@@ -78,7 +94,13 @@ function headerRule(records: Uint8Array): string | undefined {
 }
 
 /** The addon's verdict in Kafka's terms. `failed`: the records a rule refused, none when it was the batch as a whole. */
-export function verdictRefusal(verdict: number, records: Uint8Array, failed: readonly number[], window: { min: number; max: number }, maxDecompressedBytes: number): Refusal {
+export function verdictRefusal(
+  verdict: number,
+  records: Uint8Array,
+  failed: readonly number[],
+  window: { min: number; max: number },
+  maxDecompressedBytes: number,
+): Refusal {
   const perRecord = (code: number, summary: string, message: string): Refusal => ({
     code,
     message: summary,
@@ -86,7 +108,10 @@ export function verdictRefusal(verdict: number, records: Uint8Array, failed: rea
   })
   switch (verdict) {
     case BatchVerdict.corrupt:
-      return refusal(Code.corruptMessage, `the record batch is corrupt: its CRC32C or its structure does not hold (stored CRC ${int32At(records, At.crc) >>> 0})`)
+      return refusal(
+        Code.corruptMessage,
+        `the record batch is corrupt: its CRC32C or its structure does not hold (stored CRC ${int32At(records, At.crc) >>> 0})`,
+      )
     case BatchVerdict.timestamp:
       return perRecord(
         Code.invalidTimestamp,
@@ -103,7 +128,10 @@ export function verdictRefusal(verdict: number, records: Uint8Array, failed: rea
       return refusal(Code.unsupportedForMessageFormat, `record batches of format ${records[At.magic]} are not taken`)
     default:
       // Kafka names no record here: what does not hold together is the batch.
-      return refusal(Code.invalidRecord, headerRule(records) ?? `the record batch does not hold together (size, offset delta, trailing bytes)`)
+      return refusal(
+        Code.invalidRecord,
+        headerRule(records) ?? `the record batch does not hold together (size, offset delta, trailing bytes)`,
+      )
   }
 }
 
@@ -111,8 +139,10 @@ export function verdictRefusal(verdict: number, records: Uint8Array, failed: rea
 export function replicatedBatchError(records: Uint8Array, at: number): Refusal | undefined {
   const size = batchSizeAt(records, at)
   if (typeof size !== 'number') return size
-  if (size < HEADER_SIZE || records[at + At.magic] !== 2) return refusal(Code.corruptMessage, 'a replicated batch is shorter than its header or not of format 2')
+  if (size < HEADER_SIZE || records[at + At.magic] !== 2)
+    return refusal(Code.corruptMessage, 'a replicated batch is shorter than its header or not of format 2')
   const crc = native().crc32c(records, at + At.attributes, size - At.attributes)
-  if (crc !== int32At(records, at + At.crc) >>> 0) return refusal(Code.corruptMessage, `a replicated batch at offset ${int64At(records, at)} has a wrong CRC32C`)
+  if (crc !== int32At(records, at + At.crc) >>> 0)
+    return refusal(Code.corruptMessage, `a replicated batch at offset ${int64At(records, at)} has a wrong CRC32C`)
   return undefined
 }

@@ -38,11 +38,28 @@ export interface FetchOutcome {
 }
 
 export function failedFetch(errorCode: number): FetchOutcome {
-  return { errorCode, highWatermark: -1, lastStableOffset: -1, logStartOffset: -1, abortedTransactions: null, plan: null, divergingEpoch: null }
+  return {
+    errorCode,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    logStartOffset: -1,
+    abortedTransactions: null,
+    plan: null,
+    divergingEpoch: null,
+  }
 }
 
 export function failedAppend(errorCode: number, errorMessage: string | null = null): AppendResult {
-  return { errorCode, errorMessage, recordErrors: null, baseOffset: -1, lastOffset: -1, logAppendTime: -1, logStartOffset: -1, duplicate: false }
+  return {
+    errorCode,
+    errorMessage,
+    recordErrors: null,
+    baseOffset: -1,
+    lastOffset: -1,
+    logAppendTime: -1,
+    logStartOffset: -1,
+    duplicate: false,
+  }
 }
 
 export class HostedPartition {
@@ -117,7 +134,15 @@ export class HostedPartition {
     const highWatermark = state.highWatermark
     const lastStableOffset = Math.min(highWatermark, log.lastStableOffset)
     const logStartOffset = log.logStartOffset
-    const base = { errorCode: 0, highWatermark, lastStableOffset, logStartOffset, abortedTransactions: null, plan: null, divergingEpoch: null }
+    const base = {
+      errorCode: 0,
+      highWatermark,
+      lastStableOffset,
+      logStartOffset,
+      abortedTransactions: null,
+      plan: null,
+      divergingEpoch: null,
+    }
     if (item.lastFetchedEpoch >= 0) {
       const end = log.epochEndOffset(item.lastFetchedEpoch)
       if (end.leaderEpoch < 0 || end.endOffset < 0) return failedFetch(errors.OFFSET_OUT_OF_RANGE.code)
@@ -200,6 +225,9 @@ export class HostedPartition {
   /** The log has poisoned itself: what waits was never promised. */
   private syncFailed(): void {
     this.syncing = false
-    this.produce.failAbove(-1, failedAppend(errors.KAFKA_STORAGE_ERROR.code, 'fsync failed; the log is out of service until it is reopened'))
+    this.produce.failAbove(
+      -1,
+      failedAppend(errors.KAFKA_STORAGE_ERROR.code, 'fsync failed; the log is out of service until it is reopened'),
+    )
   }
 }

@@ -124,5 +124,11 @@ function refuseDelete(hosted: HostedPartition, offset: number): number {
 }
 
 export function describeLogs(manager: ReplicaManager): LogDescription[] {
-  return [...manager.all()].map(({ topic, partition, log }) => ({ topic, partition, dir: log.dir, size: log.size, logEndOffset: log.logEndOffset }))
+  return [...manager.all()].map(({ topic, partition, log }) => ({
+    topic,
+    partition,
+    dir: log.dir,
+    size: log.size,
+    logEndOffset: log.logEndOffset,
+  }))
 }

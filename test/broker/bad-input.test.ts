@@ -10,7 +10,19 @@ import { errors } from '../../src/model/errors.js'
 import { decodeResponse } from '../../src/protocol/codec/index.js'
 import { apis } from '../../src/protocol/schema/index.js'
 import { batch, batchOfSize, sealCrc } from '../log/support.js'
-import { createTopic, fetch, fetchBody, FETCH, PRODUCE, produce, produceBody, requestFrame, rssMiB, until, WireClient } from './wire-client.js'
+import {
+  createTopic,
+  fetch,
+  fetchBody,
+  FETCH,
+  PRODUCE,
+  produce,
+  produceBody,
+  requestFrame,
+  rssMiB,
+  until,
+  WireClient,
+} from './wire-client.js'
 
 const MIB = 1 << 20
 
@@ -51,7 +63,10 @@ for (const workers of [1, 2]) {
     const cleanups: (() => void)[] = []
 
     before(async () => {
-      broker = await startTestBroker({ workers, settings: { 'millrace.max.decompressed.bytes': 2 * MIB, 'socket.request.max.bytes': 20 * MIB } })
+      broker = await startTestBroker({
+        workers,
+        settings: { 'millrace.max.decompressed.bytes': 2 * MIB, 'socket.request.max.bytes': 20 * MIB },
+      })
       lasting = { after: (cleanup: () => void) => cleanups.push(cleanup) } as unknown as TestContext
       good = await WireClient.open(lasting, broker.bootstrap)
       await createTopic(good, 'good', 2)
@@ -139,7 +154,13 @@ for (const workers of [1, 2]) {
 
     test('an unknown API closes the connection, an unknown version too, and ApiVersions says which there are', async (t) => {
       const rss = rssMiB()
-      for (const [key, version] of [[999, 0], [-1, 0], [apis.metadata.key, 99], [apis.produce.key, 99], [apis.fetch.key, -1]] as const) {
+      for (const [key, version] of [
+        [999, 0],
+        [-1, 0],
+        [apis.metadata.key, 99],
+        [apis.produce.key, 99],
+        [apis.fetch.key, -1],
+      ] as const) {
         const client = await WireClient.open(t, broker.bootstrap)
         const head = Buffer.alloc(14)
         head.writeInt16BE(key, 0)
@@ -157,7 +178,10 @@ for (const workers of [1, 2]) {
       const { correlationId, body } = decodeResponse(apis.apiVersions, 0, await client.next())
       assert.equal(correlationId, 7)
       assert.equal(body.errorCode, errors.UNSUPPORTED_VERSION.code)
-      assert.deepEqual(body.apiKeys.map(({ apiKey }) => apiKey), [apis.apiVersions.key])
+      assert.deepEqual(
+        body.apiKeys.map(({ apiKey }) => apiKey),
+        [apis.apiVersions.key],
+      )
       assert.equal(client.isClosed, false)
       await stillServes(t, rss)
     })
@@ -179,15 +203,36 @@ for (const workers of [1, 2]) {
     test('an oversized batch is MESSAGE_TOO_LARGE, on each partition by itself', async (t) => {
       const rss = rssMiB()
       const large = batchOfSize(2 * MIB)
-      const { responses } = await good.call(apis.produce, PRODUCE, produceBody('good', [[0, large], [1, batch(1)]]))
-      assert.deepEqual(responses[0]!.partitionResponses.map(({ errorCode }) => errorCode), [errors.MESSAGE_TOO_LARGE.code, 0])
+      const { responses } = await good.call(
+        apis.produce,
+        PRODUCE,
+        produceBody('good', [
+          [0, large],
+          [1, batch(1)],
+        ]),
+      )
+      assert.deepEqual(
+        responses[0]!.partitionResponses.map(({ errorCode }) => errorCode),
+        [errors.MESSAGE_TOO_LARGE.code, 0],
+      )
       await stillServes(t, rss)
     })
 
     test('a failed produce with acks=0 closes the connection; a good one has no answer', async (t) => {
       const rss = rssMiB()
       const client = await WireClient.open(t, broker.bootstrap)
-      client.send(apis.produce, PRODUCE, produceBody('good', [[0, batch(1)], [1, batch(1)]], { acks: 0 }))
+      client.send(
+        apis.produce,
+        PRODUCE,
+        produceBody(
+          'good',
+          [
+            [0, batch(1)],
+            [1, batch(1)],
+          ],
+          { acks: 0 },
+        ),
+      )
       const { topics } = await client.call(apis.metadata, 9, { topics: [{ name: 'good' }] })
       assert.equal(topics[0]!.errorCode, 0)
       client.send(apis.produce, PRODUCE, produceBody('nowhere', [[0, batch(1)]], { acks: 0 }))
@@ -203,12 +248,37 @@ for (const workers of [1, 2]) {
     })
 
     test('a reader that asks for 800 MB and takes nothing holds little memory, and others are served', async (t) => {
-      for (let i = 0; i < 4; i++) assert.equal((await good.call(apis.produce, PRODUCE, produceBody('good', [[0, batchOfSize(1_000_000)], [1, batchOfSize(1_000_000)]]))).responses[0]!.partitionResponses[0]!.errorCode, 0)
+      for (let i = 0; i < 4; i++)
+        assert.equal(
+          (
+            await good.call(
+              apis.produce,
+              PRODUCE,
+              produceBody('good', [
+                [0, batchOfSize(1_000_000)],
+                [1, batchOfSize(1_000_000)],
+              ]),
+            )
+          ).responses[0]!.partitionResponses[0]!.errorCode,
+          0,
+        )
       const rss = rssMiB()
       const slow = await Promise.all(Array.from({ length: 4 }, () => WireClient.open(t, broker.bootstrap)))
       for (const client of slow) {
         client.socket.pause()
-        for (let i = 0; i < 25; i++) client.send(apis.fetch, FETCH, fetchBody('good', [[0, 0], [1, 0]], { partitionMaxBytes: 4 * MIB }))
+        for (let i = 0; i < 25; i++)
+          client.send(
+            apis.fetch,
+            FETCH,
+            fetchBody(
+              'good',
+              [
+                [0, 0],
+                [1, 0],
+              ],
+              { partitionMaxBytes: 4 * MIB },
+            ),
+          )
       }
       for (let i = 0; i < 10; i++) await stillServes(t, rss, 120)
       const [first] = slow
@@ -222,12 +292,20 @@ for (const workers of [1, 2]) {
       const rss = rssMiB()
       const client = await WireClient.open(t, broker.bootstrap)
       client.socket.pause()
-      const frame = requestFrame(apis.metadata, 9, { topics: Array.from({ length: 300 }, (_, i) => ({ name: `no-such-topic-${i}` })), allowAutoTopicCreation: false }, 1)
+      const frame = requestFrame(
+        apis.metadata,
+        9,
+        { topics: Array.from({ length: 300 }, (_, i) => ({ name: `no-such-topic-${i}` })), allowAutoTopicCreation: false },
+        1,
+      )
       const many = Buffer.concat(Array.from({ length: 100 }, () => frame))
       let rounds = 0
       for (; rounds < 200; rounds++) {
         client.socket.write(many)
-        const taken = await until('taken', () => client.socket.writableLength === 0, 1000).then(() => true, () => false)
+        const taken = await until('taken', () => client.socket.writableLength === 0, 1000).then(
+          () => true,
+          () => false,
+        )
         if (!taken) break
       }
       assert.ok(rounds < 200, `${rounds} rounds of ${many.length} bytes were read`)
@@ -239,7 +317,8 @@ for (const workers of [1, 2]) {
     test('1,000 idle connections cost little and take nothing from others', async (t) => {
       const rss = rssMiB()
       const clients: WireClient[] = []
-      for (let i = 0; i < 10; i++) clients.push(...(await Promise.all(Array.from({ length: 100 }, () => WireClient.open(t, broker.bootstrap)))))
+      for (let i = 0; i < 10; i++)
+        clients.push(...(await Promise.all(Array.from({ length: 100 }, () => WireClient.open(t, broker.bootstrap)))))
       await stillServes(t, rss, 120)
       const { apiKeys } = await clients[777]!.call(apis.apiVersions, 0, {})
       assert.ok(apiKeys.length > 20)

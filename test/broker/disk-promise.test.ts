@@ -51,14 +51,25 @@ async function held(t: TestContext, promise: 'process' | 'disk'): Promise<Held> 
     answered,
     append: ({ disk = false, acks = -1 } = {}) => {
       const mine = slot++
-      hosted.append(batch(1), { acks, disk, apiVersion: 12, origin: 'client' }, { complete: (_slot, { errorCode }) => answered.push(errorCode === 0 ? mine : -errorCode) }, mine)
+      hosted.append(
+        batch(1),
+        { acks, disk, apiVersion: 12, origin: 'client' },
+        { complete: (_slot, { errorCode }) => answered.push(errorCode === 0 ? mine : -errorCode) },
+        mine,
+      )
       hosted.flush()
     },
     finishSync: async () => {
       pending.shift()!()
       await new Promise((resolve) => setImmediate(resolve))
     },
-    visible: () => hosted.planFetch({ topic: 't', partition: 0, fetchOffset: 0, maxBytes: 1 << 20, currentLeaderEpoch: -1, lastFetchedEpoch: -1 }, false, 1 << 20, true).highWatermark,
+    visible: () =>
+      hosted.planFetch(
+        { topic: 't', partition: 0, fetchOffset: 0, maxBytes: 1 << 20, currentLeaderEpoch: -1, lastFetchedEpoch: -1 },
+        false,
+        1 << 20,
+        true,
+      ).highWatermark,
   }
 }
 
@@ -120,13 +131,21 @@ for (const workers of [1, 2]) {
     const { bootstrap } = await startTestBroker(t, { workers, settings: { 'num.partitions': 4 } })
     const producer = new Producer({ bootstrapServers: bootstrap })
     t.after(() => producer.close())
-    const sends = Array.from({ length: 40 }, (_, i) => producer.send({ topic: 'calls', partition: i % 4, value: `v${i}`, ...(i % 3 === 0 ? { ack: 'disk' as const } : {}) }))
+    const sends = Array.from({ length: 40 }, (_, i) =>
+      producer.send({ topic: 'calls', partition: i % 4, value: `v${i}`, ...(i % 3 === 0 ? { ack: 'disk' as const } : {}) }),
+    )
     const offsets = await Promise.all(sends)
-    assert.deepEqual(offsets.map(({ offset }) => offset), Array.from({ length: 40 }, (_, i) => Math.floor(i / 4)))
+    assert.deepEqual(
+      offsets.map(({ offset }) => offset),
+      Array.from({ length: 40 }, (_, i) => Math.floor(i / 4)),
+    )
     const consumer = new Consumer({ bootstrapServers: bootstrap })
     t.after(() => consumer.close())
     const ends = await consumer.endOffsets([0, 1, 2, 3].map((partition) => ({ topic: 'calls', partition })))
-    assert.deepEqual(ends.map(({ offset }) => offset), [10, 10, 10, 10])
+    assert.deepEqual(
+      ends.map(({ offset }) => offset),
+      [10, 10, 10, 10],
+    )
   })
 }
 
@@ -159,15 +178,31 @@ test('the same over a socket, against a server of a script', async (t) => {
         const port = (server.address() as AddressInfo).port
         if (apiKey === apis.apiVersions.key) {
           const version = Math.min(apiVersion, 3)
-          const apiKeys = apiVersionsFor([apis.apiVersions.key, apis.metadata.key, apis.produce.key, apis.initProducerId.key]).map((range) => ({ ...range }))
-          socket.write(Buffer.concat(encodeResponse(apis.apiVersions, version, correlationId, { errorCode: 0, apiKeys, throttleTimeMs: 0 } as never)))
+          const apiKeys = apiVersionsFor([apis.apiVersions.key, apis.metadata.key, apis.produce.key, apis.initProducerId.key]).map(
+            (range) => ({ ...range }),
+          )
+          socket.write(
+            Buffer.concat(encodeResponse(apis.apiVersions, version, correlationId, { errorCode: 0, apiKeys, throttleTimeMs: 0 } as never)),
+          )
         } else if (apiKey === apis.metadata.key) {
           const { topics } = decodeRequest(apis.metadata, apiVersion, frame, bodyOffset)
-          const partitions = [{ errorCode: 0, partitionIndex: 0, leaderId: 1, leaderEpoch: 0, replicaNodes: [1], isrNodes: [1], offlineReplicas: [] }]
-          const body = { brokers: [{ nodeId: 1, host: '127.0.0.1', port, rack: null }], clusterId: 'scripted', controllerId: 1, topics: (topics ?? []).map(({ name }) => ({ errorCode: 0, name, isInternal: false, partitions })) }
+          const partitions = [
+            { errorCode: 0, partitionIndex: 0, leaderId: 1, leaderEpoch: 0, replicaNodes: [1], isrNodes: [1], offlineReplicas: [] },
+          ]
+          const body = {
+            brokers: [{ nodeId: 1, host: '127.0.0.1', port, rack: null }],
+            clusterId: 'scripted',
+            controllerId: 1,
+            topics: (topics ?? []).map(({ name }) => ({ errorCode: 0, name, isInternal: false, partitions })),
+          }
           socket.write(Buffer.concat(encodeResponse(apis.metadata, apiVersion, correlationId, body as never)))
         } else if (apiKey === apis.produce.key) produced++
-        else socket.write(Buffer.concat(encodeResponse(api, apiVersion, correlationId, { errorCode: 0, producerId: 1, producerEpoch: 0, throttleTimeMs: 0 } as never)))
+        else
+          socket.write(
+            Buffer.concat(
+              encodeResponse(api, apiVersion, correlationId, { errorCode: 0, producerId: 1, producerEpoch: 0, throttleTimeMs: 0 } as never),
+            ),
+          )
       }
     })
   })

@@ -10,14 +10,20 @@ const ZERO = 'AAAAAAAAAAAAAAAAAAAAAA'
 const ID = 'AAAAAAAAAAAAAAAAAAAAAQ'
 
 function request(partitions: readonly number[], over: FetchOver = {}, forgotten: readonly number[] = [], topicId?: string): FetchRequest {
-  const body = fetchBody('t', partitions.map((p) => [p, 0] as const), over)
+  const body = fetchBody(
+    't',
+    partitions.map((p) => [p, 0] as const),
+    over,
+  )
   return {
     ...body,
-    topics: body.topics.filter(({ partitions: listed }) => listed.length > 0).map((topic) => ({
-      topic: topicId ? '' : topic.topic,
-      topicId: topicId ?? ZERO,
-      partitions: topic.partitions.map((p) => ({ currentLeaderEpoch: -1, lastFetchedEpoch: -1, logStartOffset: -1, ...p })),
-    })),
+    topics: body.topics
+      .filter(({ partitions: listed }) => listed.length > 0)
+      .map((topic) => ({
+        topic: topicId ? '' : topic.topic,
+        topicId: topicId ?? ZERO,
+        partitions: topic.partitions.map((p) => ({ currentLeaderEpoch: -1, lastFetchedEpoch: -1, logStartOffset: -1, ...p })),
+      })),
     forgottenTopicsData: forgotten.length > 0 ? [{ topic: topicId ? '' : 't', topicId: topicId ?? ZERO, partitions: [...forgotten] }] : [],
   } as unknown as FetchRequest
 }
@@ -29,7 +35,13 @@ function sessions(slots = 10) {
 
 const wantedOf = (context: FetchContext): number[] => (context.kind === 'error' ? [] : context.wanted.map(({ partition }) => partition))
 const noName = (): undefined => undefined
-const outcome = (over: Partial<FetchOutcome> = {}): FetchOutcome => ({ ...failedFetch(0), highWatermark: 5, lastStableOffset: 5, logStartOffset: 0, ...over })
+const outcome = (over: Partial<FetchOutcome> = {}): FetchOutcome => ({
+  ...failedFetch(0),
+  highWatermark: 5,
+  lastStableOffset: 5,
+  logStartOffset: 0,
+  ...over,
+})
 
 test('epoch -1 asks without a session, 0 opens one, and later epochs ask for what is in it', () => {
   const all = sessions()

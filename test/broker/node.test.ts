@@ -94,7 +94,10 @@ test('a second port that is taken gives the first one back', async (t) => {
   const free = await open({ dataDir: tempDir(t), listen: { port: 0 } })
   const { port } = free.addresses[0]!
   await free.close()
-  await assert.rejects(open({ dataDir: tempDir(t), listen: [{ port }, { port: taken }] }), withCode('EADDRINUSE', new RegExp(String(taken))))
+  await assert.rejects(
+    open({ dataDir: tempDir(t), listen: [{ port }, { port: taken }] }),
+    withCode('EADDRINUSE', new RegExp(String(taken))),
+  )
   await (await open({ dataDir: tempDir(t), listen: { port } })).close()
 })
 
@@ -102,7 +105,10 @@ test('opening and closing leaves no descriptor behind', async (t) => {
   const dataDir = tempDir(t)
   const round = async (workers: number): Promise<void> => {
     const millrace = await open({ dataDir, workers, listen: { port: 0 } })
-    await millrace.admin().createTopics([{ name: `t${workers}`, partitions: 3 }]).catch(() => {})
+    await millrace
+      .admin()
+      .createTopics([{ name: `t${workers}`, partitions: 3 }])
+      .catch(() => {})
     await millrace.close()
   }
   for (const workers of [0, 1]) {

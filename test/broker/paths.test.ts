@@ -42,15 +42,27 @@ for (const workers of [0, 1, 2, 8]) {
     })
 
     test('one request to 12 partitions is answered for each, and one fetch reads all of it back', async () => {
-      const records = (partition: number, round: number): Uint8Array => batch([{ value: `p${partition}r${round}a` }, { value: `p${partition}r${round}b` }])
+      const records = (partition: number, round: number): Uint8Array =>
+        batch([{ value: `p${partition}r${round}a` }, { value: `p${partition}r${round}b` }])
       for (let round = 0; round < 5; round++) {
-        const { responses } = await client.call(apis.produce, PRODUCE, produceBody('spread', Array.from({ length: PARTITIONS }, (_, p) => [p, records(p, round)] as const)))
+        const { responses } = await client.call(
+          apis.produce,
+          PRODUCE,
+          produceBody(
+            'spread',
+            Array.from({ length: PARTITIONS }, (_, p) => [p, records(p, round)] as const),
+          ),
+        )
         assert.deepEqual(
           responses[0]!.partitionResponses.map(({ index, errorCode, baseOffset }) => [index, errorCode, Number(baseOffset)]),
           Array.from({ length: PARTITIONS }, (_, p) => [p, 0, round * 2]),
         )
       }
-      const read = await fetch(client, 'spread', Array.from({ length: PARTITIONS }, (_, p) => [p, 0] as const))
+      const read = await fetch(
+        client,
+        'spread',
+        Array.from({ length: PARTITIONS }, (_, p) => [p, 0] as const),
+      )
       assert.equal(read.length, PARTITIONS)
       for (const { partitionIndex: p, records: bytes, highWatermark } of read) {
         assert.equal(Number(highWatermark), 10)
@@ -61,12 +73,27 @@ for (const workers of [0, 1, 2, 8]) {
     test('a fetch by topic id answers by topic id', async () => {
       const { topics } = await client.call(apis.metadata, 12, { topics: [{ name: 'spread', topicId: 'AAAAAAAAAAAAAAAAAAAAAA' }] })
       const { topicId } = topics[0]!
-      const body = fetchBody('', [[0, 0], [7, 0]])
+      const body = fetchBody('', [
+        [0, 0],
+        [7, 0],
+      ])
       const answer = await client.call(apis.fetch, 17, { ...body, topics: [{ topicId, partitions: body.topics[0]!.partitions }] })
       assert.equal(answer.responses[0]!.topicId, topicId)
-      assert.deepEqual(answer.responses[0]!.partitions.map(({ errorCode, records }) => [errorCode, valuesOf(records).length]), [[0, 10], [0, 10]])
-      const unknown = await client.call(apis.fetch, 17, { ...body, topics: [{ topicId: 'AAAAAAAAAAAAAAAAAAAABg', partitions: body.topics[0]!.partitions }] })
-      assert.deepEqual(unknown.responses[0]!.partitions.map(({ errorCode }) => errorCode), [errors.UNKNOWN_TOPIC_ID.code, errors.UNKNOWN_TOPIC_ID.code])
+      assert.deepEqual(
+        answer.responses[0]!.partitions.map(({ errorCode, records }) => [errorCode, valuesOf(records).length]),
+        [
+          [0, 10],
+          [0, 10],
+        ],
+      )
+      const unknown = await client.call(apis.fetch, 17, {
+        ...body,
+        topics: [{ topicId: 'AAAAAAAAAAAAAAAAAAAABg', partitions: body.topics[0]!.partitions }],
+      })
+      assert.deepEqual(
+        unknown.responses[0]!.partitions.map(({ errorCode }) => errorCode),
+        [errors.UNKNOWN_TOPIC_ID.code, errors.UNKNOWN_TOPIC_ID.code],
+      )
     })
 
     test('an unknown partition, a negative one and an unknown topic each get their own error beside what is there', async () => {
@@ -75,13 +102,31 @@ for (const workers of [0, 1, 2, 8]) {
         timeoutMs: 1000,
         topicData: [
           { name: 'nowhere', partitionData: [{ index: 0, records: batch(1) }] },
-          { name: 'spread', partitionData: [{ index: 99, records: batch(1) }, { index: -1, records: batch(1) }, { index: 3, records: batch(1) }] },
+          {
+            name: 'spread',
+            partitionData: [
+              { index: 99, records: batch(1) },
+              { index: -1, records: batch(1) },
+              { index: 3, records: batch(1) },
+            ],
+          },
         ],
       })
       const unknown = errors.UNKNOWN_TOPIC_OR_PARTITION.code
-      assert.deepEqual(responses.map(({ partitionResponses }) => partitionResponses.map(({ errorCode }) => errorCode)), [[unknown], [unknown, unknown, 0]])
-      const read = await fetch(client, 'spread', [[99, 0], [3, 0], [4, 1000], [5, -1]])
-      assert.deepEqual(read.map(({ errorCode }) => errorCode), [unknown, 0, errors.OFFSET_OUT_OF_RANGE.code, errors.OFFSET_OUT_OF_RANGE.code])
+      assert.deepEqual(
+        responses.map(({ partitionResponses }) => partitionResponses.map(({ errorCode }) => errorCode)),
+        [[unknown], [unknown, unknown, 0]],
+      )
+      const read = await fetch(client, 'spread', [
+        [99, 0],
+        [3, 0],
+        [4, 1000],
+        [5, -1],
+      ])
+      assert.deepEqual(
+        read.map(({ errorCode }) => errorCode),
+        [unknown, 0, errors.OFFSET_OUT_OF_RANGE.code, errors.OFFSET_OUT_OF_RANGE.code],
+      )
     })
 
     test('a fetch at an offset inside a batch returns the whole batch', async () => {
@@ -97,7 +142,15 @@ for (const workers of [0, 1, 2, 8]) {
     test('a batch larger than all limits is delivered alone, whole', async () => {
       await createTopic(client, 'large', 2)
       for (const partition of [0, 1]) await client.call(apis.produce, PRODUCE, produceBody('large', [[partition, batchOfSize(200_000)]]))
-      const read = await fetch(client, 'large', [[0, 0], [1, 0]], { maxBytes: 1000, partitionMaxBytes: 1000 })
+      const read = await fetch(
+        client,
+        'large',
+        [
+          [0, 0],
+          [1, 0],
+        ],
+        { maxBytes: 1000, partitionMaxBytes: 1000 },
+      )
       assert.ok(read.some(({ records }) => records!.length === 200_000))
     })
 
@@ -152,8 +205,24 @@ for (const workers of [0, 1, 2, 8]) {
       const mixed = await WireClient.open(t, broker.bootstrap)
       const kinds: (readonly [id: number, kind: 'produce' | 'fetch' | 'metadata'])[] = []
       for (let i = 0; i < 500; i++) {
-        if (i % 3 === 0) kinds.push([mixed.send(apis.produce, PRODUCE, produceBody('mixed', [[i % PARTITIONS, batch([{ value: `m${i}` }])]])), 'produce'])
-        else if (i % 3 === 1) kinds.push([mixed.send(apis.fetch, FETCH, fetchBody('mixed', [[(i + 5) % PARTITIONS, 0], [i % PARTITIONS, 0]], { maxWaitMs: 2 })), 'fetch'])
+        if (i % 3 === 0)
+          kinds.push([mixed.send(apis.produce, PRODUCE, produceBody('mixed', [[i % PARTITIONS, batch([{ value: `m${i}` }])]])), 'produce'])
+        else if (i % 3 === 1)
+          kinds.push([
+            mixed.send(
+              apis.fetch,
+              FETCH,
+              fetchBody(
+                'mixed',
+                [
+                  [(i + 5) % PARTITIONS, 0],
+                  [i % PARTITIONS, 0],
+                ],
+                { maxWaitMs: 2 },
+              ),
+            ),
+            'fetch',
+          ])
         else kinds.push([mixed.send(apis.metadata, 9, { topics: [{ name: 'mixed' }] }), 'metadata'])
       }
       const offsets: number[] = Array.from({ length: PARTITIONS }, () => 0)
@@ -164,10 +233,21 @@ for (const workers of [0, 1, 2, 8]) {
           assert.equal(correlationId, id)
           const { index, errorCode, baseOffset } = body.responses[0]!.partitionResponses[0]!
           assert.deepEqual([errorCode, Number(baseOffset)], [0, offsets[index]!++])
-        } else assert.equal((kind === 'fetch' ? decodeResponse(apis.fetch, FETCH, frame) : decodeResponse(apis.metadata, 9, frame)).correlationId, id)
+        } else
+          assert.equal(
+            (kind === 'fetch' ? decodeResponse(apis.fetch, FETCH, frame) : decodeResponse(apis.metadata, 9, frame)).correlationId,
+            id,
+          )
       }
-      const read = await fetch(client, 'mixed', offsets.map((_, p) => [p, 0] as const))
-      assert.equal(read.reduce((sum, { records }) => sum + valuesOf(records).length, 0), 167)
+      const read = await fetch(
+        client,
+        'mixed',
+        offsets.map((_, p) => [p, 0] as const),
+      )
+      assert.equal(
+        read.reduce((sum, { records }) => sum + valuesOf(records).length, 0),
+        167,
+      )
     })
 
     test('deleting a topic ends the fetches that wait on it, and those that read it go on without it', async (t) => {
@@ -176,14 +256,30 @@ for (const workers of [0, 1, 2, 8]) {
       for (let p = 0; p < PARTITIONS; p++) await client.call(apis.produce, PRODUCE, produceBody('doomed', [[p, records]]))
       const all = Array.from({ length: PARTITIONS }, (_, p) => [p, 0] as const)
       const parked = await WireClient.open(t, broker.bootstrap)
-      const waiting = parked.call(apis.fetch, FETCH, fetchBody('doomed', all.map(([p]) => [p, 1] as const), { maxWaitMs: 20_000 }))
+      const waiting = parked.call(
+        apis.fetch,
+        FETCH,
+        fetchBody(
+          'doomed',
+          all.map(([p]) => [p, 1] as const),
+          { maxWaitMs: 20_000 },
+        ),
+      )
       const readers = await Promise.all(Array.from({ length: 4 }, () => WireClient.open(t, broker.bootstrap)))
       let over = false
       const reading = readers.map(async (reader) => {
         for (;;) {
           const read = await fetch(reader, 'doomed', all)
           if (read.every(({ errorCode }) => errorCode === errors.UNKNOWN_TOPIC_OR_PARTITION.code)) return 'gone'
-          if (over) assert.ok(read.every(({ errorCode }) => errorCode === 0 || errorCode === errors.UNKNOWN_TOPIC_OR_PARTITION.code || errorCode === errors.NOT_LEADER_OR_FOLLOWER.code))
+          if (over)
+            assert.ok(
+              read.every(
+                ({ errorCode }) =>
+                  errorCode === 0 ||
+                  errorCode === errors.UNKNOWN_TOPIC_OR_PARTITION.code ||
+                  errorCode === errors.NOT_LEADER_OR_FOLLOWER.code,
+              ),
+            )
         }
       })
       const { responses } = await client.call(apis.deleteTopics, 5, { topicNames: ['doomed'], timeoutMs: 10_000 })
@@ -210,19 +306,38 @@ for (const workers of [0, 1, 2, 8]) {
           const partition = i % PARTITIONS
           const { errorCode } = await produce(writer, 'growing', partition, ['v'])
           if (errorCode === 0) counts[partition]!++
-          else assert.ok(errorCode === errors.UNKNOWN_TOPIC_OR_PARTITION.code || errorCode === errors.NOT_LEADER_OR_FOLLOWER.code, String(errorCode))
+          else
+            assert.ok(
+              errorCode === errors.UNKNOWN_TOPIC_OR_PARTITION.code || errorCode === errors.NOT_LEADER_OR_FOLLOWER.code,
+              String(errorCode),
+            )
         }
       })()
       for (const count of [3, 7, PARTITIONS]) {
-        const { results } = await client.call(apis.createPartitions, 3, { topics: [{ name: 'growing', count, assignments: null }], timeoutMs: 10_000, validateOnly: false })
+        const { results } = await client.call(apis.createPartitions, 3, {
+          topics: [{ name: 'growing', count, assignments: null }],
+          timeoutMs: 10_000,
+          validateOnly: false,
+        })
         assert.equal(results[0]!.errorCode, 0)
       }
-      assert.equal((await produce(client, 'growing', PARTITIONS - 1, ['at once'])).errorCode, 0, 'the answer comes when the partition is there')
+      assert.equal(
+        (await produce(client, 'growing', PARTITIONS - 1, ['at once'])).errorCode,
+        0,
+        'the answer comes when the partition is there',
+      )
       counts[PARTITIONS - 1]!++
       stop = true
       await writing
-      const read = await fetch(client, 'growing', counts.map((_, p) => [p, 0] as const))
-      assert.deepEqual(read.map(({ highWatermark }) => Number(highWatermark)), counts)
+      const read = await fetch(
+        client,
+        'growing',
+        counts.map((_, p) => [p, 0] as const),
+      )
+      assert.deepEqual(
+        read.map(({ highWatermark }) => Number(highWatermark)),
+        counts,
+      )
       assert.ok(counts.every((count) => count > 0))
     })
 
@@ -237,7 +352,10 @@ for (const workers of [0, 1, 2, 8]) {
       const { sessionId } = full
       const body = { ...fetchBody('session', []), topics: [] }
       const news = await reader.call(apis.fetch, FETCH, { ...body, sessionId, sessionEpoch: 1 })
-      assert.deepEqual(news.responses.flatMap(({ partitions }) => partitions.map(({ partitionIndex, records }) => [partitionIndex, valuesOf(records)])), [[7, ['news']]])
+      assert.deepEqual(
+        news.responses.flatMap(({ partitions }) => partitions.map(({ partitionIndex, records }) => [partitionIndex, valuesOf(records)])),
+        [[7, ['news']]],
+      )
       const wrong = await reader.call(apis.fetch, FETCH, { ...body, sessionId, sessionEpoch: 9 })
       assert.equal(wrong.errorCode, errors.INVALID_FETCH_SESSION_EPOCH.code)
     })

@@ -111,15 +111,30 @@ export class WireClient {
   }
 }
 
-export function requestFrame<A extends Api>(api: A, version: number, body: BodyOf<A['request']>, correlationId: number, clientId = 'test'): Buffer {
+export function requestFrame<A extends Api>(
+  api: A,
+  version: number,
+  body: BodyOf<A['request']>,
+  correlationId: number,
+  clientId = 'test',
+): Buffer {
   const frame = Buffer.concat(encodeRequest(api, version, correlationId, clientId, body))
   const length = Buffer.alloc(4)
   length.writeInt32BE(frame.length)
   return Buffer.concat([length, frame])
 }
 
-export function produceBody(topic: string, partitions: readonly (readonly [index: number, records: Uint8Array])[], over: { acks?: number; millraceAck?: number; timeoutMs?: number } = {}) {
-  return { acks: -1, timeoutMs: 10_000, topicData: [{ name: topic, partitionData: partitions.map(([index, records]) => ({ index, records })) }], ...over }
+export function produceBody(
+  topic: string,
+  partitions: readonly (readonly [index: number, records: Uint8Array])[],
+  over: { acks?: number; millraceAck?: number; timeoutMs?: number } = {},
+) {
+  return {
+    acks: -1,
+    timeoutMs: 10_000,
+    topicData: [{ name: topic, partitionData: partitions.map(([index, records]) => ({ index, records })) }],
+    ...over,
+  }
 }
 
 export interface FetchOver {
@@ -150,9 +165,22 @@ export function fetchBody(topic: string, offsets: readonly (readonly [partition:
 export const PRODUCE = 12
 export const FETCH = 12
 
-export async function createTopic(client: WireClient, name: string, numPartitions: number, configs: Readonly<Record<string, string>> = {}): Promise<void> {
+export async function createTopic(
+  client: WireClient,
+  name: string,
+  numPartitions: number,
+  configs: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const { topics } = await client.call(apis.createTopics, 5, {
-    topics: [{ name, numPartitions, replicationFactor: 1, assignments: [], configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })) }],
+    topics: [
+      {
+        name,
+        numPartitions,
+        replicationFactor: 1,
+        assignments: [],
+        configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
+      },
+    ],
     timeoutMs: 10_000,
     validateOnly: false,
   })
@@ -160,7 +188,13 @@ export async function createTopic(client: WireClient, name: string, numPartition
 }
 
 /** Produces `count` small records to one partition and returns the outcome. */
-export async function produce(client: WireClient, topic: string, partition: number, values: readonly string[], over: Parameters<typeof produceBody>[2] = {}) {
+export async function produce(
+  client: WireClient,
+  topic: string,
+  partition: number,
+  values: readonly string[],
+  over: Parameters<typeof produceBody>[2] = {},
+) {
   const records = batch(values.map((value) => ({ value })))
   const { responses } = await client.call(apis.produce, PRODUCE, produceBody(topic, [[partition, records]], over))
   return responses[0]!.partitionResponses[0]!

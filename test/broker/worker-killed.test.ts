@@ -55,35 +55,45 @@ async function readAll(t: TestContext, bootstrap: string, topic: string): Promis
   const ends = await consumer.endOffsets(partitions)
   const values: string[][] = Array.from({ length: PARTITIONS }, () => [])
   const total = ends.reduce((sum, { offset }) => sum + offset, 0)
-  for (let read = 0; read < total; ) for (const record of await consumer.poll(1000)) read += values[record.partition]!.push(Buffer.from(record.value!).toString()) > 0 ? 1 : 0
+  for (let read = 0; read < total;)
+    for (const record of await consumer.poll(1000))
+      read += values[record.partition]!.push(Buffer.from(record.value!).toString()) > 0 ? 1 : 0
   return values
 }
 
 for (const workers of [1, 2]) {
-  test(`a worker killed under load is replaced, and what it acknowledged is there once (${workers} workers)`, { timeout: 60_000 }, async (t) => {
-    const { bootstrap, millrace } = await startTestBroker(t, { workers })
-    const admin = await WireClient.open(t, bootstrap)
-    await createTopic(admin, 'events', PARTITIONS)
-    const running = load(t, bootstrap, 'events')
-    await sleep(SETTLED_MS)
-    await until('it runs', () => running.total() > 500)
-    const before = running.acknowledged.map((values) => values.length)
-    const started = performance.now()
-    await millrace.killWorker(workers - 1)
-    await until('every partition is acknowledged again', () => running.acknowledged.every((values, p) => values.length > before[p]! + 1))
-    const backMs = performance.now() - started
-    t.diagnostic(`every partition back after ${Math.round(backMs)} ms`)
-    assert.ok(backMs < 10_000)
-    await running.stop()
-    const values = await readAll(t, bootstrap, 'events')
-    for (let p = 0; p < PARTITIONS; p++) {
-      assert.equal(new Set(values[p]).size, values[p]!.length, 'nothing is there twice')
-      const present = new Set(values[p])
-      for (const value of running.acknowledged[p]!) assert.ok(present.has(value), `${value} was acknowledged and is lost`)
-      const numbers = values[p]!.map((value) => Number(value.slice(1)))
-      assert.deepEqual(numbers, numbers.toSorted((a, b) => a - b), 'in order')
-    }
-  })
+  test(
+    `a worker killed under load is replaced, and what it acknowledged is there once (${workers} workers)`,
+    { timeout: 60_000 },
+    async (t) => {
+      const { bootstrap, millrace } = await startTestBroker(t, { workers })
+      const admin = await WireClient.open(t, bootstrap)
+      await createTopic(admin, 'events', PARTITIONS)
+      const running = load(t, bootstrap, 'events')
+      await sleep(SETTLED_MS)
+      await until('it runs', () => running.total() > 500)
+      const before = running.acknowledged.map((values) => values.length)
+      const started = performance.now()
+      await millrace.killWorker(workers - 1)
+      await until('every partition is acknowledged again', () => running.acknowledged.every((values, p) => values.length > before[p]! + 1))
+      const backMs = performance.now() - started
+      t.diagnostic(`every partition back after ${Math.round(backMs)} ms`)
+      assert.ok(backMs < 10_000)
+      await running.stop()
+      const values = await readAll(t, bootstrap, 'events')
+      for (let p = 0; p < PARTITIONS; p++) {
+        assert.equal(new Set(values[p]).size, values[p]!.length, 'nothing is there twice')
+        const present = new Set(values[p])
+        for (const value of running.acknowledged[p]!) assert.ok(present.has(value), `${value} was acknowledged and is lost`)
+        const numbers = values[p]!.map((value) => Number(value.slice(1)))
+        assert.deepEqual(
+          numbers,
+          numbers.toSorted((a, b) => a - b),
+          'in order',
+        )
+      }
+    },
+  )
 }
 
 test('connections of the other worker keep going while one is replaced', { timeout: 60_000 }, async (t) => {
@@ -104,7 +114,11 @@ test('connections of the other worker keep going while one is replaced', { timeo
       return outcomes.every((code) => code === 0)
     })
     for (const code of codes) assert.ok(code === 0 || code === errors.NOT_LEADER_OR_FOLLOWER.code, `error ${code}`)
-    const read = await fetch(client, 'both', Array.from({ length: PARTITIONS }, (_, p) => [p, 0] as const))
+    const read = await fetch(
+      client,
+      'both',
+      Array.from({ length: PARTITIONS }, (_, p) => [p, 0] as const),
+    )
     assert.ok(read.every(({ errorCode, records }) => errorCode === 0 && records!.length > 0))
   }
 })

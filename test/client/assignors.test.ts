@@ -8,7 +8,13 @@ import { roundRobinAssignor } from '../../src/client/consumer/assignors/round-ro
 import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from '../../src/client/consumer/group-protocol.js'
 import type { TopicPartition } from '../../src/model/topic-partition.js'
 
-function member(memberId: string, topics: string[], ownedPartitions: TopicPartition[] = [], generationId = -1, groupInstanceId: string | null = null): AssignorMember {
+function member(
+  memberId: string,
+  topics: string[],
+  ownedPartitions: TopicPartition[] = [],
+  generationId = -1,
+  groupInstanceId: string | null = null,
+): AssignorMember {
   return { memberId, groupInstanceId, topics, ownedPartitions, generationId }
 }
 
@@ -126,7 +132,9 @@ describe('properties', () => {
     fc.assert(
       fc.property(scenarios, fc.array(fc.boolean(), { minLength: 7, maxLength: 7 }), ({ members, counts: partitions }, stays) => {
         const start = cooperativeStickyAssignor.assign(members, partitions)
-        let group = members.filter((_, i) => i === 0 || stays[i]).map((one) => ({ ...one, ownedPartitions: start.get(one.memberId)!, generationId: 1 }))
+        let group = members
+          .filter((_, i) => i === 0 || stays[i])
+          .map((one) => ({ ...one, ownedPartitions: start.get(one.memberId)!, generationId: 1 }))
         for (let round = 2; round < 6; round++) {
           const result = cooperativeStickyAssignor.assign(group, partitions)
           const owners = new Map<string, string>()

@@ -20,7 +20,10 @@ describe('fetch session', () => {
     session.answered(77)
     const second = session.build([target(0, 9), target(1, 5)])
     assert.deepEqual([second.sessionId, second.sessionEpoch], [77, 1])
-    assert.deepEqual(second.topics[0]!.partitions.map(({ partition }) => partition), [0])
+    assert.deepEqual(
+      second.topics[0]!.partitions.map(({ partition }) => partition),
+      [0],
+    )
     session.answered(77)
     const third = session.build([target(1, 5)])
     assert.equal(third.sessionEpoch, 2)
@@ -60,7 +63,15 @@ function batch(baseOffset: number, values: readonly string[], producerId = -1, c
   if (control) builder.append(1, Buffer.from([0, 0, 0, control === 'commit' ? 1 : 0]), Buffer.alloc(6))
   else for (const value of values) builder.append(1, null, value)
   const transactional = producerId >= 0
-  return Buffer.from(builder.build({ baseOffset, producerId, producerEpoch: transactional ? 0 : -1, isTransactional: transactional, isControl: control !== undefined }))
+  return Buffer.from(
+    builder.build({
+      baseOffset,
+      producerId,
+      producerEpoch: transactional ? 0 : -1,
+      isTransactional: transactional,
+      isControl: control !== undefined,
+    }),
+  )
 }
 
 function readAll(fetched: Fetched): string[] {
@@ -98,7 +109,10 @@ describe('a fetch answer', () => {
     const fetched = new Fetched(state(), batch(0, ['a', 'b', 'c']), [], {})
     assert.ok(fetched.next())
     fetched.take()
-    assert.deepEqual([...fetched.nextBatch()!].map(({ offset }) => offset), [1, 2])
+    assert.deepEqual(
+      [...fetched.nextBatch()!].map(({ offset }) => offset),
+      [1, 2],
+    )
   })
 
   for (const read of ['next', 'nextBatch'] as const) {
@@ -125,12 +139,22 @@ describe('a fetch answer', () => {
 
 describe('frames', () => {
   test('frames are found however the bytes are cut', () => {
-    const stream = Buffer.concat([Buffer.from('00000003', 'hex'), Buffer.from('abc'), Buffer.from('00000000', 'hex'), Buffer.from('00000005', 'hex'), Buffer.from('hello')])
+    const stream = Buffer.concat([
+      Buffer.from('00000003', 'hex'),
+      Buffer.from('abc'),
+      Buffer.from('00000000', 'hex'),
+      Buffer.from('00000005', 'hex'),
+      Buffer.from('hello'),
+    ])
     for (let size = 1; size <= stream.length; size++) {
       const frames: string[] = []
       const reader = new FrameReader((frame) => void frames.push(Buffer.from(frame).toString()))
       for (let at = 0; at < stream.length; at += size) reader.push(stream.subarray(at, at + size))
-      assert.deepEqual(frames, ['abc', 'hello'].flatMap((text, i) => (i === 1 ? ['', text] : [text])), `pieces of ${size}`)
+      assert.deepEqual(
+        frames,
+        ['abc', 'hello'].flatMap((text, i) => (i === 1 ? ['', text] : [text])),
+        `pieces of ${size}`,
+      )
     }
   })
 
@@ -140,14 +164,26 @@ describe('frames', () => {
 })
 
 test('addresses: port 9092 by default, IPv6 in brackets, nonsense refused', () => {
-  assert.deepEqual(parseAddresses('a:1, b').map(({ host, port }) => [host, port]), [['a', 1], ['b', 9092]])
-  assert.deepEqual(parseAddresses(['[::1]:9093']).map(({ host, port }) => [host, port]), [['::1', 9093]])
+  assert.deepEqual(
+    parseAddresses('a:1, b').map(({ host, port }) => [host, port]),
+    [
+      ['a', 1],
+      ['b', 9092],
+    ],
+  )
+  assert.deepEqual(
+    parseAddresses(['[::1]:9093']).map(({ host, port }) => [host, port]),
+    [['::1', 9093]],
+  )
   assert.throws(() => parseAddresses('a:b'), /'a:b' is not HOST:PORT/)
   assert.throws(() => parseAddresses(''), /names no address/)
 })
 
 test('a backoff doubles up to its limit, give or take a fifth', () => {
-  assert.deepEqual([1, 2, 3, 9].map((failures) => backoffMs(failures, 100, 1000, 0.5)), [100, 200, 400, 1000])
+  assert.deepEqual(
+    [1, 2, 3, 9].map((failures) => backoffMs(failures, 100, 1000, 0.5)),
+    [100, 200, 400, 1000],
+  )
   assert.equal(backoffMs(1, 100, 1000, 0), 80)
 })
 

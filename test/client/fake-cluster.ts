@@ -65,7 +65,11 @@ export class FakeCluster implements Transport {
     switch (api.key) {
       case apis.apiVersions.key:
         return {
-          apiKeys: Object.values(apis).map((each) => ({ apiKey: each.key, minVersion: each.minVersion, maxVersion: this.maxVersions.get(each.key) ?? each.maxVersion })),
+          apiKeys: Object.values(apis).map((each) => ({
+            apiKey: each.key,
+            minVersion: each.minVersion,
+            maxVersion: this.maxVersions.get(each.key) ?? each.maxVersion,
+          })),
           supportedFeatures: this.features,
         }
       case apis.metadata.key:
@@ -80,7 +84,13 @@ export class FakeCluster implements Transport {
   }
 
   #metadata(body: MessageOf<typeof apis.metadata.request>): object {
-    const partitions = Array.from({ length: this.partitionCount }, (_, partitionIndex) => ({ partitionIndex, leaderId: 1, leaderEpoch: 0, replicaNodes: [1], isrNodes: [1] }))
+    const partitions = Array.from({ length: this.partitionCount }, (_, partitionIndex) => ({
+      partitionIndex,
+      leaderId: 1,
+      leaderEpoch: 0,
+      replicaNodes: [1],
+      isrNodes: [1],
+    }))
     return {
       brokers: [{ nodeId: 1, host: 'fake', port: 1 }],
       clusterId: 'fake',

@@ -4,7 +4,17 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
 import { Kafka, logLevel } from 'kafkajs'
-import { Admin, Consumer, type ConsumerRecord, type ConsumerSettings, KafkaError, Producer, type ProducerSettings, type StallReport, TcpTransport } from '../../src/client/index.js'
+import {
+  Admin,
+  Consumer,
+  type ConsumerRecord,
+  type ConsumerSettings,
+  KafkaError,
+  Producer,
+  type ProducerSettings,
+  type StallReport,
+  TcpTransport,
+} from '../../src/client/index.js'
 import type { BrokerAddress, Connection, Transport } from '../../src/client/transport.js'
 import { bootstrap } from '../support/broker.js'
 
@@ -48,7 +58,11 @@ async function bench(t: TestContext): Promise<Bench | undefined> {
 }
 
 /** Polls until `done` says so. */
-async function pollUntil(consumer: Consumer, done: (records: readonly ConsumerRecord[]) => boolean, timeoutMs = 30_000): Promise<ConsumerRecord[]> {
+async function pollUntil(
+  consumer: Consumer,
+  done: (records: readonly ConsumerRecord[]) => boolean,
+  timeoutMs = 30_000,
+): Promise<ConsumerRecord[]> {
   const records: ConsumerRecord[] = []
   const deadline = performance.now() + timeoutMs
   while (!done(records)) {
@@ -60,7 +74,11 @@ async function pollUntil(consumer: Consumer, done: (records: readonly ConsumerRe
 
 async function fill(b: Bench, topic: string, count: number, partitions = 1): Promise<void> {
   const producer = b.producer()
-  await Promise.all(Array.from({ length: count }, (_, i) => producer.send({ topic, partition: i % partitions, key: `k${i}`, value: `v${i}`, timestamp: 1_700_000_000_000 + i * 1000 })))
+  await Promise.all(
+    Array.from({ length: count }, (_, i) =>
+      producer.send({ topic, partition: i % partitions, key: `k${i}`, value: `v${i}`, timestamp: 1_700_000_000_000 + i * 1000 }),
+    ),
+  )
   await producer.close()
 }
 
@@ -76,13 +94,22 @@ for (const compressionType of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
       producer.send({ topic, value: null, timestamp: 1_234_567_890_123 }),
       producer.send({ topic, key: '', value: '☃' }),
     ])
-    assert.deepEqual(sent.map(({ offset }) => offset), [0, 1, 2])
+    assert.deepEqual(
+      sent.map(({ offset }) => offset),
+      [0, 1, 2],
+    )
     const consumer = b.consumer()
     consumer.assign([{ topic, partition: 0 }])
     const [first, second, third] = await pollUntil(consumer, (records) => records.length >= 3)
     assert.deepEqual(first!.value, value)
     assert.equal(first!.key!.toString(), 'k')
-    assert.deepEqual(first!.headers.map(({ key, value: v }) => [key, v === null ? null : Buffer.from(v).toString()]), [['h', 'x'], ['n', null]])
+    assert.deepEqual(
+      first!.headers.map(({ key, value: v }) => [key, v === null ? null : Buffer.from(v).toString()]),
+      [
+        ['h', 'x'],
+        ['n', null],
+      ],
+    )
     assert.equal(second!.value, null)
     assert.equal(second!.key, null)
     assert.equal(second!.timestamp, 1_234_567_890_123)
@@ -138,7 +165,10 @@ test('batches hold what was stored, and begin at the position', async (t) => {
     while (cursor.next()) offsets.push(cursor.offset)
     if (batch.lastOffset === 49) break
   }
-  assert.deepEqual(offsets, Array.from({ length: 43 }, (_, i) => i + 7))
+  assert.deepEqual(
+    offsets,
+    Array.from({ length: 43 }, (_, i) => i + 7),
+  )
   assert.equal(await consumer.position({ topic, partition: 0 }), 50)
 })
 
@@ -202,12 +232,14 @@ for (const strategy of ['range', 'roundrobin', 'cooperative-sticky'] as const) {
     const two = member('b')
     const both = async (done: () => boolean): Promise<void> => {
       const stop = performance.now() + 30_000
-      await Promise.all([one, two].map(async (consumer) => {
-        while (!done()) {
-          assert.ok(performance.now() < stop, `no agreement: ${events.join(' ')}`)
-          await consumer.poll(50)
-        }
-      }))
+      await Promise.all(
+        [one, two].map(async (consumer) => {
+          while (!done()) {
+            assert.ok(performance.now() < stop, `no agreement: ${events.join(' ')}`)
+            await consumer.poll(50)
+          }
+        }),
+      )
     }
     await both(() => one.assignment().length === 2 && two.assignment().length === 2)
     const owned = [...one.assignment(), ...two.assignment()].map((p) => p.partition).toSorted((a, b) => a - b)
@@ -219,10 +251,13 @@ for (const strategy of ['range', 'roundrobin', 'cooperative-sticky'] as const) {
     }
     await fill(b, topic, 40, 4)
     const values = new Set<string>()
-    await Promise.all([one, two].map(async (consumer) => {
-      const stop = performance.now() + 30_000
-      while (values.size < 40 && performance.now() < stop) for (const record of await consumer.poll(50)) values.add(record.value!.toString())
-    }))
+    await Promise.all(
+      [one, two].map(async (consumer) => {
+        const stop = performance.now() + 30_000
+        while (values.size < 40 && performance.now() < stop)
+          for (const record of await consumer.poll(50)) values.add(record.value!.toString())
+      }),
+    )
     assert.equal(values.size, 40)
     await two.close()
     await pollUntil(one, () => one.assignment().length === 4)
@@ -242,9 +277,11 @@ test('a static member that comes back keeps its partitions without a rebalance',
   const [one, two] = [member('x'), member('y')]
   const stop = performance.now() + 30_000
   const settled = (): boolean => one.assignment().length === 1 && two.assignment().length === 1
-  await Promise.all([one, two].map(async (consumer) => {
-    while (!settled() && performance.now() < stop) await consumer.poll(50)
-  }))
+  await Promise.all(
+    [one, two].map(async (consumer) => {
+      while (!settled() && performance.now() < stop) await consumer.poll(50)
+    }),
+  )
   const before = two.assignment()
   await two.close()
   const again = member('y')
@@ -271,7 +308,11 @@ test('read_committed leaves out what a transaction aborted', async (t) => {
   const b = await bench(t)
   if (!b) return
   const topic = await b.topic()
-  const other = new Kafka({ brokers: [b.servers.split(',')[0]!], logLevel: logLevel.NOTHING }).producer({ transactionalId: `tx-${randomUUID()}`, maxInFlightRequests: 1, idempotent: true })
+  const other = new Kafka({ brokers: [b.servers.split(',')[0]!], logLevel: logLevel.NOTHING }).producer({
+    transactionalId: `tx-${randomUUID()}`,
+    maxInFlightRequests: 1,
+    idempotent: true,
+  })
   await other.connect()
   t.after(() => other.disconnect())
   const supported = await other.transaction().then(
@@ -359,7 +400,10 @@ test('connections that break lose no record, write none twice, and keep the orde
   transport.close()
   for (const half of [0, 1]) {
     const read = records.filter(({ partition }) => partition === half).map(({ value }) => value!.toString())
-    assert.deepEqual(read, values.filter((_, i) => i % 2 === half))
+    assert.deepEqual(
+      read,
+      values.filter((_, i) => i % 2 === half),
+    )
   }
   assert.ok(transport.ended > 3, `only ${transport.ended} connections were ended`)
 })
@@ -370,7 +414,12 @@ test('a member that does not poll in time leaves, and joins again with its next 
   const topic = await b.topic()
   const groupId = `g-${randomUUID()}`
   const lost: number[] = []
-  const consumer = b.consumer({ groupId, maxPollIntervalMs: 400, heartbeatIntervalMs: 50, onPartitionsLost: (partitions) => void lost.push(partitions.length) })
+  const consumer = b.consumer({
+    groupId,
+    maxPollIntervalMs: 400,
+    heartbeatIntervalMs: 50,
+    onPartitionsLost: (partitions) => void lost.push(partitions.length),
+  })
   consumer.subscribe({ topics: [topic] })
   await pollUntil(consumer, () => consumer.assignment().length === 1)
   const deadline = performance.now() + 10_000
@@ -390,7 +439,10 @@ test('an offset that is gone resets by autoOffsetReset, or is an error', async (
   assert.equal((await pollUntil(consumer, (records) => records.length > 0))[0]!.offset, 6)
   const strict = b.consumer({ autoOffsetReset: 'none' })
   strict.assign([{ topic, partition: 0, offset: 2 }])
-  await assert.rejects(pollUntil(strict, () => false), (error: unknown) => error instanceof KafkaError && error.name === 'OFFSET_OUT_OF_RANGE')
+  await assert.rejects(
+    pollUntil(strict, () => false),
+    (error: unknown) => error instanceof KafkaError && error.name === 'OFFSET_OUT_OF_RANGE',
+  )
 })
 
 test('a consumer that gets nothing says why, per partition', async (t) => {
@@ -404,7 +456,10 @@ test('a consumer that gets nothing says why, per partition', async (t) => {
   const deadline = performance.now() + 10_000
   while (!reports.some(({ partitions }) => partitions[0]?.reason === 'at the end') && performance.now() < deadline) await consumer.poll(100)
   const report = reports.find(({ partitions }) => partitions[0]?.reason === 'at the end')
-  assert.deepEqual(report?.partitions.map(({ reason }) => reason), ['at the end', 'paused'])
+  assert.deepEqual(
+    report?.partitions.map(({ reason }) => reason),
+    ['at the end', 'paused'],
+  )
 })
 
 test('topics are described, grown and configured', async (t) => {
@@ -437,8 +492,14 @@ test('groups are listed, described and deleted', async (t) => {
   await pollUntil(consumer, () => consumer.assignment().length === 1)
   const [group] = await b.admin.describeGroups([groupId])
   assert.equal(group!.state, 'Stable')
-  assert.deepEqual(group!.members.map(({ clientId, assignment }) => ({ clientId, assignment })), [{ clientId: 'it-client', assignment: [{ topic, partition: 0 }] }])
-  await assert.rejects(b.admin.alterGroupOffsets(groupId, [{ topic, partition: 0, offset: 0 }]), (error: unknown) => error instanceof KafkaError && error.name === 'NON_EMPTY_GROUP')
+  assert.deepEqual(
+    group!.members.map(({ clientId, assignment }) => ({ clientId, assignment })),
+    [{ clientId: 'it-client', assignment: [{ topic, partition: 0 }] }],
+  )
+  await assert.rejects(
+    b.admin.alterGroupOffsets(groupId, [{ topic, partition: 0, offset: 0 }]),
+    (error: unknown) => error instanceof KafkaError && error.name === 'NON_EMPTY_GROUP',
+  )
   await consumer.close()
   assert.ok((await b.admin.listGroups()).some((one) => one.groupId === groupId))
   await b.admin.deleteGroups([groupId])

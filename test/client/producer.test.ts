@@ -5,7 +5,11 @@ import { ClientError, KafkaError, Producer, type ProducerSettings } from '../../
 import { SimEnv } from '../support/sim-env.js'
 import { type Fault, FakeCluster, OUT_OF_ORDER } from './fake-cluster.js'
 
-function start(t: TestContext | undefined, settings: Partial<ProducerSettings> = {}, cluster = new FakeCluster()): { env: SimEnv; cluster: FakeCluster; producer: Producer } {
+function start(
+  t: TestContext | undefined,
+  settings: Partial<ProducerSettings> = {},
+  cluster = new FakeCluster(),
+): { env: SimEnv; cluster: FakeCluster; producer: Producer } {
   const env = new SimEnv()
   const producer = new Producer({ transport: cluster, env, lingerMs: 0, ...settings })
   t?.after(async () => {
@@ -87,7 +91,10 @@ test('a batch refused for good fails alone; what follows goes under a new epoch'
   const { env, cluster, producer } = start(t, { batchSize: 1 })
   await sendAll(env, producer, ['a'])
   cluster.faults = [{ code: 87 }]
-  const [bad, good] = await drive(env, Promise.allSettled([producer.send({ topic: 't', value: 'bad' }), producer.send({ topic: 't', value: 'good' })]))
+  const [bad, good] = await drive(
+    env,
+    Promise.allSettled([producer.send({ topic: 't', value: 'bad' }), producer.send({ topic: 't', value: 'good' })]),
+  )
   assert.equal(bad.status, 'rejected')
   assert.ok(bad.reason instanceof KafkaError && bad.reason.name === 'INVALID_RECORD')
   assert.equal(good.status, 'fulfilled')
@@ -123,7 +130,10 @@ test('with acks 0 a send resolves with offset -1', async (t) => {
 test('what is not delivered within deliveryTimeoutMs fails and says why', async (t) => {
   const { env, cluster, producer } = start(t, { deliveryTimeoutMs: 2000, requestTimeoutMs: 1000 })
   cluster.faults = Array.from({ length: 1000 }, (): Fault => ({ code: 19 }))
-  const error = await drive(env, producer.send({ topic: 't', value: 'a' }).catch((caught: unknown) => caught))
+  const error = await drive(
+    env,
+    producer.send({ topic: 't', value: 'a' }).catch((caught: unknown) => caught),
+  )
   assert.ok(error instanceof ClientError && error.code === 'ERR_MILLRACE_TIMEOUT')
   assert.match(error.message, /NOT_ENOUGH_REPLICAS/)
 })
@@ -150,7 +160,10 @@ test('sends that wait for buffer space keep their order', async (t) => {
 
 test('a per-call disk promise is refused where the server does not announce it', async (t) => {
   const { env, cluster, producer } = start(t)
-  const error = await drive(env, producer.send({ topic: 't', value: 'a', ack: 'disk' }).catch((caught: unknown) => caught))
+  const error = await drive(
+    env,
+    producer.send({ topic: 't', value: 'a', ack: 'disk' }).catch((caught: unknown) => caught),
+  )
   assert.ok(error instanceof ClientError && error.code === 'ERR_MILLRACE_UNSUPPORTED')
   assert.deepEqual(cluster.values(), [])
 })
@@ -160,7 +173,10 @@ test('a per-call promise travels in the request; other promises get requests of 
   cluster.features = [{ name: 'millrace.ack', minVersion: 0, maxVersion: 1 }]
   const { env, producer } = start(t, {}, cluster)
   await drive(env, Promise.all([producer.send({ topic: 't', value: 'a', ack: 'disk' }), producer.send({ topic: 't', value: 'b' })]))
-  assert.deepEqual(cluster.produced.map(({ millraceAck }) => millraceAck), [2, 0])
+  assert.deepEqual(
+    cluster.produced.map(({ millraceAck }) => millraceAck),
+    [2, 0],
+  )
   assert.deepEqual(cluster.values(), ['a', 'b'])
 })
 
@@ -168,7 +184,10 @@ test('a broker without the needed API is named with what it lacks', async (t) =>
   const cluster = new FakeCluster()
   cluster.maxVersions.set(0, 2)
   const { env, producer } = start(t, {}, cluster)
-  const error = await drive(env, producer.send({ topic: 't', value: 'a' }).catch((caught: unknown) => caught))
+  const error = await drive(
+    env,
+    producer.send({ topic: 't', value: 'a' }).catch((caught: unknown) => caught),
+  )
   assert.ok(error instanceof ClientError && error.code === 'ERR_MILLRACE_UNSUPPORTED', String(error))
   assert.match(error.message, /Produce: the broker at fake:1 serves versions 3 to 2/)
 })
@@ -197,14 +216,19 @@ const faults: fc.Arbitrary<Fault> = fc.oneof(
 
 test('whatever is lost on the way, every record is written once and in order', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(faults, { maxLength: 25 }), fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 5 }), async (script, count, maxInFlightRequestsPerConnection) => {
-      const cluster = new FakeCluster()
-      cluster.faults = [...script]
-      const { env, producer } = start(undefined, { batchSize: 120, maxInFlightRequestsPerConnection }, cluster)
-      await sendAll(env, producer, texts(count))
-      await drive(env, producer.close())
-      assert.deepEqual(cluster.values(), texts(count))
-    }),
+    fc.asyncProperty(
+      fc.array(faults, { maxLength: 25 }),
+      fc.integer({ min: 1, max: 60 }),
+      fc.integer({ min: 1, max: 5 }),
+      async (script, count, maxInFlightRequestsPerConnection) => {
+        const cluster = new FakeCluster()
+        cluster.faults = [...script]
+        const { env, producer } = start(undefined, { batchSize: 120, maxInFlightRequestsPerConnection }, cluster)
+        await sendAll(env, producer, texts(count))
+        await drive(env, producer.close())
+        assert.deepEqual(cluster.values(), texts(count))
+      },
+    ),
     { numRuns: 60, verbose: true },
   )
 })

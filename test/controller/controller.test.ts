@@ -17,7 +17,8 @@ const rules: ControllerRules = {
   defaults: () => ({ numPartitions: 2, replicationFactor: 1 }),
   validateConfig: (kind, _entity, name, value) => {
     if (kind === 'topic' && !['retention.ms', 'cleanup.policy'].includes(name)) return `Unknown topic config name: ${name}`
-    if (name === 'retention.ms' && !/^-?\d+$/.test(value)) return `Invalid value ${value} for configuration retention.ms: Not a number of type LONG`
+    if (name === 'retention.ms' && !/^-?\d+$/.test(value))
+      return `Invalid value ${value} for configuration retention.ms: Not a number of type LONG`
     return null
   },
   listDefault: (_kind, _entity, name) => LISTS[name] ?? null,
@@ -80,7 +81,13 @@ test('a created topic is in the image with its configs before the call resolves'
   assert.deepEqual([outcome.errorCode, outcome.numPartitions, outcome.replicationFactor], [0, 2, 1])
   const topic = controller.image.topics.get('orders')!
   assert.equal(topic.id, outcome.topicId)
-  assert.deepEqual(topic.partitions.map((p) => [p.partition, p.leader, p.replicas, p.isr]), [[0, 1, [1], [1]], [1, 1, [1], [1]]])
+  assert.deepEqual(
+    topic.partitions.map((p) => [p.partition, p.leader, p.replicas, p.isr]),
+    [
+      [0, 1, [1], [1]],
+      [1, 1, [1], [1]],
+    ],
+  )
   assert.deepEqual([...controller.image.configs.get('topic:orders')!], [['retention.ms', '1000']])
 })
 
@@ -88,8 +95,14 @@ test('everything is there again after a restart, under a higher epoch', async (t
   const dir = path.join(tempDir(t), 'ensemble')
   const first = await start(t, dir)
   await createOne(first.controller, spec('orders', { numPartitions: 600, configs: [{ name: 'retention.ms', value: '5' }] }))
-  await first.controller.alterConfigs([{ resource: 'group', name: 'a/b .. c', replaceAll: false, changes: [{ name: 'x', operation: 0, value: 'y' }] }], false)
-  await first.controller.alterConfigs([{ resource: 'broker', name: '', replaceAll: false, changes: [{ name: 'x', operation: 0, value: 'y' }] }], false)
+  await first.controller.alterConfigs(
+    [{ resource: 'group', name: 'a/b .. c', replaceAll: false, changes: [{ name: 'x', operation: 0, value: 'y' }] }],
+    false,
+  )
+  await first.controller.alterConfigs(
+    [{ resource: 'broker', name: '', replaceAll: false, changes: [{ name: 'x', operation: 0, value: 'y' }] }],
+    false,
+  )
   await first.client.close()
   await first.member.close()
   const second = await start(t, dir)
@@ -140,7 +153,10 @@ test('a topic with 10,000 partitions is created, loaded and deleted by writes be
 test('a request for more than 10,000 partitions is POLICY_VIOLATION', async (t) => {
   const { controller } = await fresh(t)
   const outcomes = await controller.createTopics([spec('a', { numPartitions: 6000 }), spec('b', { numPartitions: 6000 })], false)
-  assert.deepEqual(outcomes.map((o) => o.errorCode), [44, 44])
+  assert.deepEqual(
+    outcomes.map((o) => o.errorCode),
+    [44, 44],
+  )
 })
 
 const refusals: [string, CreateTopicSpec, number, RegExp][] = [
@@ -152,11 +168,31 @@ const refusals: [string, CreateTopicSpec, number, RegExp][] = [
   ['a colliding name', spec('here_now'), 17, /^Topic 'here_now' collides with existing topic: here\.now$/],
   ['no partitions', spec('n', { numPartitions: 0 }), 37, /invalid non-positive value/],
   ['a replication factor of 0', spec('n', { replicationFactor: 0 }), 38, /must be larger than 0/],
-  ['more replicas than brokers', spec('n', { replicationFactor: 3 }), 38, /^Unable to replicate the partition 3 time\(s\): The target replication factor of 3 cannot be reached because only 1 broker/],
+  [
+    'more replicas than brokers',
+    spec('n', { replicationFactor: 3 }),
+    38,
+    /^Unable to replicate the partition 3 time\(s\): The target replication factor of 3 cannot be reached because only 1 broker/,
+  ],
   ['an unknown config', spec('n', { configs: [{ name: 'nonsense', value: '1' }] }), 40, /^Unknown topic config name: nonsense$/],
-  ['a null config', spec('n', { configs: [{ name: 'retention.ms', value: null }] }), 40, /Null value not supported for topic configs: retention\.ms/],
-  ['an assignment with a partition count', spec('n', { numPartitions: 1, assignments: [{ partitionIndex: 0, brokerIds: [1] }] }), 42, /numPartitions was not set to -1/],
-  ['an assignment to an unknown broker', spec('n', { assignments: [{ partitionIndex: 0, brokerIds: [7] }] }), 39, /no such broker is registered/],
+  [
+    'a null config',
+    spec('n', { configs: [{ name: 'retention.ms', value: null }] }),
+    40,
+    /Null value not supported for topic configs: retention\.ms/,
+  ],
+  [
+    'an assignment with a partition count',
+    spec('n', { numPartitions: 1, assignments: [{ partitionIndex: 0, brokerIds: [1] }] }),
+    42,
+    /numPartitions was not set to -1/,
+  ],
+  [
+    'an assignment to an unknown broker',
+    spec('n', { assignments: [{ partitionIndex: 0, brokerIds: [7] }] }),
+    39,
+    /no such broker is registered/,
+  ],
   ['an assignment with a gap', spec('n', { assignments: [{ partitionIndex: 1, brokerIds: [1] }] }), 39, /consecutive 0-based/],
   ['an assignment naming a broker twice', spec('n', { assignments: [{ partitionIndex: 0, brokerIds: [1, 1] }] }), 39, /more than once/],
   ['an empty replica list', spec('n', { assignments: [{ partitionIndex: 0, brokerIds: [] }] }), 39, /empty replica list/],
@@ -177,12 +213,18 @@ for (const [what, topic, code, message] of refusals) {
 test('a topic named twice in one request is refused both times', async (t) => {
   const { controller } = await fresh(t)
   const outcomes = await controller.createTopics([spec('a'), spec('a'), spec('b')], false)
-  assert.deepEqual(outcomes.map((o) => o.errorCode), [42, 42, 0])
+  assert.deepEqual(
+    outcomes.map((o) => o.errorCode),
+    [42, 42, 0],
+  )
 })
 
 test('validateOnly answers as if and changes nothing', async (t) => {
   const { controller } = await fresh(t)
-  assert.deepEqual((await controller.createTopics([spec('a')], true)).map((o) => [o.errorCode, o.numPartitions]), [[0, 2]])
+  assert.deepEqual(
+    (await controller.createTopics([spec('a')], true)).map((o) => [o.errorCode, o.numPartitions]),
+    [[0, 2]],
+  )
   assert.equal(controller.image.topics.size, 0)
 })
 
@@ -196,12 +238,15 @@ test('topics are deleted by name or by id, and the refusals are those of Kafka',
     { name: 'nope', topicId: null },
     { name: null, topicId: unknownId },
   ])
-  assert.deepEqual(outcomes.map((o) => [o.name, o.topicId, o.errorCode]), [
-    ['a', a!.topicId, 0],
-    ['b', b!.topicId, 0],
-    ['nope', ZERO_UUID, 3],
-    [null, unknownId, 100],
-  ])
+  assert.deepEqual(
+    outcomes.map((o) => [o.name, o.topicId, o.errorCode]),
+    [
+      ['a', a!.topicId, 0],
+      ['b', b!.topicId, 0],
+      ['nope', ZERO_UUID, 3],
+      [null, unknownId, 100],
+    ],
+  )
   assert.equal(controller.image.topics.size + controller.image.configs.size, 0)
 })
 
@@ -222,7 +267,10 @@ test('partitions only grow, across a bucket border too', async (t) => {
   assert.match((await ask(3)).errorMessage!, /3 would not be an increase/)
   assert.equal((await ask(252, [{ brokerIds: [1] }])).errorCode, 39)
   assert.equal((await ask(600)).errorCode, 0)
-  assert.deepEqual(controller.image.topics.get('a')!.partitions.map((p) => p.partition), Array.from({ length: 600 }, (_, i) => i))
+  assert.deepEqual(
+    controller.image.topics.get('a')!.partitions.map((p) => p.partition),
+    Array.from({ length: 600 }, (_, i) => i),
+  )
   assert.equal((await controller.createPartitions([{ name: 'zz', count: 3, assignments: null }], false))[0]!.errorCode, 3)
 })
 
@@ -253,7 +301,10 @@ test('producer id blocks never repeat, over a restart too', async (t) => {
   const dir = path.join(tempDir(t), 'ensemble')
   const first = await start(t, dir)
   const blocks = await Promise.all([first.controller.allocateProducerIds(), first.controller.allocateProducerIds()])
-  assert.deepEqual(blocks, [{ first: 0, count: 1000 }, { first: 1000, count: 1000 }])
+  assert.deepEqual(blocks, [
+    { first: 0, count: 1000 },
+    { first: 1000, count: 1000 },
+  ])
   await first.member.close()
   const second = await start(t, dir)
   assert.deepEqual(await second.controller.allocateProducerIds(), { first: 2000, count: 1000 })
@@ -273,7 +324,10 @@ test('a topic left half created or half deleted is removed by the next controlle
   const first = await start(t, dir)
   await createOne(first.controller, spec('keep', { numPartitions: 300 }))
   const client = first.member.connect()
-  for (const [name, state] of [['half', 'creating'], ['gone', 'deleting']]) {
+  for (const [name, state] of [
+    ['half', 'creating'],
+    ['gone', 'deleting'],
+  ]) {
     await client.create(`/brokers/topics/${name}`, Buffer.from(JSON.stringify({ version: 1, topic_id: 'x', partitions: 300, state })))
     await client.create(`/brokers/topics/${name}/partitions`, null)
     await client.create(`/brokers/topics/${name}/partitions/1`, Buffer.from('{"partitions":[]}'))
@@ -292,7 +346,8 @@ test('a topic left half created or half deleted is removed by the next controlle
 
 test('after a stop that was not clean every partition has a new leader epoch, after a clean one the old', async (t) => {
   const dir = path.join(tempDir(t), 'ensemble')
-  const epochs = (node: Node): number[][] => [...node.controller.image.topics.values()].map((topic) => [...new Set(topic.partitions.map((p) => p.leaderEpoch))])
+  const epochs = (node: Node): number[][] =>
+    [...node.controller.image.topics.values()].map((topic) => [...new Set(topic.partitions.map((p) => p.leaderEpoch))])
   const first = await start(t, dir)
   await first.controller.createTopics([spec('a', { numPartitions: 300 }), spec('b')], false)
   await first.member.close()

@@ -10,7 +10,9 @@ function randomOf(seed: number) {
   return { next, bytes: (count: number) => new Uint8Array(count) }
 }
 
-const clusterArb = fc.array(fc.constantFrom(null, 'a', 'b', 'c'), { minLength: 1, maxLength: 9 }).map((racks) => racks.map((rack, i): PlaceableBroker => ({ id: i + 1, rack })))
+const clusterArb = fc
+  .array(fc.constantFrom(null, 'a', 'b', 'c'), { minLength: 1, maxLength: 9 })
+  .map((racks) => racks.map((rack, i): PlaceableBroker => ({ id: i + 1, rack })))
 
 test('property: every partition gets distinct brokers, as many as asked', () => {
   fc.assert(

@@ -35,7 +35,7 @@ async function checked(t: TestContext, dir: string): Promise<number> {
   const log = await openLog(t, { dir })
   assert.deepEqual(log.quarantined, [])
   let n = 0
-  for (let from = 0; from < log.logEndOffset; ) {
+  for (let from = 0; from < log.logEndOffset;) {
     const bytes = readAll(log, from, Math.min(from + 3000, log.logEndOffset))
     for (let at = 0; at < bytes.length; n++) {
       const size = 12 + bytes.readInt32BE(at + 8)

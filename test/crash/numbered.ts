@@ -7,5 +7,9 @@ export const RECORDS = 3
 export function numberedBatch(n: number): Uint8Array {
   // sizes on both sides of the staging limit
   const filler = 'x'.repeat(n % 13 === 0 ? 70_000 : n % 7 === 0 ? 20_000 : 50 + (n % 400))
-  return batch([{ value: `#${n}#` }, { value: filler }, { value: filler.slice(0, 30) }], { producerId: 1, producerEpoch: 0, baseSequence: n * RECORDS })
+  return batch([{ value: `#${n}#` }, { value: filler }, { value: filler.slice(0, 30) }], {
+    producerId: 1,
+    producerEpoch: 0,
+    baseSequence: n * RECORDS,
+  })
 }

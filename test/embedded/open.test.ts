@@ -32,7 +32,11 @@ for (const workers of [0, 1]) {
     const admin = millrace.admin()
     await admin.createTopics([{ name: 'events', partitions: 3 }])
     const producer = millrace.producer()
-    await Promise.all(Array.from({ length: 300 }, (_, i) => producer.send({ topic: 'events', partition: i % 3, key: `k${i}`, value: `v${i}`, headers: { n: String(i) } })))
+    await Promise.all(
+      Array.from({ length: 300 }, (_, i) =>
+        producer.send({ topic: 'events', partition: i % 3, key: `k${i}`, value: `v${i}`, headers: { n: String(i) } }),
+      ),
+    )
     const consumer = millrace.consumer({ groupId: 'g', autoOffsetReset: 'earliest' })
     consumer.subscribe({ topics: ['events'] })
     const seen: string[] = []
@@ -40,7 +44,10 @@ for (const workers of [0, 1]) {
     assert.deepEqual(new Set(seen), new Set(Array.from({ length: 300 }, (_, i) => `v${i}`)))
     await consumer.commit()
     const ends = await admin.listOffsets([0, 1, 2].map((partition) => ({ topic: 'events', partition, at: 'latest' as const })))
-    assert.deepEqual(ends.map(({ offset }) => offset), [100, 100, 100])
+    assert.deepEqual(
+      ends.map(({ offset }) => offset),
+      [100, 100, 100],
+    )
     const committed = await consumer.committed([{ topic: 'events', partition: 1 }])
     assert.equal(committed[0]?.offset, 100)
   })
@@ -93,7 +100,10 @@ for (const workers of [0, 1]) {
       consumer.assign([{ topic: 'both', partition: 0, offset: 0 }])
       const values: string[] = []
       while (values.length < 10) for (const { value } of await consumer.poll(5000)) values.push(Buffer.from(value!).toString())
-      assert.deepEqual(values, Array.from({ length: 10 }, (_, i) => `v${i}`))
+      assert.deepEqual(
+        values,
+        Array.from({ length: 10 }, (_, i) => `v${i}`),
+      )
       await consumer.close()
     }
     await outside.close()

@@ -13,7 +13,9 @@ const refusedWith = (code: number) => (error: unknown) => isZnodeError(error, co
 
 test('calls of one client take effect in the order they were made', async (t) => {
   const client = openMember(t).connect()
-  const versions = Array.from({ length: 200 }, (_, i) => (i === 0 ? client.create('/a', bytes('0')) : client.setData('/a', bytes(String(i)), i - 1)))
+  const versions = Array.from({ length: 200 }, (_, i) =>
+    i === 0 ? client.create('/a', bytes('0')) : client.setData('/a', bytes(String(i)), i - 1),
+  )
   const read = client.getData('/a')
   await Promise.all(versions)
   const { data, stat } = await read
@@ -65,10 +67,17 @@ test('multi resolves with every result, and rejects with every code', async (t) 
   ])
   assert.equal(made.results[1]!.path, '/a/s-0000000000')
   assert.equal(made.results[2]!.stat!.version, 1)
-  const failing = client.multi([{ kind: 'check', path: '/a', version: 1 }, { kind: 'delete', path: '/a' }, { kind: 'delete', path: '/a' }])
+  const failing = client.multi([
+    { kind: 'check', path: '/a', version: 1 },
+    { kind: 'delete', path: '/a' },
+    { kind: 'delete', path: '/a' },
+  ])
   await assert.rejects(failing, (error: unknown) => {
     assert.ok(isZnodeError(error, ZkCode.notEmpty))
-    assert.deepEqual(error.results.map((r) => r.code), [0, ZkCode.notEmpty, ZkCode.runtimeInconsistency])
+    assert.deepEqual(
+      error.results.map((r) => r.code),
+      [0, ZkCode.notEmpty, ZkCode.runtimeInconsistency],
+    )
     return true
   })
 })

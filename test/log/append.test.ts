@@ -8,7 +8,11 @@ const code = { corrupt: 2, tooLarge: 10, listTooLarge: 18, timestamp: 32, codec:
 test('offsets are given in order and the batches come back with them', async (t) => {
   const log = await openLog(t, { dir: tempDir(t) })
   for (const count of [1, 3, 2]) append(log, batch(count), 5)
-  assert.deepEqual(offsetsIn(log), [[0, 0], [1, 3], [4, 5]])
+  assert.deepEqual(offsetsIn(log), [
+    [0, 0],
+    [1, 3],
+    [4, 5],
+  ])
   assert.equal(log.logEndOffset, 6)
   assert.equal(log.latestEpoch, 5)
   const bytes = readAll(log)
@@ -31,7 +35,10 @@ test('a large batch is written at once together with what was staged before it',
   log.appendAsLeader(batch(1), 0, 'client', 12)
   log.appendAsLeader(batchOfSize(80_000), 0, 'client', 12)
   assert.equal(log.writtenOffset, 2)
-  assert.deepEqual(offsetsIn(log), [[0, 0], [1, 1]])
+  assert.deepEqual(offsetsIn(log), [
+    [0, 0],
+    [1, 1],
+  ])
 })
 
 test('a refused batch changes nothing and says why', async (t) => {
@@ -73,14 +80,20 @@ test('bytes of a partial second batch are ignored, as Kafka does', async (t) => 
   const log = await openLog(t, { dir: tempDir(t) })
   append(log, Buffer.concat([batch(1), batch(1).subarray(0, 30)]))
   append(log, batch(1))
-  assert.deepEqual(offsetsIn(log), [[0, 0], [1, 1]])
+  assert.deepEqual(offsetsIn(log), [
+    [0, 0],
+    [1, 1],
+  ])
 })
 
 test('the record that broke a rule is named', async (t) => {
   const log = await openLog(t, { dir: tempDir(t), config: { cleanupPolicy: { delete: false, compact: true } } })
   const result = log.appendAsLeader(batch([{ key: 'a' }, { key: null }, { key: 'c' }]), 0, 'client', 12)
   assert.equal(result.errorCode, code.invalid)
-  assert.deepEqual(result.recordErrors?.map((e) => e.batchIndex), [1])
+  assert.deepEqual(
+    result.recordErrors?.map((e) => e.batchIndex),
+    [1],
+  )
 })
 
 test('every codec is taken as it is under compression.type=producer', async (t) => {
@@ -96,7 +109,10 @@ test('a batch of another codec is recompressed when the topic names one', async 
   append(log, batch(50, { codec: 4 }))
   const bytes = readAll(log)
   assert.equal(bytes[22]! & 7, 3)
-  assert.deepEqual(offsetsIn(log), [[0, 49], [50, 99]])
+  assert.deepEqual(offsetsIn(log), [
+    [0, 49],
+    [50, 99],
+  ])
   const out = new Float64Array(VerifyOut.length)
   const first = Buffer.from(bytes.subarray(0, 12 + bytes.readInt32BE(8)))
   assert.equal(native().verifyBatch(first, 0, first.length, 0, 0, 1e15, 1 << 20, out), 0)
@@ -110,7 +126,7 @@ test('a decompression bomb is refused at the limit', async (t) => {
   assert.equal(log.appendAsLeader(bomb, 0, 'client', 12).errorCode, code.invalid)
 })
 
-test('LogAppendTime stamps the broker\'s clock into the batch', async (t) => {
+test("LogAppendTime stamps the broker's clock into the batch", async (t) => {
   const env = new TestEnv()
   env.nowMs = START + 777
   const log = await openLog(t, { dir: tempDir(t), env, config: { messageTimestampType: 'LogAppendTime' } })
@@ -147,11 +163,18 @@ test('a coordinator may write control batches', async (t) => {
 
 test('a follower keeps the offsets and epochs of the leader', async (t) => {
   const log = await openLog(t, { dir: tempDir(t) })
-  const bytes = Buffer.concat([batch(2, { baseOffset: 0, leaderEpoch: 1 }), batch(3, { baseOffset: 10, leaderEpoch: 4 }), batch(1, { baseOffset: 13 }).subarray(0, 40)])
+  const bytes = Buffer.concat([
+    batch(2, { baseOffset: 0, leaderEpoch: 1 }),
+    batch(3, { baseOffset: 10, leaderEpoch: 4 }),
+    batch(1, { baseOffset: 13 }).subarray(0, 40),
+  ])
   const result = log.appendAsFollower(bytes)
   assert.equal(result.errorCode, 0, result.errorMessage ?? '')
   assert.equal(log.flushStaged(), 0)
-  assert.deepEqual(offsetsIn(log), [[0, 1], [10, 12]])
+  assert.deepEqual(offsetsIn(log), [
+    [0, 1],
+    [10, 12],
+  ])
   assert.deepEqual(log.epochEndOffset(1), { leaderEpoch: 1, endOffset: 10 })
   assert.deepEqual(log.epochEndOffset(4), { leaderEpoch: 4, endOffset: 13 })
   assert.equal(log.appendAsFollower(batch(1, { baseOffset: 5 })).errorCode, code.corrupt)

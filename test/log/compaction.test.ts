@@ -10,7 +10,12 @@ import { append, batch, marker, openLog, readAll, START, tempDir, TestEnv } from
 import type { OpenArgs, RecordSpec } from './support.js'
 import type { Log } from '../../src/log/log.js'
 
-const compacted = { cleanupPolicy: { delete: false, compact: true }, segmentBytes: 400, minCleanableDirtyRatio: 0.1, deleteRetentionMs: 1000 } as const
+const compacted = {
+  cleanupPolicy: { delete: false, compact: true },
+  segmentBytes: 400,
+  minCleanableDirtyRatio: 0.1,
+  deleteRetentionMs: 1000,
+} as const
 
 /** key → value of every record left, with offsets, uncompressed batches only. */
 function records(log: Log): [number, string | null, string | null][] {
@@ -52,7 +57,12 @@ function record(b: Buffer, c: { at: number }, base: number): [number, string | n
   return [base + delta, key, value]
 }
 
-async function filled(t: TestContext, dir: string, rounds: number, overrides: Partial<OpenArgs> = {}): Promise<{ log: Log; env: TestEnv; expected: Map<string, string> }> {
+async function filled(
+  t: TestContext,
+  dir: string,
+  rounds: number,
+  overrides: Partial<OpenArgs> = {},
+): Promise<{ log: Log; env: TestEnv; expected: Map<string, string> }> {
   const env = new TestEnv()
   const log = await openLog(t, { dir, env, config: compacted, ...overrides })
   const expected = new Map<string, string>()
@@ -129,11 +139,19 @@ test('a tombstone stays for delete.retention.ms, then goes with its key', async 
   }
   await fill()
   await log.compact(START, true)
-  assert.deepEqual(records(log).filter(([, key]) => key === 'a').map(([, , value]) => value), [null])
+  assert.deepEqual(
+    records(log)
+      .filter(([, key]) => key === 'a')
+      .map(([, , value]) => value),
+    [null],
+  )
   env.nowMs = START + 1001
   await fill()
   await log.compact(env.nowMs, true)
-  assert.deepEqual(records(log).filter(([, key]) => key === 'a'), [])
+  assert.deepEqual(
+    records(log).filter(([, key]) => key === 'a'),
+    [],
+  )
 })
 
 test('records of an aborted transaction go, of an open one nothing above its start is touched', async (t) => {
@@ -152,8 +170,14 @@ test('records of an aborted transaction go, of an open one nothing above its sta
   const before = records(log)
   await log.compact(START, true)
   const after = records(log)
-  assert.deepEqual(after.filter(([, key]) => key === 'k').map(([, , value]) => value), ['good'])
-  assert.deepEqual(after.filter(([offset]) => offset >= openFrom), before.filter(([offset]) => offset >= openFrom))
+  assert.deepEqual(
+    after.filter(([, key]) => key === 'k').map(([, , value]) => value),
+    ['good'],
+  )
+  assert.deepEqual(
+    after.filter(([offset]) => offset >= openFrom),
+    before.filter(([offset]) => offset >= openFrom),
+  )
   assert.deepEqual(append(log, batch([{ key: 'q' }], { ...txn, attributes: 0, baseSequence: 1 })).duplicate, false)
 })
 
@@ -193,7 +217,9 @@ test('a swap is finished after a stop at any of its steps, and forgotten before 
   const made = readdirSync(part(source)).filter((name) => /\.(log|index|timeindex)$/.test(name))
   const first = made.filter((name) => name.startsWith('00000000000000000000'))
   const next = Number(made.filter((name) => name.endsWith('.log'))[1]!.slice(0, 20))
-  const replaced = readdirSync(part(uncompacted)).filter((name) => name.endsWith('.log') && Number(name.slice(0, 20)) < next).map((name) => Number(name.slice(0, 20)))
+  const replaced = readdirSync(part(uncompacted))
+    .filter((name) => name.endsWith('.log') && Number(name.slice(0, 20)) < next)
+    .map((name) => Number(name.slice(0, 20)))
   for (const step of ['cleaned', 'swap', 'swap, old ones half gone'] as const) {
     const dir = tempDir(t)
     cpSync(uncompacted, dir, { recursive: true })
@@ -209,20 +235,48 @@ test('a swap is finished after a stop at any of its steps, and forgotten before 
     const below = (list: typeof after): typeof after => list.filter(([offset]) => offset < next)
     if (step === 'cleaned') assert.equal(below(expected).length, next, 'as before the run')
     else assert.deepEqual(below(expected), below(after), step)
-    assert.deepEqual(readdirSync(part(dir)).filter((name) => /cleaned|swap/.test(name)), [], step)
+    assert.deepEqual(
+      readdirSync(part(dir)).filter((name) => /cleaned|swap/.test(name)),
+      [],
+      step,
+    )
     assert.equal(existsSync(join(part(dir), `${String(replaced[1]).padStart(20, '0')}.log`)), step === 'cleaned')
   }
 })
 
 test('what is cleanable follows ratio and lags', () => {
-  const segment = (baseOffset: number, size: number, stamp: number, isActive = false) => ({ baseOffset, size, isActive, maxTimestamp: () => stamp, firstTimestamp: () => stamp })
+  const segment = (baseOffset: number, size: number, stamp: number, isActive = false) => ({
+    baseOffset,
+    size,
+    isActive,
+    maxTimestamp: () => stamp,
+    firstTimestamp: () => stamp,
+  })
   const segments = [segment(0, 100, 10), segment(10, 100, 20), segment(20, 100, 30), segment(30, 50, 40, true)]
-  const input = { segments, logStartOffset: 0, cleanerOffset: 10, upperBound: 1000, minCompactionLagMs: 0, maxCompactionLagMs: 1e9, minCleanableDirtyRatio: 0.5, now: 100 }
-  assert.deepEqual(cleanablePart(input), { firstDirtyOffset: 10, firstUncleanableOffset: 30, dirtyBytes: 200, dirtyRatio: 200 / 300, isDue: true })
+  const input = {
+    segments,
+    logStartOffset: 0,
+    cleanerOffset: 10,
+    upperBound: 1000,
+    minCompactionLagMs: 0,
+    maxCompactionLagMs: 1e9,
+    minCleanableDirtyRatio: 0.5,
+    now: 100,
+  }
+  assert.deepEqual(cleanablePart(input), {
+    firstDirtyOffset: 10,
+    firstUncleanableOffset: 30,
+    dirtyBytes: 200,
+    dirtyRatio: 200 / 300,
+    isDue: true,
+  })
   assert.equal(cleanablePart({ ...input, minCleanableDirtyRatio: 0.7 }).isDue, false)
   assert.equal(cleanablePart({ ...input, minCleanableDirtyRatio: 0.7, maxCompactionLagMs: 79 }).isDue, true)
   assert.equal(cleanablePart({ ...input, minCompactionLagMs: 75 }).firstUncleanableOffset, 20)
   assert.equal(cleanablePart({ ...input, upperBound: 25 }).firstUncleanableOffset, 20)
   assert.equal(cleanablePart({ ...input, cleanerOffset: 99 }).firstDirtyOffset, 0)
-  assert.deepEqual(groupSegments(segments.slice(0, 3), 200, 30).map((g) => g.map((s) => s.baseOffset)), [[0, 10], [20]])
+  assert.deepEqual(
+    groupSegments(segments.slice(0, 3), 200, 30).map((g) => g.map((s) => s.baseOffset)),
+    [[0, 10], [20]],
+  )
 })

@@ -79,7 +79,8 @@ test('a full disk refuses writes, loses nothing acknowledged, stays readable, an
   const dir = smallDisk(t, 256)
   if (dir === undefined) return t.skip('mounting a small file system is not allowed here')
   const log = await openLog(t, { dir })
-  const numbered = (sequence: number, size: number): Uint8Array => batchOfSize(size, { producerId: 4, producerEpoch: 0, baseSequence: sequence })
+  const numbered = (sequence: number, size: number): Uint8Array =>
+    batchOfSize(size, { producerId: 4, producerEpoch: 0, baseSequence: sequence })
   append(log, numbered(0, 1000))
   const balloon = join(dir, 'balloon')
   try {
@@ -144,16 +145,22 @@ test('retention frees a full disk', async (t) => {
   const dir = smallDisk(t, 128)
   if (dir === undefined) return t.skip('mounting a small file system is not allowed here')
   const env = new TestEnv()
-  const log = await openLog(t, { dir, env, config: { segmentBytes: 10_000, retentionBytes: 30_000, retentionMs: -1, fileDeleteDelayMs: 0 } })
+  const log = await openLog(t, {
+    dir,
+    env,
+    config: { segmentBytes: 10_000, retentionBytes: 30_000, retentionMs: -1, fileDeleteDelayMs: 0 },
+  })
   let refused = 0
-  for (let i = 0; i < 200 && refused === 0; i++) refused = log.appendAsLeader(batchOfSize(900), i >> 4, 'client', 12).errorCode || log.flushStaged()
+  for (let i = 0; i < 200 && refused === 0; i++)
+    refused = log.appendAsLeader(batchOfSize(900), i >> 4, 'client', 12).errorCode || log.flushStaged()
   assert.equal(refused, 56)
   log.updateHighWatermark(log.logEndOffset)
   const before = log.logEndOffset
   assert.ok(log.applyRetention(env.nowMs) > 0)
   env.advance(1)
   const deadline = Date.now() + 5000
-  while (readdirSync(log.dir).some((name) => name.endsWith('.deleted')) && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve))
+  while (readdirSync(log.dir).some((name) => name.endsWith('.deleted')) && Date.now() < deadline)
+    await new Promise((resolve) => setImmediate(resolve))
   assert.equal(append(log, batchOfSize(900), 90).baseOffset, before)
   assert.equal(log.failure, undefined)
 })
@@ -168,7 +175,11 @@ test('after a failed write every append is refused until the caller has been tol
   assert.equal(log.appendAsLeader(batchOfSize(8000), 0, 'client', 12).baseOffset, 1)
   assert.equal(log.appendAsLeader(batchOfSize(80_000), 0, 'client', 12).errorCode, 56)
   rmSync(balloon)
-  assert.equal(log.appendAsLeader(batch(1), 0, 'client', 12).errorCode, 56, 'offset 1 must not be given again before the first try was answered')
+  assert.equal(
+    log.appendAsLeader(batch(1), 0, 'client', 12).errorCode,
+    56,
+    'offset 1 must not be given again before the first try was answered',
+  )
   assert.equal(log.writtenOffset, 1)
   assert.equal(log.flushStaged(), 56)
   assert.equal(append(log, batch(1)).baseOffset, 1)

@@ -18,7 +18,8 @@ async function make(t: TestContext): Promise<void> {
   const env = new TestEnv()
   const dir = LogDir.open({ path: fixture, env, clusterId: 'fixture-cluster-000000', nodeId: 1 })
   const log = await openLog(t, { dir: fixture, env, config })
-  for (let codec = 0; codec < 5; codec++) append(log, batch(20, { codec, producerId: 9, producerEpoch: 1, baseSequence: codec * 20 }), codec >> 1)
+  for (let codec = 0; codec < 5; codec++)
+    append(log, batch(20, { codec, producerId: 9, producerEpoch: 1, baseSequence: codec * 20 }), codec >> 1)
   append(log, batch(2, { producerId: 11, producerEpoch: 0, baseSequence: 0, attributes: 0x10 }), 3)
   log.appendAsLeader(marker(11, 0, false), 3, 'coordinator', 12)
   for (let i = 0; i < 5; i++) append(log, batchOfSize(700), 3)
@@ -42,9 +43,30 @@ test('a directory of format 1 opens, after a clean stop and after a kill', async
     const dir = LogDir.open({ path, env, clusterId: 'fixture-cluster-000000', nodeId: 1 })
     const events = { topic: 'events', partition: 0 }
     assert.equal(dir.cleanShutdown, clean)
-    const log = await openLog(t, { dir: path, env, config, clean, recoveryPoint: clean ? dir.recoveryPointOf(events) : 0, logStartOffset: dir.logStartOffsetOf(events) })
+    const log = await openLog(t, {
+      dir: path,
+      env,
+      config,
+      clean,
+      recoveryPoint: clean ? dir.recoveryPointOf(events) : 0,
+      logStartOffset: dir.logStartOffsetOf(events),
+    })
     assert.deepEqual([log.logStartOffset, log.logEndOffset, log.latestEpoch], [7, 109, 4])
-    assert.deepEqual(offsetsIn(log), [[0, 19], [20, 39], [40, 59], [60, 79], [80, 99], [100, 101], [102, 102], [103, 103], [104, 104], [105, 105], [106, 106], [107, 107], [108, 108]])
+    assert.deepEqual(offsetsIn(log), [
+      [0, 19],
+      [20, 39],
+      [40, 59],
+      [60, 79],
+      [80, 99],
+      [100, 101],
+      [102, 102],
+      [103, 103],
+      [104, 104],
+      [105, 105],
+      [106, 106],
+      [107, 107],
+      [108, 108],
+    ])
     log.updateHighWatermark(109)
     assert.equal(log.lastStableOffset, 108)
     assert.deepEqual(log.abortedTransactions(7, 109), [{ producerId: 11, firstOffset: 100 }])

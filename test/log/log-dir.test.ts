@@ -32,7 +32,7 @@ test('the clean marker is believed once', (t) => {
   third.close(false)
 })
 
-test('a newer format and another cluster\'s directory are refused', (t) => {
+test("a newer format and another cluster's directory are refused", (t) => {
   const path = tempDir(t)
   LogDir.open({ path, env, clusterId: 'here', nodeId: 1 }).close(true)
   assert.throws(() => LogDir.open({ path, env, clusterId: 'elsewhere' }), { code: 'ERR_MILLRACE_WRONG_DIR', message: /cluster\.id=here/ })
@@ -51,7 +51,7 @@ test('the directory id stays', (t) => {
   second.close(true)
 })
 
-test('checkpoints are Kafka\'s text files and come back', (t) => {
+test("checkpoints are Kafka's text files and come back", (t) => {
   const path = tempDir(t)
   const dir = LogDir.open({ path, env })
   dir.noteOffsets(events, 120, 7)
@@ -61,7 +61,10 @@ test('checkpoints are Kafka\'s text files and come back', (t) => {
   assert.equal(readFileSync(join(path, 'log-start-offset-checkpoint'), 'utf8'), '0\n1\nevents 0 7\n')
   dir.close(false)
   const again = LogDir.open({ path, env })
-  assert.deepEqual([again.recoveryPointOf(events), again.logStartOffsetOf(events), again.recoveryPointOf({ topic: 'a-b', partition: 3 })], [120, 7, 9])
+  assert.deepEqual(
+    [again.recoveryPointOf(events), again.logStartOffsetOf(events), again.recoveryPointOf({ topic: 'a-b', partition: 3 })],
+    [120, 7, 9],
+  )
   again.forget(events)
   again.writeCheckpoints()
   assert.equal(readFileSync(join(path, 'recovery-point-offset-checkpoint'), 'utf8'), '0\n1\na-b 3 9\n')
@@ -84,9 +87,13 @@ test('partitions are listed with their topic ids; deleted ones are removed, stra
   mkdirSync(join(path, 'gone-1.0123456789abcdef0123456789abcdef-delete'))
   mkdirSync(join(path, 'odd-1.0123456789abcdef0123456789abcdef-stray'))
   const dir = LogDir.open({ path, env })
-  assert.deepEqual(dir.partitions().map((p) => [p.topicPartition, p.topicId]), [[events, 'AAAAAAAAAAAAAAAAAAAAAQ']])
+  assert.deepEqual(
+    dir.partitions().map((p) => [p.topicPartition, p.topicId]),
+    [[events, 'AAAAAAAAAAAAAAAAAAAAAQ']],
+  )
   const deadline = Date.now() + 5000
-  while (readdirSync(path).some((name) => name.endsWith('-delete')) && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve))
+  while (readdirSync(path).some((name) => name.endsWith('-delete')) && Date.now() < deadline)
+    await new Promise((resolve) => setImmediate(resolve))
   const names = readdirSync(path)
   assert.ok(!names.some((name) => name.endsWith('-delete')) && names.some((name) => name.endsWith('-stray')), names.join(' '))
   dir.setAside(events)
@@ -105,7 +112,7 @@ test('a failed directory writes no clean marker', (t) => {
   assert.equal(existsSync(join(path, '.kafka_cleanshutdown')), false)
 })
 
-test('leader epochs are kept in Kafka\'s text file and cut from both ends', (t) => {
+test("leader epochs are kept in Kafka's text file and cut from both ends", (t) => {
   const dir = tempDir(t)
   const cache = new LeaderEpochCache(dir)
   cache.assign(1, 0)

@@ -18,7 +18,15 @@ type Step =
   | { readonly kind: 'reopen'; readonly clean: boolean }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ kind: fc.constant('append' as const), records: fc.integer({ min: 1, max: 5 }), codec: fc.integer({ min: 0, max: 4 }), flush: fc.boolean() }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('append' as const),
+      records: fc.integer({ min: 1, max: 5 }),
+      codec: fc.integer({ min: 0, max: 4 }),
+      flush: fc.boolean(),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('big' as const), size: fc.integer({ min: 200, max: 18_000 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('truncate' as const), share: fc.double({ min: 0, max: 1, noNaN: true }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('delete-records' as const), share: fc.double({ min: 0, max: 1, noNaN: true }) }) },
@@ -102,5 +110,6 @@ test('any sequence of appends, cuts, retention, stops and kills leaves exactly w
     }
   })
   const details = await fc.check(run, { seed, numRuns: Number(process.env['RUNS'] ?? 20) })
-  if (details.failed) assert.fail(`${JSON.stringify(details.counterexample)}\n${String((details.errorInstance as Error | undefined)?.stack)}`)
+  if (details.failed)
+    assert.fail(`${JSON.stringify(details.counterexample)}\n${String((details.errorInstance as Error | undefined)?.stack)}`)
 })

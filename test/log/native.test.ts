@@ -81,13 +81,20 @@ function fill(handle: number, batches: number): number {
   return size
 }
 
-function planOf(handle: number, start: number, maxOffset: number, maxBytes: number, minOne: boolean): { position: number; size: number; first: number } {
+function planOf(
+  handle: number,
+  start: number,
+  maxOffset: number,
+  maxBytes: number,
+  minOne: boolean,
+): { position: number; size: number; first: number } {
   const out = new Float64Array(PlanOut.length)
   addon.segmentReadPlan(handle, start, maxOffset, maxBytes, minOne, out)
   return { position: out[PlanOut.position]!, size: out[PlanOut.size]!, first: out[PlanOut.firstBatchSize]! }
 }
 
-const code = (expected: string) => (error: unknown) => (error as NodeJS.ErrnoException).code === expected && (error as Error).message.length > 10
+const code = (expected: string) => (error: unknown) =>
+  (error as NodeJS.ErrnoException).code === expected && (error as Error).message.length > 10
 
 test('CRC32C answers the check value of the standard', () => {
   assert.equal(addon.crc32c(Buffer.from('x123456789'), 1, 9), 0xe3069283)
@@ -115,12 +122,30 @@ test('bad batches get their verdict', () => {
     change(batch)
     return verify(sealed ? seal(batch) : batch).verdict
   }
-  assert.equal(changed((b) => (b[70]! ^= 1), false), BatchVerdict.corrupt)
-  assert.equal(changed((b) => b.writeInt32BE(6, 57)), BatchVerdict.invalid)
-  assert.equal(changed((b) => b.writeInt32BE(5, 23)), BatchVerdict.invalid)
-  assert.equal(changed((b) => b.writeInt16BE(0x20, 21)), BatchVerdict.invalid)
-  assert.equal(changed((b) => b.writeInt16BE(5, 21)), BatchVerdict.codec)
-  assert.equal(changed((b) => (b[16] = 1)), BatchVerdict.magic)
+  assert.equal(
+    changed((b) => (b[70]! ^= 1), false),
+    BatchVerdict.corrupt,
+  )
+  assert.equal(
+    changed((b) => b.writeInt32BE(6, 57)),
+    BatchVerdict.invalid,
+  )
+  assert.equal(
+    changed((b) => b.writeInt32BE(5, 23)),
+    BatchVerdict.invalid,
+  )
+  assert.equal(
+    changed((b) => b.writeInt16BE(0x20, 21)),
+    BatchVerdict.invalid,
+  )
+  assert.equal(
+    changed((b) => b.writeInt16BE(5, 21)),
+    BatchVerdict.codec,
+  )
+  assert.equal(
+    changed((b) => (b[16] = 1)),
+    BatchVerdict.magic,
+  )
   assert.equal(verify(batchOf(5).subarray(0, 60)).verdict, BatchVerdict.corrupt)
   const out = new Float64Array(VerifyOut.length)
   const batch = batchOf(5)

@@ -65,7 +65,10 @@ test('producers silent for longer than the expiration are forgotten, not those i
   produce(log, 0)
   produce(log, 0, 1, 0, 0x10, 10)
   log.applyRetention(START + 1000)
-  assert.deepEqual(log.producerStates().map((p) => p.producerId), [10])
+  assert.deepEqual(
+    log.producerStates().map((p) => p.producerId),
+    [10],
+  )
   assert.equal(produce(log, 77).errorCode, 0)
 })
 
@@ -120,7 +123,10 @@ test('the snapshot is a version 1 file with a CRC over its entries', async (t) =
   assert.equal(bytes.readInt16BE(0), 1)
   const crc = (data: Uint8Array, at: number, length: number): number => native().crc32c(data, at, length)
   const [entry] = decodeSnapshot(bytes, crc)!
-  assert.deepEqual([entry!.producerId, entry!.epoch, entry!.lastSequence, entry!.lastOffset, entry!.lastOffsetDelta, entry!.lastTimestamp], [9, 2, 7, 2, 2, START])
+  assert.deepEqual(
+    [entry!.producerId, entry!.epoch, entry!.lastSequence, entry!.lastOffset, entry!.lastOffsetDelta, entry!.lastTimestamp],
+    [9, 2, 7, 2, 2, START],
+  )
   bytes[20]! ^= 1
   assert.equal(decodeSnapshot(bytes, crc), undefined)
 })
@@ -147,10 +153,13 @@ test('truncation takes producers back to what is left', async (t) => {
   assert.equal(produce(log, 1).duplicate, true)
   assert.equal(produce(log, 3).errorCode, code.outOfOrder)
   assert.equal(produce(log, 2).errorCode, 0)
-  assert.deepEqual(log.producerStates().map((p) => p.producerId), [9])
+  assert.deepEqual(
+    log.producerStates().map((p) => p.producerId),
+    [9],
+  )
 })
 
-test('the aborted transaction index is rebuilt by recovery, in Kafka\'s form', async (t) => {
+test("the aborted transaction index is rebuilt by recovery, in Kafka's form", async (t) => {
   const dir = tempDir(t)
   const log = await openLog(t, { dir })
   produce(log, 0, 2, 0, 0x10)
@@ -160,9 +169,20 @@ test('the aborted transaction index is rebuilt by recovery, in Kafka\'s form', a
   const path = join(dir, 'events-0', '00000000000000000000.txnindex')
   const before = readFileSync(path)
   assert.equal(before.length, 68)
-  assert.deepEqual([Number(before.readBigInt64BE(2)), Number(before.readBigInt64BE(10)), Number(before.readBigInt64BE(18)), Number(before.readBigInt64BE(26))], [9, 0, 3, 2])
+  assert.deepEqual(
+    [
+      Number(before.readBigInt64BE(2)),
+      Number(before.readBigInt64BE(10)),
+      Number(before.readBigInt64BE(18)),
+      Number(before.readBigInt64BE(26)),
+    ],
+    [9, 0, 3, 2],
+  )
   await log.close(false)
   const again = await openLog(t, { dir })
   assert.deepEqual(readFileSync(path), before)
-  assert.deepEqual(again.abortedTransactions(0, 5), [{ producerId: 9, firstOffset: 0 }, { producerId: 10, firstOffset: 2 }])
+  assert.deepEqual(again.abortedTransactions(0, 5), [
+    { producerId: 9, firstOffset: 0 },
+    { producerId: 10, firstOffset: 2 },
+  ])
 })

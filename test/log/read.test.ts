@@ -25,7 +25,10 @@ test('nothing at or above the bound is planned', async (t) => {
   for (let i = 0; i < 5; i++) append(log, batchOfSize(300))
   const plan = log.planRead(1, 1 << 20, 3, true)
   assert.ok(plan.kind === 'plan')
-  assert.deepEqual(wholeBatches(readPlan(log, plan)).offsets, [[1, 1], [2, 2]])
+  assert.deepEqual(wholeBatches(readPlan(log, plan)).offsets, [
+    [1, 1],
+    [2, 2],
+  ])
   const end = log.planRead(3, 1 << 20, 3, true)
   assert.ok(end.kind === 'plan' && end.size === 0)
 })
@@ -66,7 +69,8 @@ test('a plan made before the log was cut is refused, not answered with other byt
 test('the first offset at or after a timestamp is found when timestamps are shuffled', async (t) => {
   const log = await openLog(t, { dir: tempDir(t), config: { segmentBytes: 400, messageTimestampAfterMaxMs: 1e12 } })
   const stamps = [50, 10, 90, 20, 30, 95, 5, 60]
-  for (const [i, stamp] of stamps.entries()) append(log, batch([{ timestamp: START + stamp, value: `v${i}` }, { timestamp: START + stamp - 1 }]))
+  for (const [i, stamp] of stamps.entries())
+    append(log, batch([{ timestamp: START + stamp, value: `v${i}` }, { timestamp: START + stamp - 1 }]))
   const all = stamps.flatMap((stamp) => [START + stamp, START + stamp - 1])
   for (const wanted of [0, 5, 10, 49, 50, 51, 60, 90, 91, 95, 96]) {
     const found = log.offsetForTimestamp(START + wanted)
@@ -102,5 +106,16 @@ test('epoch ends answer as Kafka does for known, unknown, older and newer epochs
     const { leaderEpoch, endOffset } = log.epochEndOffset(epoch)
     return [leaderEpoch, endOffset]
   }
-  assert.deepEqual([at(2), at(3), at(4), at(5), at(8), at(9), at(-1)], [[2, 0], [3, 2], [3, 2], [5, 4], [8, 4], [-1, -1], [-1, -1]])
+  assert.deepEqual(
+    [at(2), at(3), at(4), at(5), at(8), at(9), at(-1)],
+    [
+      [2, 0],
+      [3, 2],
+      [3, 2],
+      [5, 4],
+      [8, 4],
+      [-1, -1],
+      [-1, -1],
+    ],
+  )
 })

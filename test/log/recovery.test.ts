@@ -70,11 +70,22 @@ test('a corrupt middle is quarantined: refused by name, kept, and remembered', a
   let log = await openLog(t, { dir: copy })
   for (let round = 0; round < 2; round++) {
     assert.equal(log.logEndOffset, 10 + round)
-    assert.deepEqual(log.quarantined.map((r) => [r.firstOffset, r.lastOffset, r.position, r.size]), [[3, 3, 1500, 500]])
+    assert.deepEqual(
+      log.quarantined.map((r) => [r.firstOffset, r.lastOffset, r.position, r.size]),
+      [[3, 3, 1500, 500]],
+    )
     const refused = log.planRead(3, 1000, log.writtenOffset, true)
     assert.ok(refused.kind === 'error' && refused.errorCode === 2)
     assert.match(refused.errorMessage, /offsets 3 to 3 of .*events-0 are corrupt .*position 1500/)
-    assert.deepEqual(offsetsIn(log, 0, 3), [[0, 0], [1, 1], [2, 2]], 'up to the range')
+    assert.deepEqual(
+      offsetsIn(log, 0, 3),
+      [
+        [0, 0],
+        [1, 1],
+        [2, 2],
+      ],
+      'up to the range',
+    )
     const upTo = log.planRead(0, 1 << 20, log.writtenOffset, true)
     assert.ok(upTo.kind === 'plan' && upTo.size === 1500, 'a read ends before the range and never skips it')
     assert.equal(offsetsIn(log, 4)[0]![0], 4, 'behind the range')
@@ -104,7 +115,10 @@ test('the lost end of an earlier segment is a corrupt range when a later segment
   truncateSync(file(copy, 4), 1250)
   const log = await openLog(t, { dir: copy, config: { segmentBytes: 2000 } })
   assert.equal(log.logEndOffset, 12)
-  assert.deepEqual(log.quarantined.map((r) => [r.segmentBaseOffset, r.firstOffset, r.lastOffset]), [[4, 6, 7]])
+  assert.deepEqual(
+    log.quarantined.map((r) => [r.segmentBaseOffset, r.firstOffset, r.lastOffset]),
+    [[4, 6, 7]],
+  )
   assert.equal(statSync(file(copy, 4)).size, 1250, 'nothing is cut there')
   const refused = log.planRead(6, 1000, 12, true)
   assert.ok(refused.kind === 'error' && refused.errorCode === 2)
@@ -177,7 +191,8 @@ test('a clean open scans nothing; a clean marker over a torn file is not believe
 test('lost index files are made again', async (t) => {
   const { dir, log } = await filled(t, 40, { segmentBytes: 10_000, indexIntervalBytes: 1000 })
   await log.close(true)
-  for (const name of readdirSync(join(dir, 'events-0'))) if (name.endsWith('index')) renameSync(join(dir, 'events-0', name), join(dir, name))
+  for (const name of readdirSync(join(dir, 'events-0')))
+    if (name.endsWith('index')) renameSync(join(dir, 'events-0', name), join(dir, name))
   const again = await openLog(t, { dir, clean: true, config: { indexIntervalBytes: 1000 } })
   assert.equal(offsetsIn(again).length, 40)
   for (const name of ['00000000000000000000.index', '00000000000000000000.timeindex']) {
@@ -188,7 +203,8 @@ test('lost index files are made again', async (t) => {
 test('half-done removals are finished when the partition is opened', async (t) => {
   const { dir, log } = await filled(t, 3)
   await log.close(true)
-  for (const name of ['00000000000000000000.log.deleted', '00000000000000000007.log.cleaned', '00000000000000000009.index']) writeFileSync(join(dir, 'events-0', name), 'x')
+  for (const name of ['00000000000000000000.log.deleted', '00000000000000000007.log.cleaned', '00000000000000000009.index'])
+    writeFileSync(join(dir, 'events-0', name), 'x')
   await openLog(t, { dir, clean: true })
   const names = readdirSync(join(dir, 'events-0'))
   assert.ok(!names.some((name) => /deleted|cleaned|0009/.test(name)), names.join(' '))

@@ -63,7 +63,10 @@ test('-1 keeps everything for ever', async (t) => {
 })
 
 test('a compacted topic without delete loses only what DeleteRecords gave up', async (t) => {
-  const log = await openLog(t, { dir: tempDir(t), config: { segmentBytes: 1000, retentionMs: 1, cleanupPolicy: { delete: false, compact: false } } })
+  const log = await openLog(t, {
+    dir: tempDir(t),
+    config: { segmentBytes: 1000, retentionMs: 1, cleanupPolicy: { delete: false, compact: false } },
+  })
   for (let i = 0; i < 6; i++) append(log, batchOfSize(500))
   log.updateHighWatermark(6)
   assert.equal(log.applyRetention(START + DAY), 0)
@@ -93,7 +96,10 @@ test('truncation drops whole segments and the rest of one', async (t) => {
   log.truncateTo(3)
   assert.deepEqual([log.logEndOffset, log.writtenOffset, log.segmentCount, log.latestEpoch], [3, 3, 2, 1])
   append(log, batch(2), 4)
-  assert.deepEqual(offsetsIn(log).map(([base]) => base), [0, 1, 2, 3])
+  assert.deepEqual(
+    offsetsIn(log).map(([base]) => base),
+    [0, 1, 2, 3],
+  )
   await log.close(false)
   const again = await openLog(t, { dir })
   assert.equal(again.logEndOffset, 5)

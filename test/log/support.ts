@@ -52,7 +52,10 @@ function text(value: string | null | undefined): Uint8Array | null {
   return value === null || value === undefined ? null : Buffer.from(value)
 }
 
-export function rawBatch(records: readonly { key: Uint8Array | null; value: Uint8Array | null; timestamp: number }[], spec: BatchSpec = {}): Uint8Array {
+export function rawBatch(
+  records: readonly { key: Uint8Array | null; value: Uint8Array | null; timestamp: number }[],
+  spec: BatchSpec = {},
+): Uint8Array {
   const base = records[0]?.timestamp ?? -1
   const body: number[] = []
   records.forEach((record, i) => {

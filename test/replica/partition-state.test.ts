@@ -123,7 +123,12 @@ const events: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ kind: fc.constant('flush' as const), fails: fc.boolean() }),
   fc.record({ kind: fc.constant('sync' as const), share }),
   fc.record({ kind: fc.constant('fetch' as const), replica: fc.integer({ min: 2, max: 3 }), share }),
-  fc.record({ kind: fc.constant('decide' as const), leader: fc.constantFrom(1, 1, 1, 2, -1), epochStep: fc.integer({ min: -1, max: 1 }), isr: fc.constantFrom([1], [1, 2], [1, 2, 3]) }),
+  fc.record({
+    kind: fc.constant('decide' as const),
+    leader: fc.constantFrom(1, 1, 1, 2, -1),
+    epochStep: fc.integer({ min: -1, max: 1 }),
+    isr: fc.constantFrom([1], [1, 2], [1, 2, 3]),
+  }),
 )
 
 test('the high watermark never goes back and never passes the in-sync minimum, the file, or what was promised durable', () => {
@@ -176,7 +181,8 @@ test('the high watermark never goes back and never passes the in-sync minimum, t
         assert.ok(now <= written, `${now} is above the file's ${written}`)
         if (promise === 'disk') assert.ok(now <= durable, `${now} is above the durable ${durable}`)
         for (const id of isr) if (id !== ME) assert.ok(now <= (followers.get(id) ?? 0), `${now} is above replica ${id}`)
-        for (const [base, until] of promised) assert.ok(now <= base || durable >= Math.min(now, until), `${now} shows [${base}, ${until}) while ${durable} is durable`)
+        for (const [base, until] of promised)
+          assert.ok(now <= base || durable >= Math.min(now, until), `${now} shows [${base}, ${until}) while ${durable} is durable`)
       }
     }),
     { numRuns: 400 },

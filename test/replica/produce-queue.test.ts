@@ -22,7 +22,10 @@ test('each promise is answered when its own offset is passed, in order', () => {
   queue.release(30, 9, 9)
   assert.deepEqual(done, [[0, 0]])
   queue.release(30, 20, 9)
-  assert.deepEqual(done, [[0, 0], [1, 0]])
+  assert.deepEqual(done, [
+    [0, 0],
+    [1, 0],
+  ])
   queue.release(30, 30, 29)
   assert.equal(queue.length, 1)
   queue.release(30, 30, 30)
@@ -44,7 +47,10 @@ test('a failed write ends the waits above the log end and keeps those below', ()
   queue.failAbove(10, failedAppend(56))
   assert.deepEqual(done, [[1, 56]])
   queue.release(10, 10, 0)
-  assert.deepEqual(done, [[1, 56], [0, 0]])
+  assert.deepEqual(done, [
+    [1, 56],
+    [0, 0],
+  ])
 })
 
 test('a wait that was ended early is not answered a second time and does not hold up the next', () => {
@@ -53,7 +59,10 @@ test('a wait that was ended early is not answered a second time and does not hol
   queue.add(20, 'written', sink, 1, OK)
   end(failedAppend(7))
   queue.release(20, 0, 0)
-  assert.deepEqual(done, [[0, 7], [1, 0]])
+  assert.deepEqual(done, [
+    [0, 7],
+    [1, 0],
+  ])
   queue.release(20, 20, 20)
   assert.equal(done.length, 2)
 })

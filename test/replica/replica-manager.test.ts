@@ -30,7 +30,18 @@ function manager(config: Partial<LogConfig> = {}): { manager: ReplicaManager; fa
 
 function request(t: TestContext, over: Partial<OpenPartition> = {}): OpenPartition {
   const decision = { leader: 1, leaderEpoch: 0, isr: [1], replicas: [1] }
-  return { topic: 't', topicId: TOPIC_ID, partition: 0, dir: join(tempDir(t), 't-0'), cleanShutdown: false, recoveryPoint: 0, logStartOffset: 0, cleanerOffset: 0, decision, ...over }
+  return {
+    topic: 't',
+    topicId: TOPIC_ID,
+    partition: 0,
+    dir: join(tempDir(t), 't-0'),
+    cleanShutdown: false,
+    recoveryPoint: 0,
+    logStartOffset: 0,
+    cleanerOffset: 0,
+    decision,
+    ...over,
+  }
 }
 
 function append(replicas: ReplicaManager): Promise<number> {

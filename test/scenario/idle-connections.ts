@@ -40,7 +40,9 @@ async function main(t: TestContext): Promise<boolean> {
   const sockets: Socket[] = []
   let closed = 0
   while (sockets.length < COUNT) {
-    const opened = await Promise.all(Array.from({ length: Math.min(AT_ONCE, COUNT - sockets.length) }, () => open(Number(node.bootstrap.split(':')[1]))))
+    const opened = await Promise.all(
+      Array.from({ length: Math.min(AT_ONCE, COUNT - sockets.length) }, () => open(Number(node.bootstrap.split(':')[1]))),
+    )
     for (const socket of opened) socket.on('close', () => closed++)
     sockets.push(...opened)
   }

@@ -44,11 +44,19 @@ function options(): Options {
     return value
   }
   if (values.kill9 && values.bootstrap) throw new Error('--kill9 kills a server of its own: leave out --bootstrap')
-  return { records: number('records'), partitions: number('partitions'), keys: number('keys'), kill9: values.kill9, bootstrap: values.bootstrap }
+  return {
+    records: number('records'),
+    partitions: number('partitions'),
+    keys: number('keys'),
+    kill9: values.kill9,
+    bootstrap: values.bootstrap,
+  }
 }
 
 /** The fillers: a record's is chosen by its number, so that a value at a wrong place shows. */
-const FILLERS = Array.from({ length: PATTERNS }, (_, pattern) => Buffer.from(Array.from({ length: VALUE_BYTES - HEAD_BYTES }, (__, at) => (pattern * 31 + at * 7) & 255)))
+const FILLERS = Array.from({ length: PATTERNS }, (_, pattern) =>
+  Buffer.from(Array.from({ length: VALUE_BYTES - HEAD_BYTES }, (__, at) => (pattern * 31 + at * 7) & 255)),
+)
 
 function writeValue(value: Buffer, key: number, within: number, index: number): void {
   value.writeUInt32BE(key, 0)
@@ -151,7 +159,8 @@ class Checker {
   private contentHolds(key: Buffer, value: Buffer): boolean {
     const id = value.readUInt32BE(0)
     const index = value.readUInt32BE(8)
-    const consistent = id < this.options.keys && index % this.options.keys === id && Math.floor(index / this.options.keys) === value.readUInt32BE(4)
+    const consistent =
+      id < this.options.keys && index % this.options.keys === id && Math.floor(index / this.options.keys) === value.readUInt32BE(4)
     return consistent && value.subarray(HEAD_BYTES).equals(FILLERS[index % PATTERNS]!) && key.toString('latin1') === `k${id}`
   }
 
@@ -169,7 +178,7 @@ async function readBack(bootstrap: string, topic: string, given: Options): Promi
   consumer.assign(partitions)
   const ends = await consumer.endOffsets(partitions)
   const total = ends.reduce((sum, end) => sum + end.offset, 0)
-  for (let deadline = Date.now() + READ_LIMIT_MS; checker.read < total && Date.now() < deadline; ) {
+  for (let deadline = Date.now() + READ_LIMIT_MS; checker.read < total && Date.now() < deadline;) {
     const batch = await consumer.pollBatch(1000)
     if (!batch) continue
     checker.take(batch)
@@ -197,7 +206,9 @@ async function timed<T>(what: string, records: number, work: () => Promise<T>): 
   const result = await work()
   const seconds = (performance.now() - began) / 1000
   const rate = Math.round(records / seconds).toLocaleString('en-US')
-  console.log(`${what}: ${records.toLocaleString('en-US')} records in ${seconds.toFixed(1)} s, ${rate} a second, ${((records * VALUE_BYTES) / seconds / 1e6).toFixed(0)} MB/s`)
+  console.log(
+    `${what}: ${records.toLocaleString('en-US')} records in ${seconds.toFixed(1)} s, ${rate} a second, ${((records * VALUE_BYTES) / seconds / 1e6).toFixed(0)} MB/s`,
+  )
   return result
 }
 
@@ -208,13 +219,18 @@ async function killHalfway(server: RunningServer, sent: Sent, records: number): 
   const acknowledged = sent.acknowledged
   const began = performance.now()
   const next = await startServer({ dataDir: server.dataDir, listen: server.bootstrap })
-  console.log(`kill -9 of ${server.pid} after ${acknowledged.toLocaleString('en-US')} acknowledged records; ready again after ${(performance.now() - began).toFixed(0)} ms`)
+  console.log(
+    `kill -9 of ${server.pid} after ${acknowledged.toLocaleString('en-US')} acknowledged records; ready again after ${(performance.now() - began).toFixed(0)} ms`,
+  )
   return next
 }
 
 function report(given: Options, sent: Sent, checker: Checker): number {
   const checks: readonly (readonly [string, boolean])[] = [
-    [`${sent.acknowledged} of ${given.records} acknowledged, ${sent.failed} failed ${sent.firstError?.message ?? ''}`, sent.acknowledged === given.records && sent.failed === 0],
+    [
+      `${sent.acknowledged} of ${given.records} acknowledged, ${sent.failed} failed ${sent.firstError?.message ?? ''}`,
+      sent.acknowledged === given.records && sent.failed === 0,
+    ],
     [`${checker.read} read`, checker.read === given.records],
     [`${checker.missing} missing`, checker.missing === 0],
     [`${checker.duplicates} twice or out of order`, checker.duplicates === 0],
@@ -231,7 +247,9 @@ async function main(): Promise<void> {
   let server = dataDir ? await startServer({ dataDir }) : null
   const bootstrap = given.bootstrap ?? server!.bootstrap
   const topic = `ten-million-${process.pid}-${Date.now().toString(36)}`
-  console.log(`${given.records.toLocaleString('en-US')} records of ${VALUE_BYTES} bytes, ${given.keys} keys, ${given.partitions} partitions, at ${bootstrap}${given.kill9 ? ', with kill -9' : ''}`)
+  console.log(
+    `${given.records.toLocaleString('en-US')} records of ${VALUE_BYTES} bytes, ${given.keys} keys, ${given.partitions} partitions, at ${bootstrap}${given.kill9 ? ', with kill -9' : ''}`,
+  )
   try {
     await createTopic(bootstrap, topic, given.partitions)
     const sent = new Sent()

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
-import { LocalCaller, Mailbox, MailboxError, type MailboxHandler, type MailboxHandlers, type MailboxPort, Transferred } from '../../src/threads/mailbox.js'
+import {
+  LocalCaller,
+  Mailbox,
+  MailboxError,
+  type MailboxHandler,
+  type MailboxHandlers,
+  type MailboxPort,
+  Transferred,
+} from '../../src/threads/mailbox.js'
 
 function handlers(table: Readonly<Record<string, (argument: never) => unknown>>): MailboxHandlers {
   return new Map<string, MailboxHandler>(Object.entries(table))
@@ -40,7 +48,10 @@ test('everything of one turn travels in one message, and arrives in order', asyn
   })
   await Promise.all(calls)
   assert.equal(posts(), 1)
-  assert.deepEqual(seen, Array.from({ length: 100 }, (_, i) => i))
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 100 }, (_, i) => i),
+  )
 })
 
 test('both ends may call each other at once', async (t) => {

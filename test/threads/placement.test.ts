@@ -18,7 +18,10 @@ test('a topic that grows keeps the owners it had', () => {
   placement.assign('a', upTo(5))
   const before = upTo(5).map((partition) => ownerOf(placement.table, 'a', partition))
   assert.equal(placement.assign('a', upTo(9)), true)
-  assert.deepEqual(upTo(5).map((partition) => ownerOf(placement.table, 'a', partition)), before)
+  assert.deepEqual(
+    upTo(5).map((partition) => ownerOf(placement.table, 'a', partition)),
+    before,
+  )
   assert.ok(upTo(9).every((partition) => ownerOf(placement.table, 'a', partition) >= 0))
   assert.equal(placement.assign('a', upTo(9)), false)
 })
@@ -34,7 +37,10 @@ test('a table handed out is not changed afterwards', () => {
 test('partitions that this node does not host have no owner', () => {
   const placement = new Placement(2)
   placement.assign('a', [1, 3])
-  assert.deepEqual(upTo(5).map((partition) => ownerOf(placement.table, 'a', partition) >= 0), [false, true, false, true, false])
+  assert.deepEqual(
+    upTo(5).map((partition) => ownerOf(placement.table, 'a', partition) >= 0),
+    [false, true, false, true, false],
+  )
   assert.equal(ownerOf(placement.table, 'a', -1), -1)
   assert.equal(ownerOf(placement.table, 'nowhere', 0), -1)
 })

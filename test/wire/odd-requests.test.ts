@@ -6,5 +6,8 @@ import { brokerUnderTest } from './under-test.js'
 test('odd requests get the answers that Apache Kafka gives', { timeout: 600_000 }, async (t) => {
   const bootstrap = await brokerUnderTest(t)
   const different = oddDifferences(await runOddRequests(bootstrap))
-  assert.deepEqual(different.map((row) => `${row.name}\n  Kafka: ${row.expected}\n  here:  ${row.actual}`), [])
+  assert.deepEqual(
+    different.map((row) => `${row.name}\n  Kafka: ${row.expected}\n  here:  ${row.actual}`),
+    [],
+  )
 })

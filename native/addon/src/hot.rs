@@ -155,7 +155,8 @@ unsafe extern "C" fn segment_send(env: sys::napi_env, info: sys::napi_callback_i
     // SAFETY: the arguments of this callback.
     let args = unsafe { Arguments::<4>::read(env, info) };
     args.finish((|| {
-        let (handle, position, length, descriptor) = (args.number(0)?, args.size(1)? as u64, args.size(2)?, args.integer(3)? as i32);
+        let (handle, position, length, descriptor) =
+            (args.number(0)?, args.size(1)? as u64, args.size(2)?, args.integer(3)? as i32);
         handles::with(handle, |s| s.send(position, length, descriptor)).map(|n| n as f64)
     })())
 }

@@ -32,10 +32,22 @@ export async function alterConfigs(
     const { resourceType, resourceName } = each
     const key = keyOf(each)
     const problem = counts.get(key)! > 1 ? 'Each resource must appear at most once.' : resourceProblem(each, broker)
-    rows.set(key, { resourceType, resourceName, errorCode: problem ? errors.INVALID_REQUEST.code : errors.NONE.code, errorMessage: problem })
-    if (!problem) specs.push({ key, spec: { resource: kindOfResource(resourceType)!, name: resourceName, changes: each.changes, replaceAll } })
+    rows.set(key, {
+      resourceType,
+      resourceName,
+      errorCode: problem ? errors.INVALID_REQUEST.code : errors.NONE.code,
+      errorMessage: problem,
+    })
+    if (!problem)
+      specs.push({ key, spec: { resource: kindOfResource(resourceType)!, name: resourceName, changes: each.changes, replaceAll } })
   }
-  const outcomes = specs.length === 0 ? [] : await broker.services.controller.alterConfigs(specs.map(({ spec }) => spec), validateOnly)
+  const outcomes =
+    specs.length === 0
+      ? []
+      : await broker.services.controller.alterConfigs(
+          specs.map(({ spec }) => spec),
+          validateOnly,
+        )
   specs.forEach(({ key }, i) => rows.set(key, { ...rows.get(key)!, ...outcomes[i]! }))
   return [...rows.values()]
 }

@@ -4,7 +4,11 @@ import type { AlterConfigsRequest, AlterConfigsResponse } from '../../protocol/s
 import { alterConfigs } from './alter-config-requests.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
-export async function handleAlterConfigs(request: AlterConfigsRequest, _context: RequestContext, broker: HandlerContext): Promise<AlterConfigsResponse> {
+export async function handleAlterConfigs(
+  request: AlterConfigsRequest,
+  _context: RequestContext,
+  broker: HandlerContext,
+): Promise<AlterConfigsResponse> {
   const resources = request.resources.map(({ configs, ...resource }) => ({
     ...resource,
     changes: configs.map(({ name, value }) => ({ name, value, operation: 0 })),

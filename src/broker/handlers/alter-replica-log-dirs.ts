@@ -18,7 +18,8 @@ export async function handleAlterReplicaLogDirs(
     for (const { name, partitions } of topics) {
       const rows = byTopic.get(name) ?? []
       byTopic.set(name, rows)
-      for (const partition of partitions) rows.push({ partitionIndex: partition, errorCode: outcome(path, paths, logs.get(`${name}-${partition}`)) })
+      for (const partition of partitions)
+        rows.push({ partitionIndex: partition, errorCode: outcome(path, paths, logs.get(`${name}-${partition}`)) })
     }
   }
   return { throttleTimeMs: 0, results: [...byTopic].map(([topicName, partitions]) => ({ topicName, partitions })) }

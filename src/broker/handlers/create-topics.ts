@@ -10,7 +10,11 @@ type Row = CreateTopicsResponse['topics'][number]
 
 const DYNAMIC_TOPIC_CONFIG = 1
 
-export async function handleCreateTopics(request: CreateTopicsRequest, _context: RequestContext, broker: HandlerContext): Promise<CreateTopicsResponse> {
+export async function handleCreateTopics(
+  request: CreateTopicsRequest,
+  _context: RequestContext,
+  broker: HandlerContext,
+): Promise<CreateTopicsResponse> {
   const outcomes = await broker.services.controller.createTopics(request.topics, request.validateOnly)
   const rows = new Map<string, Row>()
   // A name that was given twice has one row, saying so.

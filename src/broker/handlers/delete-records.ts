@@ -4,7 +4,11 @@ import { errors } from '../../model/errors.js'
 import type { DeleteRecordsRequest, DeleteRecordsResponse } from '../../protocol/schema/delete-records.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
-export async function handleDeleteRecords(request: DeleteRecordsRequest, _context: RequestContext, broker: HandlerContext): Promise<DeleteRecordsResponse> {
+export async function handleDeleteRecords(
+  request: DeleteRecordsRequest,
+  _context: RequestContext,
+  broker: HandlerContext,
+): Promise<DeleteRecordsResponse> {
   const image = broker.image()
   const failed = (errorCode: number) => ({ errorCode, lowWatermark: -1 })
   const topics = await Promise.all(

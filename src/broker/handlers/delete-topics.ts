@@ -4,7 +4,11 @@ import { errors } from '../../model/errors.js'
 import type { DeleteTopicsRequest, DeleteTopicsResponse } from '../../protocol/schema/delete-topics.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
-export async function handleDeleteTopics(request: DeleteTopicsRequest, context: RequestContext, broker: HandlerContext): Promise<DeleteTopicsResponse> {
+export async function handleDeleteTopics(
+  request: DeleteTopicsRequest,
+  context: RequestContext,
+  broker: HandlerContext,
+): Promise<DeleteTopicsResponse> {
   const asked = context.version >= 6 ? request.topics : request.topicNames.map((name) => ({ name, topicId: null }))
   const outcomes = await broker.services.controller.deleteTopics(asked)
   const rows = new Map<string, (typeof outcomes)[number]>()

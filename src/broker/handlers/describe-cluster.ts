@@ -8,7 +8,11 @@ import type { HandlerContext, RequestContext } from './handler.js'
 const BROKERS = 1
 const CONTROLLERS = 2
 
-export function handleDescribeCluster(request: DescribeClusterRequest, context: RequestContext, broker: HandlerContext): DescribeClusterResponse {
+export function handleDescribeCluster(
+  request: DescribeClusterRequest,
+  context: RequestContext,
+  broker: HandlerContext,
+): DescribeClusterResponse {
   const image = broker.image()
   const answer: DescribeClusterResponse = {
     throttleTimeMs: 0,

@@ -10,7 +10,11 @@ import type { HandlerContext, RequestContext } from './handler.js'
 type Asked = DescribeConfigsRequest['resources'][number]
 type Result = DescribeConfigsResponse['results'][number]
 
-export function handleDescribeConfigs(request: DescribeConfigsRequest, _context: RequestContext, broker: HandlerContext): DescribeConfigsResponse {
+export function handleDescribeConfigs(
+  request: DescribeConfigsRequest,
+  _context: RequestContext,
+  broker: HandlerContext,
+): DescribeConfigsResponse {
   return { throttleTimeMs: 0, results: request.resources.map((asked) => describe(asked, request, broker)) }
 }
 

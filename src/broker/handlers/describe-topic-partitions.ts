@@ -45,7 +45,8 @@ function page(
     if (left === 0) return { throttleTimeMs: 0, topics, nextCursor: { topicName: name, partitionIndex: 0 } }
     const topic = image.topics.get(name)
     if (!topic) {
-      if (!all) topics.push(errorRow(name, topicNameProblem(name) ? errors.INVALID_TOPIC_EXCEPTION.code : errors.UNKNOWN_TOPIC_OR_PARTITION.code))
+      if (!all)
+        topics.push(errorRow(name, topicNameProblem(name) ? errors.INVALID_TOPIC_EXCEPTION.code : errors.UNKNOWN_TOPIC_OR_PARTITION.code))
       continue
     }
     const first = request.cursor?.topicName === name ? request.cursor.partitionIndex : 0
@@ -71,7 +72,14 @@ function topicRow(topic: TopicImage, image: MetadataImage, first: number, limit:
 }
 
 function errorRow(name: string, errorCode: number): TopicRow {
-  return { errorCode, name, topicId: ZERO_UUID, isInternal: isInternalTopic(name), partitions: [], topicAuthorizedOperations: NO_AUTHORIZED_OPERATIONS }
+  return {
+    errorCode,
+    name,
+    topicId: ZERO_UUID,
+    isInternal: isInternalTopic(name),
+    partitions: [],
+    topicAuthorizedOperations: NO_AUTHORIZED_OPERATIONS,
+  }
 }
 
 function byCodeUnits(a: string, b: string): number {

@@ -37,7 +37,12 @@ interface Session {
 
 export type FetchContext =
   | { readonly kind: 'error'; readonly errorCode: number }
-  | { readonly kind: 'full'; readonly sessionId: number; readonly wanted: readonly WantedPartition[]; readonly session: Session | undefined }
+  | {
+      readonly kind: 'full'
+      readonly sessionId: number
+      readonly wanted: readonly WantedPartition[]
+      readonly session: Session | undefined
+    }
   | { readonly kind: 'incremental'; readonly sessionId: number; readonly wanted: readonly WantedPartition[]; readonly session: Session }
 
 export class FetchSessions {

@@ -20,7 +20,11 @@ const NO_RECORDS = new Uint8Array(0)
 type Waiting = Exclude<FetchContext, { kind: 'error' }>
 type PartitionAnswer = FetchResponse['responses'][number]['partitions'][number]
 
-export function handleFetch(request: FetchRequest, context: RequestContext, broker: HandlerContext): FetchResponse | Promise<FetchResponse> {
+export function handleFetch(
+  request: FetchRequest,
+  context: RequestContext,
+  broker: HandlerContext,
+): FetchResponse | Promise<FetchResponse> {
   const image = broker.image()
   const { fetchSessions, partitions, configs } = broker.services
   const fetch = fetchSessions.context(request, context.version, broker.env.clock.monotonic(), (id) => image.topicNames.get(id))
@@ -77,7 +81,8 @@ class FetchJob {
   private withUnknown(outcomes: FetchOutcome[]): FetchOutcome[] {
     const image = this.broker.image()
     for (let i = 0; i < outcomes.length; i++) {
-      if (outcomes[i]!.errorCode === errors.NOT_LEADER_OR_FOLLOWER.code) outcomes[i] = this.named(this.fetch.wanted[i]!, image, outcomes[i]!)
+      if (outcomes[i]!.errorCode === errors.NOT_LEADER_OR_FOLLOWER.code)
+        outcomes[i] = this.named(this.fetch.wanted[i]!, image, outcomes[i]!)
     }
     return outcomes
   }
@@ -85,7 +90,8 @@ class FetchJob {
   private named(wanted: WantedPartition, image: MetadataImage, outcome: FetchOutcome): FetchOutcome {
     if (wanted.topic === '') return failedFetch(errors.UNKNOWN_TOPIC_ID.code)
     const topic = image.topics.get(wanted.topic)
-    if (!topic || wanted.partition < 0 || wanted.partition >= topic.partitions.length) return failedFetch(errors.UNKNOWN_TOPIC_OR_PARTITION.code)
+    if (!topic || wanted.partition < 0 || wanted.partition >= topic.partitions.length)
+      return failedFetch(errors.UNKNOWN_TOPIC_OR_PARTITION.code)
     return outcome
   }
 
@@ -184,7 +190,10 @@ class FetchJob {
       lastStableOffset,
       logStartOffset,
       divergingEpoch: divergingEpoch ?? NO_EPOCH,
-      currentLeader: errorCode === errors.NOT_LEADER_OR_FOLLOWER.code || errorCode === errors.FENCED_LEADER_EPOCH.code ? this.currentLeader(wanted) : NO_LEADER,
+      currentLeader:
+        errorCode === errors.NOT_LEADER_OR_FOLLOWER.code || errorCode === errors.FENCED_LEADER_EPOCH.code
+          ? this.currentLeader(wanted)
+          : NO_LEADER,
       snapshotId: NO_SNAPSHOT,
       abortedTransactions: this.readCommitted ? abortedTransactions : null,
       preferredReadReplica: -1,

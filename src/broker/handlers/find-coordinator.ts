@@ -29,9 +29,17 @@ async function find(keyType: number, key: string, context: RequestContext, broke
   if (keyType === TRANSACTION) {
     // Not COORDINATOR_NOT_AVAILABLE: that is retriable, and a client would try for a minute and report a timeout.
     // This one ends initTransactions() at once, and the Java client shows the text.
-    return failed(key, errors.UNSUPPORTED_VERSION.code, 'Transactions are not supported by this node yet. Use an idempotent producer without transactional.id.')
+    return failed(
+      key,
+      errors.UNSUPPORTED_VERSION.code,
+      'Transactions are not supported by this node yet. Use an idempotent producer without transactional.id.',
+    )
   }
-  return failed(key, errors.INVALID_REQUEST.code, keyType === 2 ? 'Share groups are not supported by this node.' : `Unknown coordinator type ${keyType}.`)
+  return failed(
+    key,
+    errors.INVALID_REQUEST.code,
+    keyType === 2 ? 'Share groups are not supported by this node.' : `Unknown coordinator type ${keyType}.`,
+  )
 }
 
 async function findGroup(groupId: string, context: RequestContext, broker: HandlerContext): Promise<Row> {

@@ -13,7 +13,11 @@ const SPECIAL_SINCE: ReadonlyMap<number, number> = new Map([
   [-6, 11],
 ])
 
-export async function handleListOffsets(request: ListOffsetsRequest, context: RequestContext, broker: HandlerContext): Promise<ListOffsetsResponse> {
+export async function handleListOffsets(
+  request: ListOffsetsRequest,
+  context: RequestContext,
+  broker: HandlerContext,
+): Promise<ListOffsetsResponse> {
   const image = broker.image()
   const readCommitted = request.isolationLevel === 1
   const failed = (errorCode: number) => ({ errorCode, timestamp: -1, offset: -1, leaderEpoch: -1 })
@@ -22,7 +26,11 @@ export async function handleListOffsets(request: ListOffsetsRequest, context: Re
       const count = image.topics.get(name)?.partitions.length ?? 0
       // A partition that is listed twice is refused, once.
       const partitions = asListed.filter((one, i) => asListed.findIndex((other) => other.partitionIndex === one.partitionIndex) === i)
-      const duplicated = new Set(asListed.filter((one) => asListed.some((other) => other !== one && other.partitionIndex === one.partitionIndex)).map((one) => one.partitionIndex))
+      const duplicated = new Set(
+        asListed
+          .filter((one) => asListed.some((other) => other !== one && other.partitionIndex === one.partitionIndex))
+          .map((one) => one.partitionIndex),
+      )
       const refusals = partitions.map(({ partitionIndex, timestamp }) => {
         if (duplicated.has(partitionIndex)) return errors.INVALID_REQUEST.code
         if (partitionIndex < 0 || partitionIndex >= count) return errors.UNKNOWN_TOPIC_OR_PARTITION.code
@@ -30,12 +38,21 @@ export async function handleListOffsets(request: ListOffsetsRequest, context: Re
       })
       const asked = partitions
         .filter((_, i) => refusals[i] === 0)
-        .map(({ partitionIndex, timestamp, currentLeaderEpoch }) => ({ topic: name, partition: partitionIndex, timestamp, currentLeaderEpoch, readCommitted }))
+        .map(({ partitionIndex, timestamp, currentLeaderEpoch }) => ({
+          topic: name,
+          partition: partitionIndex,
+          timestamp,
+          currentLeaderEpoch,
+          readCommitted,
+        }))
       const answers = await broker.services.partitions.ask('listOffsets', asked, failed)
       let next = 0
       return {
         name,
-        partitions: partitions.map(({ partitionIndex }, i) => ({ partitionIndex, ...(refusals[i] === 0 ? answers[next++]! : failed(refusals[i]!)) })),
+        partitions: partitions.map(({ partitionIndex }, i) => ({
+          partitionIndex,
+          ...(refusals[i] === 0 ? answers[next++]! : failed(refusals[i]!)),
+        })),
       }
     }),
   )

@@ -29,7 +29,12 @@ export function handleMetadata(
   const asked = request.topics
   if (asked === null || (context.version === 0 && asked.length === 0)) {
     const image = broker.image()
-    return respond(request, context, broker, [...image.topics.values()].map((topic) => knownTopic(topic, image, request, context)))
+    return respond(
+      request,
+      context,
+      broker,
+      [...image.topics.values()].map((topic) => knownTopic(topic, image, request, context)),
+    )
   }
   const missing = missingNames(asked, broker.image())
   const mayCreate = request.allowAutoTopicCreation && missing.length > 0 && broker.services.configs.getBoolean('auto.create.topics.enable')

@@ -26,7 +26,12 @@ class ProduceAnswer implements ProduceSink {
   private remaining: number
   private timer: { cancel(): void } | undefined
 
-  constructor(request: ProduceRequest, count: number, broker: HandlerContext, respond: (response: ProduceResponse | null, failed: boolean) => void) {
+  constructor(
+    request: ProduceRequest,
+    count: number,
+    broker: HandlerContext,
+    respond: (response: ProduceResponse | null, failed: boolean) => void,
+  ) {
     this.request = request
     this.results = Array.from({ length: count })
     this.remaining = count
@@ -103,7 +108,12 @@ export function handleProduce(
   const answer = new ProduceAnswer(request, count, broker, respond)
   if (count === 0) return
   const validAcks = request.acks === -1 || request.acks === 0 || request.acks === 1
-  const terms: AppendTerms = { acks: request.acks, disk: request.millraceAck === MILLRACE_ACK_DISK, apiVersion: context.version, origin: 'client' }
+  const terms: AppendTerms = {
+    acks: request.acks,
+    disk: request.millraceAck === MILLRACE_ACK_DISK,
+    apiVersion: context.version,
+    origin: 'client',
+  }
   const image = broker.image()
   const { partitions } = broker.services
   const forward = new Map<number, ProduceItem[]>()
@@ -120,7 +130,8 @@ export function handleProduce(
       else if (isInternalTopic(known.name) && context.clientId !== ADMIN_CLIENT_ID) refusal = errors.INVALID_TOPIC_EXCEPTION.code
       else if (records === null || records.length === 0) refusal = errors.INVALID_RECORD.code
       // Without a transaction coordinator nothing would ever end such a transaction, and readers would wait for it for ever.
-      else if (isTransactional(records)) refusal = request.transactionalId === null ? errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code : errors.INVALID_TXN_STATE.code
+      else if (isTransactional(records))
+        refusal = request.transactionalId === null ? errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code : errors.INVALID_TXN_STATE.code
       if (refusal !== 0) answer.complete(slot, failedAppend(refusal))
       else partitions.produce({ topic: known!.name, partition: index, records: records!, slot }, terms, answer, forward)
       slot++

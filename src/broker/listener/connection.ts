@@ -24,7 +24,13 @@ export interface RequestHandler {
    * One request frame at bytes[start, end), valid only during the call. Calls `respond` once, now or later: the pieces of the whole
    * answer with its length, or null when the request has none. Throws for a frame that cannot be understood: the connection is closed.
    */
-  request(connection: Connection, bytes: Buffer, start: number, end: number, respond: (pieces: readonly ResponsePiece[] | null) => void): void
+  request(
+    connection: Connection,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    respond: (pieces: readonly ResponsePiece[] | null) => void,
+  ): void
   /** The frames of this turn have all been handed over. */
   turnEnded(): void
 }
@@ -156,7 +162,10 @@ export class Connection {
         if (!this.inTurn) this.schedulePump()
       })
     } catch (error) {
-      this.owner.logger.warn({ client: this.remoteAddress, error: (error as Error).message }, 'closing a connection that sent what cannot be understood')
+      this.owner.logger.warn(
+        { client: this.remoteAddress, error: (error as Error).message },
+        'closing a connection that sent what cannot be understood',
+      )
       this.destroy((error as Error).message)
     }
   }
@@ -177,7 +186,9 @@ export class Connection {
     const { maxFrameBytes } = this.owner.limits
     this.owner.logger.warn(
       { client: this.remoteAddress, length, limit: maxFrameBytes, setting: 'socket.request.max.bytes' },
-      length <= 0 ? 'closing a connection: a request length must be positive' : 'closing a connection: the request is larger than socket.request.max.bytes',
+      length <= 0
+        ? 'closing a connection: a request length must be positive'
+        : 'closing a connection: the request is larger than socket.request.max.bytes',
     )
     this.destroy(`invalid request length ${length}`)
   }

@@ -115,7 +115,9 @@ export class Listener implements ConnectionOwner {
     for (const connection of this.connections) {
       if (connection.held > (largest?.held ?? 0) && connection.heldSince <= before) largest = connection
     }
-    largest?.destroy(`its unfinished request holds ${largest.held} bytes while more than millrace.max.buffered.bytes=${this.options.maxHeldBytes} are held`)
+    largest?.destroy(
+      `its unfinished request holds ${largest.held} bytes while more than millrace.max.buffered.bytes=${this.options.maxHeldBytes} are held`,
+    )
   }
 
   private accept(socket: Socket): void {

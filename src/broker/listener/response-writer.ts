@@ -47,7 +47,13 @@ export class ResponseWriter {
   private ended = false
 
   /** `descriptor`: of the socket, for sendfile; negative where there is none. */
-  constructor(socket: Socket, pool: BufferPool, onDrained: () => void, onBroken: (error: Error) => void, descriptor: () => number = () => -1) {
+  constructor(
+    socket: Socket,
+    pool: BufferPool,
+    onDrained: () => void,
+    onBroken: (error: Error) => void,
+    descriptor: () => number = () => -1,
+  ) {
     this.socket = socket
     this.pool = pool
     this.onDrained = onDrained

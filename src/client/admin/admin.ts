@@ -72,7 +72,10 @@ export class Admin {
    *
    *     await admin.deleteRecords([{ topic: 'events', partition: 0, offset: 1000 }])
    */
-  deleteRecords(wanted: readonly topics.RecordsToDelete[], options: AdminCallOptions = {}): Promise<{ topic: string; partition: number; offset: number }[]> {
+  deleteRecords(
+    wanted: readonly topics.RecordsToDelete[],
+    options: AdminCallOptions = {},
+  ): Promise<{ topic: string; partition: number; offset: number }[]> {
     return topics.deleteRecords(this.#cluster, wanted, options)
   }
 
@@ -103,7 +106,10 @@ export class Admin {
    *
    *     const [{ entries }] = await admin.describeConfigs([{ type: 'topic', name: 'events' }])
    */
-  describeConfigs(resources: readonly configs.ConfigResource[], options: configs.DescribeConfigsOptions = {}): Promise<configs.ConfigDescription[]> {
+  describeConfigs(
+    resources: readonly configs.ConfigResource[],
+    options: configs.DescribeConfigsOptions = {},
+  ): Promise<configs.ConfigDescription[]> {
     return configs.describeConfigs(this.#cluster, resources, options)
   }
 
@@ -121,14 +127,20 @@ export class Admin {
    *
    *     await admin.alterConfigs({ type: 'topic', name: 'events' }, { 'retention.ms': 60000 })
    */
-  alterConfigs(resource: configs.ConfigResource, values: Readonly<Record<string, string | number | boolean>>, options: ChangeOptions = {}): Promise<void> {
+  alterConfigs(
+    resource: configs.ConfigResource,
+    values: Readonly<Record<string, string | number | boolean>>,
+    options: ChangeOptions = {},
+  ): Promise<void> {
     return configs.alterConfigs(this.#cluster, resource, values, options)
   }
 
   // ---- groups
 
   /** All groups of all brokers: `await admin.listGroups({ states: ['Stable'] })`. */
-  listGroups(options: AdminCallOptions & { readonly states?: readonly string[]; readonly types?: readonly string[] } = {}): Promise<groups.GroupListing[]> {
+  listGroups(
+    options: AdminCallOptions & { readonly states?: readonly string[]; readonly types?: readonly string[] } = {},
+  ): Promise<groups.GroupListing[]> {
     return groups.listGroups(this.#cluster, options)
   }
 
@@ -169,7 +181,11 @@ export class Admin {
   resetOffsets(
     groupId: string,
     target: groups.ResetTarget,
-    options: AdminCallOptions & { readonly partitions?: readonly TopicPartition[]; readonly topics?: readonly string[]; readonly dryRun?: boolean } = {},
+    options: AdminCallOptions & {
+      readonly partitions?: readonly TopicPartition[]
+      readonly topics?: readonly string[]
+      readonly dryRun?: boolean
+    } = {},
   ): Promise<groups.OffsetToSet[]> {
     return groups.resetOffsets(this.#cluster, groupId, target, options)
   }

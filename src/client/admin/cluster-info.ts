@@ -45,7 +45,10 @@ export function describeCluster(cluster: Cluster, options: AdminCallOptions): Pr
   })
 }
 
-export function describeLogDirs(cluster: Cluster, options: AdminCallOptions & { readonly nodeIds?: readonly number[] }): Promise<LogDirDescription[]> {
+export function describeLogDirs(
+  cluster: Cluster,
+  options: AdminCallOptions & { readonly nodeIds?: readonly number[] },
+): Promise<LogDirDescription[]> {
   return cluster.retry('describeLogDirs', timeoutOf(cluster, options), async () => {
     if (cluster.metadata.brokers.size === 0) await cluster.refresh()
     const nodes = options.nodeIds ?? [...cluster.metadata.brokers.keys()]

@@ -10,7 +10,15 @@ const RESOURCE_TYPES = { topic: 2, broker: 4, brokerLogger: 8, clientMetrics: 16
 export type ConfigResourceType = keyof typeof RESOURCE_TYPES
 
 const SOURCES = [
-  'unknown', 'topic', 'dynamicBroker', 'dynamicDefaultBroker', 'staticBroker', 'default', 'dynamicBrokerLogger', 'clientMetrics', 'group',
+  'unknown',
+  'topic',
+  'dynamicBroker',
+  'dynamicDefaultBroker',
+  'staticBroker',
+  'default',
+  'dynamicBrokerLogger',
+  'clientMetrics',
+  'group',
 ] as const
 export type ConfigSource = (typeof SOURCES)[number]
 
@@ -70,13 +78,20 @@ function byServer<R extends ConfigResource>(resources: readonly R[]): Map<number
   for (const resource of resources) {
     const own = (resource.type === 'broker' || resource.type === 'brokerLogger') && resource.name !== ''
     const node = own ? Number(resource.name) : -1
-    if (!Number.isInteger(node)) throw new ClientError('ERR_MILLRACE_ARGUMENT', `a broker's name is its id; '${resource.name}' is not a number`)
+    if (!Number.isInteger(node))
+      throw new ClientError('ERR_MILLRACE_ARGUMENT', `a broker's name is its id; '${resource.name}' is not a number`)
     groups.set(node, [...(groups.get(node) ?? []), resource])
   }
   return groups
 }
 
-async function onEach<R extends ConfigResource, T>(cluster: Cluster, what: string, resources: readonly R[], options: AdminCallOptions, ask: (broker: Broker, group: readonly R[]) => Promise<T[]>): Promise<T[]> {
+async function onEach<R extends ConfigResource, T>(
+  cluster: Cluster,
+  what: string,
+  resources: readonly R[],
+  options: AdminCallOptions,
+  ask: (broker: Broker, group: readonly R[]) => Promise<T[]>,
+): Promise<T[]> {
   const answers = await Promise.all(
     [...byServer(resources)].map(([node, group]) => {
       if (node < 0) return onAny(cluster, what, options, (broker) => ask(broker, group))
@@ -89,10 +104,18 @@ async function onEach<R extends ConfigResource, T>(cluster: Cluster, what: strin
   return answers.flat()
 }
 
-export function describeConfigs(cluster: Cluster, resources: readonly ConfigResource[], options: DescribeConfigsOptions): Promise<ConfigDescription[]> {
+export function describeConfigs(
+  cluster: Cluster,
+  resources: readonly ConfigResource[],
+  options: DescribeConfigsOptions,
+): Promise<ConfigDescription[]> {
   return onEach(cluster, 'describeConfigs', resources, options, async (broker, group) => {
     const answer = await broker.request(apis.describeConfigs, {
-      resources: group.map(({ type, name }) => ({ resourceType: RESOURCE_TYPES[type], resourceName: name, configurationKeys: options.names ?? null })),
+      resources: group.map(({ type, name }) => ({
+        resourceType: RESOURCE_TYPES[type],
+        resourceName: name,
+        configurationKeys: options.names ?? null,
+      })),
       includeSynonyms: true,
       includeDocumentation: options.documentation ?? false,
     })
@@ -114,7 +137,11 @@ export function describeConfigs(cluster: Cluster, resources: readonly ConfigReso
   })
 }
 
-export async function incrementalAlterConfigs(cluster: Cluster, resources: readonly ConfigResourceChange[], options: ChangeOptions): Promise<void> {
+export async function incrementalAlterConfigs(
+  cluster: Cluster,
+  resources: readonly ConfigResourceChange[],
+  options: ChangeOptions,
+): Promise<void> {
   await onEach(cluster, 'incrementalAlterConfigs', resources, options, async (broker, group) => {
     const answer = await broker.request(apis.incrementalAlterConfigs, {
       resources: group.map(({ type, name, changes }) => ({
@@ -133,7 +160,12 @@ export async function incrementalAlterConfigs(cluster: Cluster, resources: reado
   })
 }
 
-export async function alterConfigs(cluster: Cluster, resource: ConfigResource, configs: Readonly<Record<string, string | number | boolean>>, options: ChangeOptions): Promise<void> {
+export async function alterConfigs(
+  cluster: Cluster,
+  resource: ConfigResource,
+  configs: Readonly<Record<string, string | number | boolean>>,
+  options: ChangeOptions,
+): Promise<void> {
   await onEach(cluster, 'alterConfigs', [resource], options, async (broker) => {
     const answer = await broker.request(apis.alterConfigs, {
       resources: [

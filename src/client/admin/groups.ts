@@ -51,20 +51,36 @@ export interface GroupOffset extends TopicPartition {
 }
 
 /** Where `resetOffsets` moves a group: an end, a time in milliseconds, or by a number of records. */
-export type ResetTarget = 'earliest' | 'latest' | { readonly timestamp: number } | { readonly shiftBy: number } | { readonly offset: number }
+export type ResetTarget =
+  | 'earliest'
+  | 'latest'
+  | { readonly timestamp: number }
+  | { readonly shiftBy: number }
+  | { readonly offset: number }
 
-export async function listGroups(cluster: Cluster, options: AdminCallOptions & { readonly states?: readonly string[]; readonly types?: readonly string[] }): Promise<GroupListing[]> {
+export async function listGroups(
+  cluster: Cluster,
+  options: AdminCallOptions & { readonly states?: readonly string[]; readonly types?: readonly string[] },
+): Promise<GroupListing[]> {
   const { states = [], types = [] } = options
-  const limits = types.length > 0 ? { minVersion: 5, purpose: 'a filter by type' } : states.length > 0 ? { minVersion: 4, purpose: 'a filter by state' } : {}
+  const limits =
+    types.length > 0
+      ? { minVersion: 5, purpose: 'a filter by type' }
+      : states.length > 0
+        ? { minVersion: 4, purpose: 'a filter by state' }
+        : {}
   return cluster.retry('listGroups', timeoutOf(cluster, options), async () => {
     if (cluster.metadata.brokers.size === 0) await cluster.refresh()
     const answers = await Promise.all(
-      [...cluster.metadata.brokers.keys()].map((node) => cluster.requireBroker(node).request(apis.listGroups, { statesFilter: states, typesFilter: types }, limits)),
+      [...cluster.metadata.brokers.keys()].map((node) =>
+        cluster.requireBroker(node).request(apis.listGroups, { statesFilter: states, typesFilter: types }, limits),
+      ),
     )
     const byId = new Map<string, GroupListing>()
     for (const answer of answers) {
       if (answer.errorCode !== 0) throw new KafkaError(answer.errorCode, 'listGroups')
-      for (const { groupId, protocolType, groupState, groupType } of answer.groups) byId.set(groupId, { groupId, protocolType, state: groupState, type: groupType })
+      for (const { groupId, protocolType, groupState, groupType } of answer.groups)
+        byId.set(groupId, { groupId, protocolType, state: groupState, type: groupType })
     }
     return [...byId.values()].sort((a, b) => (a.groupId < b.groupId ? -1 : 1))
   })
@@ -84,7 +100,10 @@ export function describeGroup(cluster: Cluster, groupId: string, options: AdminC
   })
 }
 
-function classicDescription(group: MessageOf<typeof apis.describeGroups.response>['groups'][number], coordinator: number): GroupDescription {
+function classicDescription(
+  group: MessageOf<typeof apis.describeGroups.response>['groups'][number],
+  coordinator: number,
+): GroupDescription {
   return {
     groupId: group.groupId,
     state: group.groupState,
@@ -109,7 +128,10 @@ async function describeConsumerGroup(broker: Broker, groupId: string): Promise<G
     throw error
   })
   const group = answer.groups[0]
-  if (!group || group.errorCode !== 0) throw group && group.errorCode !== errors.GROUP_ID_NOT_FOUND.code ? new KafkaError(group.errorCode, `describe group '${groupId}'`) : notFound
+  if (!group || group.errorCode !== 0)
+    throw group && group.errorCode !== errors.GROUP_ID_NOT_FOUND.code
+      ? new KafkaError(group.errorCode, `describe group '${groupId}'`)
+      : notFound
   return {
     groupId,
     state: group.groupState,
@@ -122,7 +144,9 @@ async function describeConsumerGroup(broker: Broker, groupId: string): Promise<G
       groupInstanceId: member.instanceId,
       clientId: member.clientId,
       clientHost: member.clientHost,
-      assignment: member.assignment.topicPartitions.flatMap(({ topicName, partitions }) => partitions.map((partition) => ({ topic: topicName, partition }))),
+      assignment: member.assignment.topicPartitions.flatMap(({ topicName, partitions }) =>
+        partitions.map((partition) => ({ topic: topicName, partition })),
+      ),
     })),
   }
 }
@@ -145,7 +169,11 @@ interface Committed extends TopicPartition {
 function committedOffsets(cluster: Cluster, groupId: string, options: AdminCallOptions): Promise<Committed[]> {
   const what = `offsets of group '${groupId}'`
   return onCoordinator(cluster, groupId, what, options, async (broker) => {
-    const version = await broker.version(apis.offsetFetch, { maxVersion: LAST_NAMED_OFFSETS_VERSION, minVersion: 2, purpose: 'all offsets of a group' })
+    const version = await broker.version(apis.offsetFetch, {
+      maxVersion: LAST_NAMED_OFFSETS_VERSION,
+      minVersion: 2,
+      purpose: 'all offsets of a group',
+    })
     const request = version >= GROUPED_OFFSETS_VERSION ? { groups: [{ groupId, topics: null }] } : { groupId, topics: null }
     const answer = await broker.request(apis.offsetFetch, request, { maxVersion: version })
     const group = version >= GROUPED_OFFSETS_VERSION ? answer.groups[0] : answer
@@ -156,7 +184,13 @@ function committedOffsets(cluster: Cluster, groupId: string, options: AdminCallO
       throwFirst(errorsOf(partitions, ({ partitionIndex }) => `${what}, ${name}-${partitionIndex}`))
       for (const { partitionIndex, committedOffset, committedLeaderEpoch, metadata } of partitions) {
         if (committedOffset < 0) continue
-        found.push({ topic: name, partition: partitionIndex, offset: committedOffset, leaderEpoch: committedLeaderEpoch, metadata: metadata ?? '' })
+        found.push({
+          topic: name,
+          partition: partitionIndex,
+          offset: committedOffset,
+          leaderEpoch: committedLeaderEpoch,
+          metadata: metadata ?? '',
+        })
       }
     }
     return found.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
@@ -182,7 +216,12 @@ export interface OffsetToSet extends TopicPartition {
   readonly metadata?: string
 }
 
-export async function alterGroupOffsets(cluster: Cluster, groupId: string, offsets: readonly OffsetToSet[], options: AdminCallOptions): Promise<void> {
+export async function alterGroupOffsets(
+  cluster: Cluster,
+  groupId: string,
+  offsets: readonly OffsetToSet[],
+  options: AdminCallOptions,
+): Promise<void> {
   if (offsets.length === 0) return
   const byKey = new Map(offsets.map((one) => [`${one.topic}/${one.partition}`, one]))
   const topics = [...groupByTopic(offsets)].map(([name, partitions]) => ({
@@ -210,7 +249,11 @@ export async function resetOffsets(
   cluster: Cluster,
   groupId: string,
   target: ResetTarget,
-  options: AdminCallOptions & { readonly partitions?: readonly TopicPartition[]; readonly topics?: readonly string[]; readonly dryRun?: boolean },
+  options: AdminCallOptions & {
+    readonly partitions?: readonly TopicPartition[]
+    readonly topics?: readonly string[]
+    readonly dryRun?: boolean
+  },
 ): Promise<OffsetToSet[]> {
   const timeoutMs = timeoutOf(cluster, options)
   const committed = await committedOffsets(cluster, groupId, options)
@@ -229,7 +272,8 @@ export async function resetOffsets(
     else if ('offset' in target) wanted = target.offset
     else {
       const at = current.get(key)
-      if (at === undefined) throw new ClientError('ERR_MILLRACE_ARGUMENT', `shiftBy: group '${groupId}' has no offset for ${topic}-${partition}`)
+      if (at === undefined)
+        throw new ClientError('ERR_MILLRACE_ARGUMENT', `shiftBy: group '${groupId}' has no offset for ${topic}-${partition}`)
       wanted = at + target.shiftBy
     }
     return { topic, partition, offset: Math.min(to, Math.max(from, wanted)) }
@@ -243,16 +287,35 @@ async function allPartitions(cluster: Cluster, topics: readonly string[], timeou
   return found.flatMap(({ name, partitions }) => partitions.map(({ partition }) => ({ topic: name, partition })))
 }
 
-async function ends(cluster: Cluster, partitions: readonly TopicPartition[], timestamp: number, timeoutMs: number): Promise<Map<string, number>> {
-  const answers = await listOffsets(cluster, partitions.map(({ topic, partition }) => ({ topic, partition, timestamp })), 0, timeoutMs)
+async function ends(
+  cluster: Cluster,
+  partitions: readonly TopicPartition[],
+  timestamp: number,
+  timeoutMs: number,
+): Promise<Map<string, number>> {
+  const answers = await listOffsets(
+    cluster,
+    partitions.map(({ topic, partition }) => ({ topic, partition, timestamp })),
+    0,
+    timeoutMs,
+  )
   return new Map(answers.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]))
 }
 
-export async function deleteGroupOffsets(cluster: Cluster, groupId: string, partitions: readonly TopicPartition[], options: AdminCallOptions): Promise<void> {
-  const topics = [...groupByTopic(partitions)].map(([name, indexes]) => ({ name, partitions: indexes.map((partitionIndex) => ({ partitionIndex })) }))
+export async function deleteGroupOffsets(
+  cluster: Cluster,
+  groupId: string,
+  partitions: readonly TopicPartition[],
+  options: AdminCallOptions,
+): Promise<void> {
+  const topics = [...groupByTopic(partitions)].map(([name, indexes]) => ({
+    name,
+    partitions: indexes.map((partitionIndex) => ({ partitionIndex })),
+  }))
   await onCoordinator(cluster, groupId, `delete offsets of group '${groupId}'`, options, async (broker) => {
     const answer = await broker.request(apis.offsetDelete, { groupId, topics })
     if (answer.errorCode !== 0) throw new KafkaError(answer.errorCode, `delete offsets of group '${groupId}'`)
-    for (const { name, partitions: rows } of answer.topics) throwFirst(errorsOf(rows, ({ partitionIndex }) => `delete offset of ${name}-${partitionIndex}`))
+    for (const { name, partitions: rows } of answer.topics)
+      throwFirst(errorsOf(rows, ({ partitionIndex }) => `delete offset of ${name}-${partitionIndex}`))
   })
 }

@@ -20,7 +20,12 @@ export function timeoutOf(cluster: Cluster, options: AdminCallOptions): number {
 }
 
 /** Retries on the controller, wherever it has moved. */
-export function onController<T>(cluster: Cluster, what: string, options: AdminCallOptions, attempt: (broker: Broker) => Promise<T>): Promise<T> {
+export function onController<T>(
+  cluster: Cluster,
+  what: string,
+  options: AdminCallOptions,
+  attempt: (broker: Broker) => Promise<T>,
+): Promise<T> {
   return cluster.retry(what, timeoutOf(cluster, options), async () => {
     try {
       return await attempt(await cluster.controller())
@@ -36,7 +41,13 @@ export function onAny<T>(cluster: Cluster, what: string, options: AdminCallOptio
 }
 
 /** On the group's coordinator, wherever it has moved. */
-export function onCoordinator<T>(cluster: Cluster, groupId: string, what: string, options: AdminCallOptions, attempt: (broker: Broker) => Promise<T>): Promise<T> {
+export function onCoordinator<T>(
+  cluster: Cluster,
+  groupId: string,
+  what: string,
+  options: AdminCallOptions,
+  attempt: (broker: Broker) => Promise<T>,
+): Promise<T> {
   return cluster.retry(what, timeoutOf(cluster, options), async () => attempt(await cluster.findCoordinator('group', groupId)))
 }
 

@@ -64,12 +64,19 @@ export async function createTopics(cluster: Cluster, topics: readonly NewTopic[]
     validateOnly: options.validateOnly ?? false,
   }
   // Brokers before version 4 know no "as the broker says".
-  const usesDefaults = topics.some(({ partitions, replicationFactor, assignments }) => !assignments && (partitions === undefined || replicationFactor === undefined))
+  const usesDefaults = topics.some(
+    ({ partitions, replicationFactor, assignments }) => !assignments && (partitions === undefined || replicationFactor === undefined),
+  )
   const limits = usesDefaults ? { minVersion: 4, purpose: "the broker's default partitions and replicationFactor; give both" } : {}
   return onController(cluster, 'createTopics', options, async (broker) => {
     const answer = await broker.request(apis.createTopics, request, limits)
     throwFirst(errorsOf(answer.topics, ({ name }) => `create topic '${name}'`))
-    return answer.topics.map(({ name, topicId, numPartitions, replicationFactor }) => ({ name, id: topicId, partitions: numPartitions, replicationFactor }))
+    return answer.topics.map(({ name, topicId, numPartitions, replicationFactor }) => ({
+      name,
+      id: topicId,
+      partitions: numPartitions,
+      replicationFactor,
+    }))
   })
 }
 
@@ -90,8 +97,13 @@ export async function createPartitions(cluster: Cluster, counts: Readonly<Record
   })
 }
 
-export async function listTopics(cluster: Cluster, options: AdminCallOptions & { readonly includeInternal?: boolean }): Promise<TopicListing[]> {
-  const answer = await onAny(cluster, 'listTopics', options, (broker) => broker.request(apis.metadata, { topics: null, allowAutoTopicCreation: false }))
+export async function listTopics(
+  cluster: Cluster,
+  options: AdminCallOptions & { readonly includeInternal?: boolean },
+): Promise<TopicListing[]> {
+  const answer = await onAny(cluster, 'listTopics', options, (broker) =>
+    broker.request(apis.metadata, { topics: null, allowAutoTopicCreation: false }),
+  )
   return answer.topics
     .filter(({ isInternal }) => options.includeInternal === true || !isInternal)
     .map(({ name, topicId, isInternal, partitions }) => ({ name: name ?? '', id: topicId, isInternal, partitionCount: partitions.length }))
@@ -131,7 +143,11 @@ export interface RecordsToDelete extends TopicPartition {
 }
 
 /** Asks each leader for its partitions; returns the new first offsets. */
-export async function deleteRecords(cluster: Cluster, wanted: readonly RecordsToDelete[], options: AdminCallOptions): Promise<{ topic: string; partition: number; offset: number }[]> {
+export async function deleteRecords(
+  cluster: Cluster,
+  wanted: readonly RecordsToDelete[],
+  options: AdminCallOptions,
+): Promise<{ topic: string; partition: number; offset: number }[]> {
   const timeoutMs = timeoutOf(cluster, options)
   const offsets = new Map(wanted.map(({ topic, partition, offset }) => [`${topic}/${partition}`, offset]))
   await Promise.all([...new Set(wanted.map(({ topic }) => topic))].map((topic) => cluster.topic(topic, timeoutMs)))
@@ -142,7 +158,9 @@ export async function deleteRecords(cluster: Cluster, wanted: readonly RecordsTo
       if (leader < 0) throw new KafkaError(errors.LEADER_NOT_AVAILABLE.code, `delete records of ${one.topic}-${one.partition}`)
       byLeader.set(leader, [...(byLeader.get(leader) ?? []), one])
     }
-    const answers = await Promise.all([...byLeader].map(([leader, partitions]) => deleteOnLeader(cluster, leader, partitions, offsets, timeoutMs)))
+    const answers = await Promise.all(
+      [...byLeader].map(([leader, partitions]) => deleteOnLeader(cluster, leader, partitions, offsets, timeoutMs)),
+    )
     return answers.flat()
   })
 }

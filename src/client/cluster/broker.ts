@@ -147,7 +147,8 @@ export class Broker {
     } catch (error) {
       this.#failures++
       const { reconnectBackoffMs, reconnectBackoffMaxMs } = this.#options
-      this.#notBefore = this.#env.clock.monotonic() + backoffMs(this.#failures, reconnectBackoffMs, reconnectBackoffMaxMs, this.#env.random.next())
+      this.#notBefore =
+        this.#env.clock.monotonic() + backoffMs(this.#failures, reconnectBackoffMs, reconnectBackoffMaxMs, this.#env.random.next())
       throw error
     } finally {
       this.#keepAlive.release()
@@ -165,7 +166,8 @@ export class Broker {
         version = Math.min(version - 1, own?.maxVersion ?? 0)
         answer = await this.#exchange(connection, apis.apiVersions, version, SOFTWARE, {})
       }
-      if (answer.errorCode !== 0) throw new ClientError('ERR_MILLRACE_CONNECT', `${this.where} refused ApiVersions with code ${answer.errorCode}`)
+      if (answer.errorCode !== 0)
+        throw new ClientError('ERR_MILLRACE_CONNECT', `${this.where} refused ApiVersions with code ${answer.errorCode}`)
       const ranges = new Map(answer.apiKeys.map((entry) => [entry.apiKey, [entry.minVersion, entry.maxVersion] as const]))
       return { connection, ranges, features: new Set(answer.supportedFeatures.map((feature) => feature.name)) }
     } catch (error) {
@@ -181,8 +183,14 @@ export class Broker {
     const min = Math.max(range?.[0] ?? 0, ours[0], options.minVersion ?? 0)
     if (range !== undefined && min <= max) return max
     const theirs = range === undefined ? 'does not serve it' : `serves versions ${range[0]} to ${range[1]}`
-    const needed = options.minVersion === undefined ? `${ours[0]} to ${ours[1]}` : `${options.minVersion} or later${options.purpose ? ` for ${options.purpose}` : ''}`
-    throw new ClientError('ERR_MILLRACE_UNSUPPORTED', `${api.name}: the broker at ${this.where} ${theirs}; this client needs versions ${needed}`)
+    const needed =
+      options.minVersion === undefined
+        ? `${ours[0]} to ${ours[1]}`
+        : `${options.minVersion} or later${options.purpose ? ` for ${options.purpose}` : ''}`
+    throw new ClientError(
+      'ERR_MILLRACE_UNSUPPORTED',
+      `${api.name}: the broker at ${this.where} ${theirs}; this client needs versions ${needed}`,
+    )
   }
 
   async #exchange<A extends Api>(
@@ -212,7 +220,11 @@ export class Broker {
       return decodeResponse(api, isVersionRefusal(api, frame) ? 0 : version, frame).body
     } catch (error) {
       if (timedOut) {
-        throw new ClientError('ERR_MILLRACE_TIMEOUT', `${api.name}: no answer from ${this.where} within ${timeoutMs} ms (requestTimeoutMs)`, { cause: error })
+        throw new ClientError(
+          'ERR_MILLRACE_TIMEOUT',
+          `${api.name}: no answer from ${this.where} within ${timeoutMs} ms (requestTimeoutMs)`,
+          { cause: error },
+        )
       }
       if (!isClientError(error)) connection.close()
       throw error

@@ -198,7 +198,9 @@ export class Cluster {
     const keyType = kind === 'group' ? 0 : 1
     const asked = await this.anyBroker()
     const version = await asked.version(apis.findCoordinator)
-    const answer = await asked.request(apis.findCoordinator, version >= 4 ? { keyType, coordinatorKeys: [key] } : { keyType, key }, { maxVersion: version })
+    const answer = await asked.request(apis.findCoordinator, version >= 4 ? { keyType, coordinatorKeys: [key] } : { keyType, key }, {
+      maxVersion: version,
+    })
     const found = version >= 4 ? answer.coordinators[0] : answer
     if (!found) throw new KafkaError(-1, `coordinator of ${kind} '${key}'`)
     if (found.errorCode !== 0) throw new KafkaError(found.errorCode, `coordinator of ${kind} '${key}'`, found.errorMessage)
@@ -243,7 +245,9 @@ export class Cluster {
           if (isClientError(error) || (error instanceof KafkaError && STALE_METADATA.has(error.code))) this.requestRefresh()
           const pause = backoffMs(failures, retryBackoffMs, retryBackoffMaxMs, this.env.random.next())
           if (this.env.clock.monotonic() - start + pause >= timeoutMs) {
-            throw new ClientError('ERR_MILLRACE_TIMEOUT', `${what}: not done within ${timeoutMs} ms; last: ${(error as Error).message}`, { cause: error })
+            throw new ClientError('ERR_MILLRACE_TIMEOUT', `${what}: not done within ${timeoutMs} ms; last: ${(error as Error).message}`, {
+              cause: error,
+            })
           }
           await sleep(this.env, pause)
         }
@@ -276,7 +280,8 @@ export class Cluster {
 
   async #refreshOnce(): Promise<void> {
     const { retryBackoffMs, retryBackoffMaxMs } = this.options
-    const spacing = this.#failures === 0 ? retryBackoffMs : backoffMs(this.#failures, retryBackoffMs, retryBackoffMaxMs, this.env.random.next())
+    const spacing =
+      this.#failures === 0 ? retryBackoffMs : backoffMs(this.#failures, retryBackoffMs, retryBackoffMaxMs, this.env.random.next())
     const wait = this.#coveredTopics < this.#wanted && this.#failures === 0 ? 0 : this.#attemptedAt + spacing - this.env.clock.monotonic()
     if (wait > 0) await sleep(this.env, wait)
     const wanted = this.#wanted

@@ -40,7 +40,12 @@ export async function listOffsetsOnce(cluster: Cluster, queries: readonly Offset
   return answers.flat()
 }
 
-async function askLeader(cluster: Cluster, leader: number, queries: readonly OffsetQuery[], isolationLevel: number): Promise<OffsetAnswer[]> {
+async function askLeader(
+  cluster: Cluster,
+  leader: number,
+  queries: readonly OffsetQuery[],
+  isolationLevel: number,
+): Promise<OffsetAnswer[]> {
   const broker = leader < 0 ? undefined : cluster.broker(leader)
   if (!broker) return queries.map((query) => failed(query, LEADER_NOT_AVAILABLE))
   const byTopic = new Map<string, { partitionIndex: number; currentLeaderEpoch: number; timestamp: number }[]>()
@@ -76,7 +81,12 @@ function failed({ topic, partition }: OffsetQuery, code: number): OffsetAnswer {
 }
 
 /** All answers, retried until `timeoutMs`; throws the first error that lasts. */
-export async function listOffsets(cluster: Cluster, queries: readonly OffsetQuery[], isolationLevel: number, timeoutMs: number): Promise<OffsetAnswer[]> {
+export async function listOffsets(
+  cluster: Cluster,
+  queries: readonly OffsetQuery[],
+  isolationLevel: number,
+  timeoutMs: number,
+): Promise<OffsetAnswer[]> {
   const done: OffsetAnswer[] = []
   let left = queries
   await Promise.all([...new Set(queries.map(({ topic }) => topic))].map((topic) => cluster.topic(topic, timeoutMs)))

@@ -42,7 +42,12 @@ export class ClusterMetadata {
   readonly topics: ReadonlyMap<string, TopicMetadata>
   readonly #byId: ReadonlyMap<Uuid, TopicMetadata>
 
-  constructor(clusterId: string | null, controllerId: number, brokers: ReadonlyMap<number, BrokerMetadata>, topics: ReadonlyMap<string, TopicMetadata>) {
+  constructor(
+    clusterId: string | null,
+    controllerId: number,
+    brokers: ReadonlyMap<number, BrokerMetadata>,
+    topics: ReadonlyMap<string, TopicMetadata>,
+  ) {
     this.clusterId = clusterId
     this.controllerId = controllerId
     this.brokers = brokers
@@ -117,7 +122,14 @@ function topicFrom(name: string, topic: MetadataResponse['topics'][number], befo
   for (let i = 0; i < partitions.length; i++) {
     partitions[i] ??= { partition: i, leader: -1, leaderEpoch: -1, replicas: [], isr: [], offline: [], errorCode: 5 }
   }
-  return { name, id: topic.topicId, isInternal: topic.isInternal, errorCode: topic.errorCode, partitions, available: availableOf(partitions) }
+  return {
+    name,
+    id: topic.topicId,
+    isInternal: topic.isInternal,
+    errorCode: topic.errorCode,
+    partitions,
+    available: availableOf(partitions),
+  }
 }
 
 function availableOf(partitions: readonly PartitionMetadata[]): number[] {

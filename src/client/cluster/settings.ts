@@ -56,14 +56,23 @@ export function checkNames(settings: object, own: readonly string[]): void {
   const known = [...COMMON_NAMES, ...own]
   for (const name of Object.keys(settings)) {
     if (known.includes(name)) continue
-    const nearest = known.map((candidate) => ({ candidate, distance: editDistance(name.replace(/[._-]/g, '').toLowerCase(), candidate.toLowerCase()) }))
+    const nearest = known.map((candidate) => ({
+      candidate,
+      distance: editDistance(name.replace(/[._-]/g, '').toLowerCase(), candidate.toLowerCase()),
+    }))
     nearest.sort((a, b) => a.distance - b.distance)
     throw new ClientError('ERR_MILLRACE_SETTING', `unknown setting '${name}'; did you mean '${nearest[0]!.candidate}'?`)
   }
 }
 
 /** An integer in [min, max], or the default when left out. */
-export function integerSetting(name: string, value: number | undefined, fallback: number, min: number, max = Number.MAX_SAFE_INTEGER): number {
+export function integerSetting(
+  name: string,
+  value: number | undefined,
+  fallback: number,
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+): number {
   if (value === undefined) return fallback
   if (!Number.isInteger(value) || value < min || value > max) {
     throw new ClientError('ERR_MILLRACE_SETTING', `${name} is ${value}; it must be an integer from ${min} to ${max}`)
@@ -74,7 +83,8 @@ export function integerSetting(name: string, value: number | undefined, fallback
 /** One of `allowed`, or the default when left out. */
 export function choiceSetting<T extends string | number>(name: string, value: T | undefined, fallback: T, allowed: readonly T[]): T {
   if (value === undefined) return fallback
-  if (!allowed.includes(value)) throw new ClientError('ERR_MILLRACE_SETTING', `${name} is '${value}'; it must be one of ${allowed.join(', ')}`)
+  if (!allowed.includes(value))
+    throw new ClientError('ERR_MILLRACE_SETTING', `${name} is '${value}'; it must be one of ${allowed.join(', ')}`)
   return value
 }
 

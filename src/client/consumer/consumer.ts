@@ -210,7 +210,11 @@ export class Consumer {
       const state = this.#subscription.require(of.topic, of.partition)
       if (state.position >= 0) return state.position
       const left = deadline - this.#now()
-      if (left <= 0) throw new ClientError('ERR_MILLRACE_TIMEOUT', `position of ${of.topic}-${of.partition}: not known after ${timeoutMs} ms; ${state.lastError ?? ''}`)
+      if (left <= 0)
+        throw new ClientError(
+          'ERR_MILLRACE_TIMEOUT',
+          `position of ${of.topic}-${of.partition}: not known after ${timeoutMs} ms; ${state.lastError ?? ''}`,
+        )
       const retryIn = this.#positions.find()
       await this.#wait(Math.min(left, retryIn))
     }
@@ -247,7 +251,9 @@ export class Consumer {
     return partitions.map(({ topic, partition }) => ({ topic, partition, offset: found.get(keyOf(topic, partition))!.offset }))
   }
 
-  async #listOffsets(queries: readonly { topic: string; partition: number; timestamp: number }[]): Promise<Map<string, { offset: number; timestamp: number }>> {
+  async #listOffsets(
+    queries: readonly { topic: string; partition: number; timestamp: number }[],
+  ): Promise<Map<string, { offset: number; timestamp: number }>> {
     this.#checkOpen()
     const answers = await listOffsets(this.#cluster, queries, this.#options.isolationLevel, this.#cluster.options.defaultApiTimeoutMs)
     return new Map(answers.map((answer) => [keyOf(answer.topic, answer.partition), answer]))
@@ -346,8 +352,10 @@ export class Consumer {
   /** Works on what is due until `take` gives something, or `deadline`, or close. */
   async #pollUntil<T>(deadline: number, take: () => T | undefined): Promise<T | undefined> {
     if (this.#closed) return undefined
-    if (this.#polling) throw new ClientError('ERR_MILLRACE_STATE', 'a poll of this consumer is under way; polls and iterations must not overlap')
-    if (this.#subscription.kind === 'none') throw new ClientError('ERR_MILLRACE_STATE', 'the consumer reads nothing; call subscribe() or assign() first')
+    if (this.#polling)
+      throw new ClientError('ERR_MILLRACE_STATE', 'a poll of this consumer is under way; polls and iterations must not overlap')
+    if (this.#subscription.kind === 'none')
+      throw new ClientError('ERR_MILLRACE_STATE', 'the consumer reads nothing; call subscribe() or assign() first')
     this.#polling = true
     this.#startStallTimer()
     this.#cluster.keepAlive.hold()
@@ -387,7 +395,8 @@ export class Consumer {
     const { kind, topics } = this.#subscription
     if (kind === 'assigned') return
     const now = this.#now()
-    const missing = kind === 'pattern' ? this.#cluster.metadata.brokers.size === 0 : [...topics].some((topic) => !isKnown(this.#cluster, topic))
+    const missing =
+      kind === 'pattern' ? this.#cluster.metadata.brokers.size === 0 : [...topics].some((topic) => !isKnown(this.#cluster, topic))
     if (missing && now - this.#askedMissingAt >= MISSING_TOPIC_RETRY_MS) {
       this.#askedMissingAt = now
       // Before the first join it is worth waiting for: the group then forms once instead of twice.
@@ -442,7 +451,10 @@ export class Consumer {
 
   #metadataChanged(): void {
     const topics = this.#cluster.metadata.topics
-    const changed = this.#subscription.matchPattern([...topics.keys()], (topic) => this.#options.excludeInternalTopics && (isInternalTopic(topic) || topics.get(topic)!.isInternal))
+    const changed = this.#subscription.matchPattern(
+      [...topics.keys()],
+      (topic) => this.#options.excludeInternalTopics && (isInternalTopic(topic) || topics.get(topic)!.isInternal),
+    )
     if (changed) this.#membership?.requestRejoin('topics that match the pattern changed')
     this.#wake()
   }
@@ -552,4 +564,3 @@ function isKnown(cluster: Cluster, topic: string): boolean {
   const known = cluster.metadata.topics.get(topic)
   return known !== undefined && known.errorCode === errors.NONE.code && known.partitions.length > 0
 }
-

@@ -219,7 +219,8 @@ export class Fetched {
   /** Transactions whose first offset has been reached are under way; they end with their abort marker. */
   #noteAborted(lastOffset: number): void {
     const aborted = this.#aborted
-    while (aborted.length > 0 && aborted[aborted.length - 1]!.firstOffset <= lastOffset) this.#abortedProducers.add(aborted.pop()!.producerId)
+    while (aborted.length > 0 && aborted[aborted.length - 1]!.firstOffset <= lastOffset)
+      this.#abortedProducers.add(aborted.pop()!.producerId)
   }
 
   #isAbortMarker(): boolean {

@@ -220,7 +220,12 @@ export class Fetcher {
       const fetched = new Fetched(state, answer.records, answer.abortedTransactions ?? [], this.#readOptions)
       if (fetched.endOffset >= 0) this.#buffer.push(fetched)
     } catch (cause) {
-      this.#fatal = new KafkaError(errors.CORRUPT_MESSAGE.code, `${state.topic}-${state.partition} at offset ${state.position}`, (cause as Error).message, { cause })
+      this.#fatal = new KafkaError(
+        errors.CORRUPT_MESSAGE.code,
+        `${state.topic}-${state.partition} at offset ${state.position}`,
+        (cause as Error).message,
+        { cause },
+      )
     }
   }
 
@@ -286,6 +291,8 @@ export class Fetcher {
 
 function isSessionError(code: number): boolean {
   return (
-    code === errors.FETCH_SESSION_ID_NOT_FOUND.code || code === errors.INVALID_FETCH_SESSION_EPOCH.code || code === errors.FETCH_SESSION_TOPIC_ID_ERROR.code
+    code === errors.FETCH_SESSION_ID_NOT_FOUND.code ||
+    code === errors.INVALID_FETCH_SESSION_EPOCH.code ||
+    code === errors.FETCH_SESSION_TOPIC_ID_ERROR.code
   )
 }

@@ -41,7 +41,10 @@ export interface MembershipHooks {
 }
 
 interface Joining {
-  outcome: { readonly kind: 'joined'; readonly assignment: TopicPartition[] } | { readonly kind: 'failed'; readonly error: Error } | undefined
+  outcome:
+    | { readonly kind: 'joined'; readonly assignment: TopicPartition[] }
+    | { readonly kind: 'failed'; readonly error: Error }
+    | undefined
   settled: Promise<void>
 }
 
@@ -195,7 +198,8 @@ export class GroupMembership {
     else if (this.#assignedCounts) {
       for (const [topic, count] of this.#assignedCounts) {
         const now = this.#cluster.metadata.topics.get(topic)
-        if (now && now.errorCode === 0 && now.partitions.length !== count) this.requestRejoin(`topic '${topic}' has ${now.partitions.length} partitions`)
+        if (now && now.errorCode === 0 && now.partitions.length !== count)
+          this.requestRejoin(`topic '${topic}' has ${now.partitions.length} partitions`)
       }
     }
   }
@@ -229,7 +233,11 @@ export class GroupMembership {
     }
     const topics = this.#subscription.topics
     const unsubscribed = owned.filter(({ topic }) => !topics.has(topic))
-    if (unsubscribed.length > 0) await this.#revoke(unsubscribed, owned.filter(({ topic }) => topics.has(topic)))
+    if (unsubscribed.length > 0)
+      await this.#revoke(
+        unsubscribed,
+        owned.filter(({ topic }) => topics.has(topic)),
+      )
   }
 
   async #revoke(gone: readonly TopicPartition[], left: readonly TopicPartition[]): Promise<void> {
@@ -244,7 +252,12 @@ export class GroupMembership {
     this.#joinedTopics = subscriptionKey(this.#subscription)
     const topics = [...this.#subscription.topics].sort()
     const ownedPartitions = protocol === 'cooperative' ? this.#subscription.list() : []
-    const metadata = encodeSubscription({ topics, ownedPartitions, generationId: this.#generation, rack: clientRack === '' ? null : clientRack })
+    const metadata = encodeSubscription({
+      topics,
+      ownedPartitions,
+      generationId: this.#generation,
+      rack: clientRack === '' ? null : clientRack,
+    })
     const answer = await coordinator.request(
       apis.joinGroup,
       {
@@ -295,7 +308,9 @@ export class GroupMembership {
   async #assign(joined: JoinGroupResponse): Promise<{ memberId: string; assignment: Uint8Array }[]> {
     const assignor = this.#options.assignors.find(({ name }) => name === joined.protocolName)
     if (!assignor) throw new KafkaError(errors.INCONSISTENT_GROUP_PROTOCOL.code, `group '${this.groupId}' chose '${joined.protocolName}'`)
-    const members: AssignorMember[] = joined.members.map((member) => toAssignorMember(member.memberId, member.groupInstanceId, member.metadata))
+    const members: AssignorMember[] = joined.members.map((member) =>
+      toAssignorMember(member.memberId, member.groupInstanceId, member.metadata),
+    )
     const topics = new Set(members.flatMap((member) => [...member.topics]))
     this.#cluster.track(topics)
     if ([...topics].some((topic) => !this.#cluster.metadata.topics.has(topic))) await this.#cluster.refresh()
@@ -312,7 +327,10 @@ export class GroupMembership {
     const ownedKeys = new Set(owned.map((p) => keyOf(p.topic, p.partition)))
     const revoked = owned.filter((p) => !wanted.has(keyOf(p.topic, p.partition)))
     if (revoked.length > 0) {
-      await this.#revoke(revoked, owned.filter((p) => wanted.has(keyOf(p.topic, p.partition))))
+      await this.#revoke(
+        revoked,
+        owned.filter((p) => wanted.has(keyOf(p.topic, p.partition))),
+      )
       // What was given up can be handed to others only in another round.
       if (protocol === 'cooperative') this.requestRejoin('partitions were revoked')
     }
@@ -453,7 +471,9 @@ export class GroupMembership {
   /** Commits, retrying what can be retried until `timeoutMs`. */
   async commit(offsets: readonly OffsetToCommit[], timeoutMs: number): Promise<void> {
     if (offsets.length === 0) return
-    await this.#cluster.retry(`commit of group '${this.groupId}'`, timeoutMs, () => this.#withCoordinator((broker) => this.#commitOnce(broker, offsets)))
+    await this.#cluster.retry(`commit of group '${this.groupId}'`, timeoutMs, () =>
+      this.#withCoordinator((broker) => this.#commitOnce(broker, offsets)),
+    )
   }
 
   async #commitOnce(coordinator: Broker, offsets: readonly OffsetToCommit[]): Promise<void> {
@@ -468,7 +488,13 @@ export class GroupMembership {
     const { groupInstanceId } = this.#options
     const answer = await coordinator.request(
       apis.offsetCommit,
-      { groupId: this.groupId, generationIdOrMemberEpoch: this.#generation, memberId: this.#generation < 0 ? '' : this.#memberId, groupInstanceId, topics },
+      {
+        groupId: this.groupId,
+        generationIdOrMemberEpoch: this.#generation,
+        memberId: this.#generation < 0 ? '' : this.#memberId,
+        groupInstanceId,
+        topics,
+      },
       { maxVersion: LAST_NAMED_OFFSETS_VERSION },
     )
     for (const topic of answer.topics) {
@@ -484,14 +510,17 @@ export class GroupMembership {
   /** Committed offsets; partitions without one are left out. */
   async committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<OffsetToCommit[]> {
     if (partitions.length === 0) return []
-    return this.#cluster.retry(`committed offsets of group '${this.groupId}'`, timeoutMs, () => this.#withCoordinator((broker) => this.#committedOnce(broker, partitions)))
+    return this.#cluster.retry(`committed offsets of group '${this.groupId}'`, timeoutMs, () =>
+      this.#withCoordinator((broker) => this.#committedOnce(broker, partitions)),
+    )
   }
 
   async #committedOnce(coordinator: Broker, partitions: readonly TopicPartition[]): Promise<OffsetToCommit[]> {
     const topics = [...groupByTopic(partitions)].map(([name, partitionIndexes]) => ({ name, partitionIndexes }))
     const version = await coordinator.version(apis.offsetFetch, { maxVersion: LAST_NAMED_OFFSETS_VERSION })
     const requireStable = version >= 7
-    const request = version >= 8 ? { groups: [{ groupId: this.groupId, topics }], requireStable } : { groupId: this.groupId, topics, requireStable }
+    const request =
+      version >= 8 ? { groups: [{ groupId: this.groupId, topics }], requireStable } : { groupId: this.groupId, topics, requireStable }
     const answer = await coordinator.request(apis.offsetFetch, request, { maxVersion: version })
     const group = version >= 8 ? answer.groups[0] : answer
     if (!group) throw new KafkaError(-1, `committed offsets of group '${this.groupId}'`)
@@ -501,7 +530,13 @@ export class GroupMembership {
       for (const { partitionIndex, committedOffset, committedLeaderEpoch, metadata, errorCode } of topic.partitions) {
         if (errorCode !== 0) throw new KafkaError(errorCode, `committed offset of ${topic.name}-${partitionIndex}`)
         if (committedOffset < 0) continue
-        found.push({ topic: topic.name, partition: partitionIndex, offset: committedOffset, leaderEpoch: committedLeaderEpoch, metadata: metadata ?? '' })
+        found.push({
+          topic: topic.name,
+          partition: partitionIndex,
+          offset: committedOffset,
+          leaderEpoch: committedLeaderEpoch,
+          metadata: metadata ?? '',
+        })
       }
     }
     return found

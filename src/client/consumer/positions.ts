@@ -23,7 +23,13 @@ export class PositionFinder {
   #running = false
   #fatal: Error | undefined
 
-  constructor(cluster: Cluster, subscription: SubscriptionState, options: ConsumerOptions, membership: GroupMembership | undefined, found: () => void) {
+  constructor(
+    cluster: Cluster,
+    subscription: SubscriptionState,
+    options: ConsumerOptions,
+    membership: GroupMembership | undefined,
+    found: () => void,
+  ) {
     this.#cluster = cluster
     this.#subscription = subscription
     this.#options = options
@@ -64,7 +70,10 @@ export class PositionFinder {
     const lost = uncommitted.find(({ state }) => state.reset === undefined)
     if (lost && policy === 'none') {
       const { topic, partition } = lost.state
-      throw new ClientError('ERR_MILLRACE_STATE', `${topic}-${partition} has no committed offset and autoOffsetReset is 'none'; seek it, or set autoOffsetReset`)
+      throw new ClientError(
+        'ERR_MILLRACE_STATE',
+        `${topic}-${partition} has no committed offset and autoOffsetReset is 'none'; seek it, or set autoOffsetReset`,
+      )
     }
     if (uncommitted.length > 0) await this.#fromEnds(uncommitted, policy === 'latest' ? 'latest' : 'earliest')
   }
@@ -73,7 +82,10 @@ export class PositionFinder {
   async #fromCommitted(wanted: readonly Wanted[]): Promise<Wanted[]> {
     const ask = this.#membership ? wanted.filter(({ state }) => state.reset === undefined) : []
     if (ask.length === 0) return [...wanted]
-    const found = await this.#membership!.committed(ask.map(({ state }) => state), this.#cluster.options.defaultApiTimeoutMs)
+    const found = await this.#membership!.committed(
+      ask.map(({ state }) => state),
+      this.#cluster.options.defaultApiTimeoutMs,
+    )
     const byKey = new Map(found.map((one) => [keyOf(one.topic, one.partition), one]))
     return wanted.filter(({ state, revision }) => {
       const committed = state.reset === undefined ? byKey.get(keyOf(state.topic, state.partition)) : undefined

@@ -71,10 +71,29 @@ export interface ConsumerSettings extends ClientSettings, RebalanceListener {
 }
 
 const OWN_NAMES = [
-  'groupId', 'groupInstanceId', 'autoOffsetReset', 'enableAutoCommit', 'autoCommitIntervalMs', 'maxPollRecords', 'maxPollIntervalMs',
-  'sessionTimeoutMs', 'heartbeatIntervalMs', 'fetchMinBytes', 'fetchMaxBytes', 'fetchMaxWaitMs', 'maxPartitionFetchBytes',
-  'isolationLevel', 'checkCrcs', 'partitionAssignmentStrategy', 'allowAutoCreateTopics', 'excludeInternalTopics', 'stallWarningMs',
-  'onStall', 'onPartitionsAssigned', 'onPartitionsRevoked', 'onPartitionsLost',
+  'groupId',
+  'groupInstanceId',
+  'autoOffsetReset',
+  'enableAutoCommit',
+  'autoCommitIntervalMs',
+  'maxPollRecords',
+  'maxPollIntervalMs',
+  'sessionTimeoutMs',
+  'heartbeatIntervalMs',
+  'fetchMinBytes',
+  'fetchMaxBytes',
+  'fetchMaxWaitMs',
+  'maxPartitionFetchBytes',
+  'isolationLevel',
+  'checkCrcs',
+  'partitionAssignmentStrategy',
+  'allowAutoCreateTopics',
+  'excludeInternalTopics',
+  'stallWarningMs',
+  'onStall',
+  'onPartitionsAssigned',
+  'onPartitionsRevoked',
+  'onPartitionsLost',
 ] as const
 
 export interface ConsumerOptions {
@@ -107,12 +126,28 @@ const INT_MAX = 0x7fffffff
 
 export function consumerOptions(settings: ConsumerSettings): ConsumerOptions {
   checkNames(settings, OWN_NAMES)
-  const whole = (name: 'autoCommitIntervalMs' | 'maxPollRecords' | 'maxPollIntervalMs' | 'sessionTimeoutMs' | 'heartbeatIntervalMs' | 'fetchMinBytes' | 'fetchMaxBytes' | 'fetchMaxWaitMs' | 'maxPartitionFetchBytes' | 'stallWarningMs', fallback: number, min: number): number =>
-    integerSetting(name, settings[name], fallback, min, INT_MAX)
+  const whole = (
+    name:
+      | 'autoCommitIntervalMs'
+      | 'maxPollRecords'
+      | 'maxPollIntervalMs'
+      | 'sessionTimeoutMs'
+      | 'heartbeatIntervalMs'
+      | 'fetchMinBytes'
+      | 'fetchMaxBytes'
+      | 'fetchMaxWaitMs'
+      | 'maxPartitionFetchBytes'
+      | 'stallWarningMs',
+    fallback: number,
+    min: number,
+  ): number => integerSetting(name, settings[name], fallback, min, INT_MAX)
   const sessionTimeoutMs = whole('sessionTimeoutMs', 45_000, 1)
   const heartbeatIntervalMs = whole('heartbeatIntervalMs', Math.min(3000, Math.max(1, Math.floor(sessionTimeoutMs / 3))), 1)
   if (heartbeatIntervalMs >= sessionTimeoutMs) {
-    throw new ClientError('ERR_MILLRACE_SETTING', `heartbeatIntervalMs is ${heartbeatIntervalMs}; it must be below sessionTimeoutMs (${sessionTimeoutMs})`)
+    throw new ClientError(
+      'ERR_MILLRACE_SETTING',
+      `heartbeatIntervalMs is ${heartbeatIntervalMs}; it must be below sessionTimeoutMs (${sessionTimeoutMs})`,
+    )
   }
   if (settings.groupInstanceId !== undefined && settings.groupId === undefined) {
     throw new ClientError('ERR_MILLRACE_SETTING', 'groupInstanceId needs a groupId')
@@ -133,9 +168,15 @@ export function consumerOptions(settings: ConsumerSettings): ConsumerOptions {
     fetchMaxBytes: whole('fetchMaxBytes', 52_428_800, 0),
     fetchMaxWaitMs: whole('fetchMaxWaitMs', 500, 0),
     maxPartitionFetchBytes: whole('maxPartitionFetchBytes', 1_048_576, 0),
-    isolationLevel: choiceSetting('isolationLevel', settings.isolationLevel, 'read_uncommitted', ['read_uncommitted', 'read_committed']) === 'read_committed' ? 1 : 0,
+    isolationLevel:
+      choiceSetting('isolationLevel', settings.isolationLevel, 'read_uncommitted', ['read_uncommitted', 'read_committed']) ===
+      'read_committed'
+        ? 1
+        : 0,
     checkCrcs: settings.checkCrcs ?? true,
-    assignors: strategy.map((name) => ASSIGNORS[choiceSetting('partitionAssignmentStrategy', name, 'range', ['range', 'roundrobin', 'cooperative-sticky'])]),
+    assignors: strategy.map(
+      (name) => ASSIGNORS[choiceSetting('partitionAssignmentStrategy', name, 'range', ['range', 'roundrobin', 'cooperative-sticky'])],
+    ),
     allowAutoCreateTopics: settings.allowAutoCreateTopics ?? true,
     excludeInternalTopics: settings.excludeInternalTopics ?? true,
     clientRack: settings.clientRack ?? '',

@@ -34,19 +34,22 @@ const NOT_POLLED_MS = 1000
 export function stallReport(states: Iterable<PartitionState>, context: StallContext): StallReport {
   const partitions = [...states].map((state) => ({ topic: state.topic, partition: state.partition, ...reasonFor(state, context) }))
   let consumer = context.group
-  if (consumer === undefined && partitions.length === 0) consumer = context.subscribed ? 'the group has assigned no partition to this member' : undefined
+  if (consumer === undefined && partitions.length === 0)
+    consumer = context.subscribed ? 'the group has assigned no partition to this member' : undefined
   return { sinceMs: context.sinceMs, consumer, partitions }
 }
 
 function reasonFor(state: PartitionState, context: StallContext): { reason: StallReason; detail: string } {
   if (state.paused) return { reason: 'paused', detail: 'resume() it to go on' }
-  if (context.leader(state.topic, state.partition) < 0) return { reason: 'no leader', detail: state.lastError ?? 'the partition has no leader now' }
+  if (context.leader(state.topic, state.partition) < 0)
+    return { reason: 'no leader', detail: state.lastError ?? 'the partition has no leader now' }
   if (state.position < 0) return { reason: 'no position', detail: state.lastError ?? 'its starting offset is being looked up' }
   if (state.lastError !== undefined) return { reason: 'fetch error', detail: state.lastError }
   if (context.polledMsAgo > Math.max(NOT_POLLED_MS, context.sinceMs / 2)) {
     return { reason: 'not polled', detail: `the last poll was ${Math.round(context.polledMsAgo)} ms ago` }
   }
-  if (state.endOffset >= 0 && state.position >= state.endOffset) return { reason: 'at the end', detail: `position ${state.position} is the end` }
+  if (state.endOffset >= 0 && state.position >= state.endOffset)
+    return { reason: 'at the end', detail: `position ${state.position} is the end` }
   return { reason: 'waiting for data', detail: `position ${state.position}, end ${state.endOffset < 0 ? 'not known' : state.endOffset}` }
 }
 

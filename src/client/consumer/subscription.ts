@@ -48,7 +48,8 @@ export class SubscriptionState {
   revision = 0
 
   subscribe(topics: readonly string[] | undefined, pattern: RegExp | undefined): void {
-    if (this.kind === 'assigned') throw new ClientError('ERR_MILLRACE_STATE', 'this consumer has partitions assigned by hand; call unsubscribe() before subscribe()')
+    if (this.kind === 'assigned')
+      throw new ClientError('ERR_MILLRACE_STATE', 'this consumer has partitions assigned by hand; call unsubscribe() before subscribe()')
     this.kind = pattern ? 'pattern' : 'topics'
     this.pattern = pattern
     this.topics = new Set(topics ?? [])
@@ -118,12 +119,14 @@ export class SubscriptionState {
   /** The state, or an error that says what is assigned instead. */
   require(topic: string, partition: number): PartitionState {
     const state = this.get(topic, partition)
-    if (!state) throw new ClientError('ERR_MILLRACE_STATE', `${topic}-${partition} is not assigned to this consumer (assigned: ${this.#describe()})`)
+    if (!state)
+      throw new ClientError('ERR_MILLRACE_STATE', `${topic}-${partition} is not assigned to this consumer (assigned: ${this.#describe()})`)
     return state
   }
 
   seek(topic: string, partition: number, offset: number): void {
-    if (!Number.isSafeInteger(offset) || offset < 0) throw new ClientError('ERR_MILLRACE_ARGUMENT', `seek to ${offset}: an offset is an integer from 0`)
+    if (!Number.isSafeInteger(offset) || offset < 0)
+      throw new ClientError('ERR_MILLRACE_ARGUMENT', `seek to ${offset}: an offset is an integer from 0`)
     const state = this.require(topic, partition)
     state.position = offset
     state.epoch = -1

@@ -112,7 +112,10 @@ export class Accumulator {
     if (bound > this.#options.maxRequestSize) throw tooLarge(topic.name, bound, 'maxRequestSize', this.#options.maxRequestSize)
     const chosen = partition >= 0 ? partition : this.#choose(topic, key, count)
     if (chosen >= count) {
-      throw new ClientError('ERR_MILLRACE_ARGUMENT', `partition ${chosen} of topic '${topic.name}' does not exist; it has ${count} (0 to ${count - 1})`)
+      throw new ClientError(
+        'ERR_MILLRACE_ARGUMENT',
+        `partition ${chosen} of topic '${topic.name}' does not exist; it has ${count} (0 to ${count - 1})`,
+      )
     }
     const queue = (topic.queues[chosen] ??= new PartitionQueue(topic.name, chosen))
     let batch = queue.open
@@ -219,7 +222,8 @@ export class Accumulator {
     this.#usedBytes -= batch.memoryBytes
     batch.settle(baseOffset, logAppendTimeMs, error)
     const { onBatch } = this.#options
-    if (onBatch) onBatch({ topic: queue.topic, partition: queue.partition, baseOffset, recordCount: batch.recordCount, logAppendTimeMs, error })
+    if (onBatch)
+      onBatch({ topic: queue.topic, partition: queue.partition, baseOffset, recordCount: batch.recordCount, logAppendTimeMs, error })
     for (const flush of this.#flushes) {
       if (!flush.remaining.delete(batch) || flush.remaining.size > 0) continue
       this.#flushes.delete(flush)
@@ -280,5 +284,8 @@ function usable(topic: TopicMetadata | undefined): TopicMetadata | undefined {
 }
 
 function tooLarge(topic: string, bytes: number, setting: string, limit: number): ClientError {
-  return new ClientError('ERR_MILLRACE_RECORD_TOO_LARGE', `a record for topic '${topic}' takes ${bytes} bytes, ${setting} allows ${limit}; raise ${setting} or send less`)
+  return new ClientError(
+    'ERR_MILLRACE_RECORD_TOO_LARGE',
+    `a record for topic '${topic}' takes ${bytes} bytes, ${setting} allows ${limit}; raise ${setting} or send less`,
+  )
 }

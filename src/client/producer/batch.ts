@@ -1,7 +1,14 @@
 // One record batch on its way out: the records in a builder's buffer, the identity it is sent under, and the promises
 // of those who want to know. No object per record on the hot path. Pure but for the memory it holds.
 
-import { BatchBuilder, batchHeader, type Bytes, type CompressionName, type HeaderToWrite, RecordCursor } from '../../protocol/records/index.js'
+import {
+  BatchBuilder,
+  batchHeader,
+  type Bytes,
+  type CompressionName,
+  type HeaderToWrite,
+  RecordCursor,
+} from '../../protocol/records/index.js'
 
 export type { CompressionName } from '../../protocol/records/index.js'
 

@@ -104,7 +104,8 @@ export class Producer {
       const topic = this.#topic(record.topic)
       const timestamp = record.timestamp ?? this.#cluster.env.clock.now()
       const settlement = { resolve, reject }
-      if (this.#blocked.length > 0 || !this.#offer(topic, record, timestamp, settlement)) this.#block({ topic, record, timestamp, settlement })
+      if (this.#blocked.length > 0 || !this.#offer(topic, record, timestamp, settlement))
+        this.#block({ topic, record, timestamp, settlement })
     })
   }
 
@@ -316,7 +317,8 @@ export class Producer {
   #releaseWaiters(): void {
     const kept: ReadyWaiter[] = []
     for (const waiter of this.#waiters) {
-      if (waiter.topic !== undefined && this.#accumulator.topic(waiter.topic, this.#cluster.metadata).metadata === undefined) kept.push(waiter)
+      if (waiter.topic !== undefined && this.#accumulator.topic(waiter.topic, this.#cluster.metadata).metadata === undefined)
+        kept.push(waiter)
       else waiter.resolve()
     }
     this.#waiters = kept

@@ -345,7 +345,9 @@ function isSequenceError(code: number): boolean {
 
 function produceError(queue: PartitionQueue, answer: Answer): KafkaError {
   const first = answer.recordErrors[0]
-  const detail = first ? `record ${first.batchIndex} of the batch: ${first.batchIndexErrorMessage ?? answer.errorMessage ?? 'refused'}` : answer.errorMessage
+  const detail = first
+    ? `record ${first.batchIndex} of the batch: ${first.batchIndexErrorMessage ?? answer.errorMessage ?? 'refused'}`
+    : answer.errorMessage
   return new KafkaError(answer.errorCode, `send to ${queue.topic}-${queue.partition}`, detail)
 }
 

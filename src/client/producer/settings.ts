@@ -49,8 +49,19 @@ export interface ProducerSettings extends ClientSettings {
 }
 
 const OWN_NAMES = [
-  'acks', 'enableIdempotence', 'lingerMs', 'batchSize', 'bufferMemory', 'compressionType', 'maxInFlightRequestsPerConnection',
-  'deliveryTimeoutMs', 'maxRequestSize', 'retries', 'maxBlockMs', 'partitioner', 'onBatch',
+  'acks',
+  'enableIdempotence',
+  'lingerMs',
+  'batchSize',
+  'bufferMemory',
+  'compressionType',
+  'maxInFlightRequestsPerConnection',
+  'deliveryTimeoutMs',
+  'maxRequestSize',
+  'retries',
+  'maxBlockMs',
+  'partitioner',
+  'onBatch',
 ] as const
 
 export interface ProducerOptions {
@@ -82,11 +93,20 @@ export function producerOptions(settings: ProducerSettings): ProducerOptions {
   const idempotent = settings.enableIdempotence ?? acks === -1
   const maxInFlight = integerSetting('maxInFlightRequestsPerConnection', settings.maxInFlightRequestsPerConnection, 5, 1, 1000)
   if (idempotent && maxInFlight > 5) {
-    throw new ClientError('ERR_MILLRACE_SETTING', `maxInFlightRequestsPerConnection is ${maxInFlight}; with enableIdempotence it is at most 5`)
+    throw new ClientError(
+      'ERR_MILLRACE_SETTING',
+      `maxInFlightRequestsPerConnection is ${maxInFlight}; with enableIdempotence it is at most 5`,
+    )
   }
   const requestTimeoutMs = integerSetting('requestTimeoutMs', settings.requestTimeoutMs, 30_000, 1, INT_MAX)
   const lingerMs = integerSetting('lingerMs', settings.lingerMs, 5, 0, INT_MAX)
-  const deliveryTimeoutMs = integerSetting('deliveryTimeoutMs', settings.deliveryTimeoutMs, Math.max(120_000, lingerMs + requestTimeoutMs), 1, INT_MAX)
+  const deliveryTimeoutMs = integerSetting(
+    'deliveryTimeoutMs',
+    settings.deliveryTimeoutMs,
+    Math.max(120_000, lingerMs + requestTimeoutMs),
+    1,
+    INT_MAX,
+  )
   if (deliveryTimeoutMs < lingerMs + requestTimeoutMs) {
     throw new ClientError(
       'ERR_MILLRACE_SETTING',

@@ -113,7 +113,8 @@ export class ByteReader {
 
   #advance(count: number): number {
     const at = this.#at
-    if (count < 0 || at + count > this.#buffer.length) throw new RangeError(`field of ${count} bytes at ${at} passes the end at ${this.#buffer.length}`)
+    if (count < 0 || at + count > this.#buffer.length)
+      throw new RangeError(`field of ${count} bytes at ${at} passes the end at ${this.#buffer.length}`)
     this.#at = at + count
     return at
   }

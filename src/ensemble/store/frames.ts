@@ -34,7 +34,7 @@ export function writeFrame(out: ByteWriter, zxid: bigint, time: number, txn: Txn
 
 /** The zxid after `zxid`: the low 32 bits count inside an epoch (ZooKeeper's form), a full counter opens the next epoch. */
 export function nextZxid(zxid: bigint): bigint {
-  return (zxid & 0xffffffffn) === 0xffffffffn ? ((zxid >> 32n) + 1n) << 32n | 1n : zxid + 1n
+  return (zxid & 0xffffffffn) === 0xffffffffn ? (((zxid >> 32n) + 1n) << 32n) | 1n : zxid + 1n
 }
 
 /** May `zxid` follow `previous` in the log? By one, or as the first of a later epoch. */
@@ -54,10 +54,13 @@ export function scanLog(file: Buffer, visit: (entry: LoggedTxn) => void): LogVer
   if (file.length < LOG_HEADER_BYTES) return { kind: 'torn', position: 0 }
   if (file.readUInt32BE(0) !== LOG_MAGIC) {
     const rest = entryAfter(file, 0)
-    return rest === -1 && isZero(file) ? { kind: 'torn', position: 0 } : { kind: 'corrupt', position: 0, reason: 'the file does not start as a transaction log' }
+    return rest === -1 && isZero(file)
+      ? { kind: 'torn', position: 0 }
+      : { kind: 'corrupt', position: 0, reason: 'the file does not start as a transaction log' }
   }
   const version = file.readInt32BE(4)
-  if (version !== LOG_VERSION) return { kind: 'corrupt', position: 4, reason: `format version ${version}, this release reads ${LOG_VERSION}` }
+  if (version !== LOG_VERSION)
+    return { kind: 'corrupt', position: 4, reason: `format version ${version}, this release reads ${LOG_VERSION}` }
   let at = LOG_HEADER_BYTES
   while (at < file.length) {
     const size = validFrame(file, at)

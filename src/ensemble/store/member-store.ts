@@ -124,7 +124,9 @@ export class MemberStore {
       return null
     } catch (cause) {
       if (isFull(cause) && this.#cutBack()) {
-        return new EnsembleStoreError(`the disk of ${this.#options.dir} is full: the change was not made. Free space and try again`, { cause })
+        return new EnsembleStoreError(`the disk of ${this.#options.dir} is full: the change was not made. Free space and try again`, {
+          cause,
+        })
       }
       this.#failure = new EnsembleStoreError(
         `writing the metadata log ${this.#activeLog?.file ?? this.#options.dir} failed: ${(cause as Error).message}. Nothing more is written until the node is restarted`,
@@ -242,7 +244,7 @@ const fdatasync = promisify(fs.fdatasync)
 const fsync = promisify(fs.fsync)
 
 async function writeDurably(fd: number, bytes: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
+  for (let done = 0; done < bytes.length;) {
     done += (await write(fd, bytes, done, bytes.length - done, position + done)).bytesWritten
   }
   if (!LINUX) await fdatasync(fd)

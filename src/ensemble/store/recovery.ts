@@ -73,7 +73,9 @@ function replay(tree: ZnodeTree, file: string, isLast: boolean, logger: Logger):
   const verdict = scanLog(bytes, ({ zxid, time, txn }) => {
     if (zxid <= tree.lastZxid) return
     if (tree.lastZxid !== 0n && !follows(tree.lastZxid, zxid)) {
-      throw new EnsembleStoreError(`${file}: transaction 0x${zxid.toString(16)} does not follow 0x${tree.lastZxid.toString(16)}; a log file is missing`)
+      throw new EnsembleStoreError(
+        `${file}: transaction 0x${zxid.toString(16)} does not follow 0x${tree.lastZxid.toString(16)}; a log file is missing`,
+      )
     }
     if (tree.lastZxid === 0n && (zxid & 0xffffffffn) !== 1n) {
       throw new EnsembleStoreError(`${file}: history starts at 0x${zxid.toString(16)} and no valid snapshot holds what came before`)
@@ -93,7 +95,10 @@ function replay(tree: ZnodeTree, file: string, isLast: boolean, logger: Logger):
 /** Cuts a torn tail, keeping its bytes in `<log>.torn-<position>`. A file torn inside its header is put aside whole. */
 function cutTail(file: string, bytes: Buffer, position: number, logger: Logger): Recovered['activeLog'] {
   const aside = `${file}.torn-${position}`
-  logger.warn({ file, position, bytes: bytes.length - position, keptIn: aside }, 'the metadata log ends in a torn write: cut and kept aside')
+  logger.warn(
+    { file, position, bytes: bytes.length - position, keptIn: aside },
+    'the metadata log ends in a torn write: cut and kept aside',
+  )
   if (position < LOG_HEADER_BYTES) {
     fs.renameSync(file, aside)
     return null

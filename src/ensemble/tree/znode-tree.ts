@@ -265,7 +265,11 @@ export class ZnodeTree {
   }
 
   /** Rebuilds a tree from a snapshot: parents come before children. Watches belong to connections and are not in it. */
-  static restore(lastZxid: bigint, nodes: Iterable<readonly [string, Znode]>, sessions: Iterable<readonly [bigint, SessionRecord]>): ZnodeTree {
+  static restore(
+    lastZxid: bigint,
+    nodes: Iterable<readonly [string, Znode]>,
+    sessions: Iterable<readonly [bigint, SessionRecord]>,
+  ): ZnodeTree {
     const tree = new ZnodeTree()
     for (const [path, node] of nodes) {
       for (const name of tree.#nodes.get(path)?.children ?? []) node.children.add(name)

@@ -52,7 +52,13 @@ export function cleanablePart(input: CleanableInput): Cleanable {
   })
   const dirtyRatio = dirtyBytes === 0 ? 0 : dirtyBytes / (cleanBytes + dirtyBytes)
   const overdue = dirtyBytes > 0 && now - oldestDirty > input.maxCompactionLagMs
-  return { firstDirtyOffset, firstUncleanableOffset, dirtyBytes, dirtyRatio, isDue: dirtyBytes > 0 && (overdue || dirtyRatio > input.minCleanableDirtyRatio) }
+  return {
+    firstDirtyOffset,
+    firstUncleanableOffset,
+    dirtyBytes,
+    dirtyRatio,
+    isDue: dirtyBytes > 0 && (overdue || dirtyRatio > input.minCleanableDirtyRatio),
+  }
 }
 
 /** Base offset of the first segment that must stay as it is. */
@@ -61,7 +67,8 @@ function uncleanableFrom(input: CleanableInput, firstDirtyOffset: number): numbe
   for (const [i, segment] of segments.entries()) {
     const end = segments[i + 1]?.baseOffset ?? Number.MAX_SAFE_INTEGER
     if (segment.isActive || end > input.upperBound) return segment.baseOffset
-    const tooYoung = input.minCompactionLagMs > 0 && segment.baseOffset >= firstDirtyOffset && segment.maxTimestamp() > now - input.minCompactionLagMs
+    const tooYoung =
+      input.minCompactionLagMs > 0 && segment.baseOffset >= firstDirtyOffset && segment.maxTimestamp() > now - input.minCompactionLagMs
     if (tooYoung) return segment.baseOffset
   }
   return segments[segments.length - 1]!.baseOffset

@@ -25,7 +25,11 @@ export interface CompactionHost {
   readonly settledOffset: number
   readonly runInPool: RunInPool
   /** Puts `made` in the place of `replaced`, which are neighbours; `deleted` are renamed files for a delayed removal. */
-  replaceSegments(replaced: readonly Segment[], made: { readonly baseOffset: number; readonly maxTimestamp: number }, deleted: readonly string[]): void
+  replaceSegments(
+    replaced: readonly Segment[],
+    made: { readonly baseOffset: number; readonly maxTimestamp: number },
+    deleted: readonly string[],
+  ): void
   isOpen(): boolean
 }
 
@@ -90,7 +94,8 @@ async function runPass(
 ): Promise<CompactionResult | undefined> {
   const first = group[0]!
   const generations = group.map((segment) => segment.generation)
-  const isSame = (): boolean => host.isOpen() && group.every((segment, i) => host.segments.includes(segment) && segment.generation === generations[i])
+  const isSame = (): boolean =>
+    host.isOpen() && group.every((segment, i) => host.segments.includes(segment) && segment.generation === generations[i])
   // earlier groups of this run were replaced: name what is there now
   const current = host.segments.filter((segment) => segment.baseOffset < part.firstUncleanableOffset)
   const aborted = current.flatMap((segment) => segment.txnIndex.entries())
@@ -100,10 +105,14 @@ async function runPass(
       dir: host.dir,
       baseOffsets: group.map((segment) => segment.baseOffset),
       options: {
-        mapSegments: current.filter((_, i) => (current[i + 1]?.baseOffset ?? part.firstUncleanableOffset) > part.firstDirtyOffset).map((segment) => segment.baseOffset),
+        mapSegments: current
+          .filter((_, i) => (current[i + 1]?.baseOffset ?? part.firstUncleanableOffset) > part.firstDirtyOffset)
+          .map((segment) => segment.baseOffset),
         mapFrom: part.firstDirtyOffset,
         mapUpTo,
-        priorSegments: hasTransactions(host, aborted) ? current.filter((segment) => segment.baseOffset < first.baseOffset).map((segment) => segment.baseOffset) : [],
+        priorSegments: hasTransactions(host, aborted)
+          ? current.filter((segment) => segment.baseOffset < first.baseOffset).map((segment) => segment.baseOffset)
+          : [],
         now,
         deleteRetentionMs: host.config.deleteRetentionMs,
         activeProducers: Array.from(host.producers.entries(), (entry) => [entry.producerId, entry.epoch, entry.lastOffset] as const),
@@ -121,7 +130,10 @@ async function runPass(
     return result
   } catch (error) {
     discardIfThere(host, first.baseOffset)
-    host.env.logger.warn({ dir: host.dir, segment: first.baseOffset, code: errorCodeOf(error) }, `compaction stopped, the segments stay as they are: ${errorText(error)}`)
+    host.env.logger.warn(
+      { dir: host.dir, segment: first.baseOffset, code: errorCodeOf(error) },
+      `compaction stopped, the segments stay as they are: ${errorText(error)}`,
+    )
     throw error
   }
 }
@@ -131,7 +143,12 @@ function install(host: CompactionHost, group: readonly Segment[], result: Compac
   const aborted = group.flatMap((segment) => segment.txnIndex.entries())
   // closing writes the old indexes: it must come before the new ones take their names
   for (const segment of group) segment.closeHandle()
-  beginSwap(host.dir, first.baseOffset, group.map((segment) => segment.baseOffset), aborted)
+  beginSwap(
+    host.dir,
+    first.baseOffset,
+    group.map((segment) => segment.baseOffset),
+    aborted,
+  )
   const { deleted } = finishSwap(host.dir, first.baseOffset)
   host.replaceSegments(group, { baseOffset: first.baseOffset, maxTimestamp: result.maxTimestamp }, deleted)
 }

@@ -48,7 +48,12 @@ function compactionHost(log: LogState): CompactionHost {
   }
 }
 
-function replaceSegments(log: LogState, replaced: readonly Segment[], made: { readonly baseOffset: number; readonly maxTimestamp: number }, deleted: readonly string[]): void {
+function replaceSegments(
+  log: LogState,
+  replaced: readonly Segment[],
+  made: { readonly baseOffset: number; readonly maxTimestamp: number },
+  deleted: readonly string[],
+): void {
   const segment = new Segment(log.dir, made.baseOffset, logFileSize(log.dir, made.baseOffset), log.config, log.env.clock.now())
   segment.generation = ++log.generation
   segment.maxTimestamp = made.maxTimestamp

@@ -87,7 +87,14 @@ export class ProducerState {
   }
 
   /** What Kafka answers to a data batch of this producer: 0, DUPLICATE or an error code. Changes nothing. */
-  check(producerId: number, epoch: number, baseSequence: number, lastOffsetDelta: number, transactional: boolean, origin: AppendOrigin): number {
+  check(
+    producerId: number,
+    epoch: number,
+    baseSequence: number,
+    lastOffsetDelta: number,
+    transactional: boolean,
+    origin: AppendOrigin,
+  ): number {
     const entry = this.#producers.get(producerId)
     if (entry === undefined) return Code.none
     if (origin === 'client') {
@@ -140,7 +147,14 @@ export class ProducerState {
   }
 
   /** A marker is in the log. Returns the transaction it ended, or undefined when none was open. */
-  applyMarker(producerId: number, epoch: number, coordinatorEpoch: number, aborted: boolean, offset: number, timestamp: number): CompletedTransaction | undefined {
+  applyMarker(
+    producerId: number,
+    epoch: number,
+    coordinatorEpoch: number,
+    aborted: boolean,
+    offset: number,
+    timestamp: number,
+  ): CompletedTransaction | undefined {
     let entry = this.#producers.get(producerId)
     if (entry === undefined) {
       entry = new ProducerEntry(producerId)
@@ -170,11 +184,27 @@ export class ProducerState {
   replay(batch: RecoveredBatch): CompletedTransaction | undefined {
     if (batch.producerId < 0) return undefined
     if (!batch.isControl) {
-      this.applyData(batch.producerId, batch.producerEpoch, batch.baseSequence, batch.baseOffset, batch.lastOffset, batch.maxTimestamp, batch.isTransactional, false)
+      this.applyData(
+        batch.producerId,
+        batch.producerEpoch,
+        batch.baseSequence,
+        batch.baseOffset,
+        batch.lastOffset,
+        batch.maxTimestamp,
+        batch.isTransactional,
+        false,
+      )
       return undefined
     }
     if (batch.controlType !== 0 && batch.controlType !== 1) return undefined
-    return this.applyMarker(batch.producerId, batch.producerEpoch, batch.coordinatorEpoch, batch.controlType === 0, batch.baseOffset, batch.maxTimestamp)
+    return this.applyMarker(
+      batch.producerId,
+      batch.producerEpoch,
+      batch.coordinatorEpoch,
+      batch.controlType === 0,
+      batch.baseOffset,
+      batch.maxTimestamp,
+    )
   }
 
   /** Everything staged is written: nothing to take back any more. */

@@ -28,7 +28,10 @@ export function applyRetention(log: LogState, now: number): number {
     log.writeFailed(error)
     return 0
   }
-  log.env.logger.info({ dir: log.dir, segments: count, reasons: expired.reasons, logStartOffset: log.logStartOffset }, 'segments passed their retention and were deleted')
+  log.env.logger.info(
+    { dir: log.dir, segments: count, reasons: expired.reasons, logStartOffset: log.logStartOffset },
+    'segments passed their retention and were deleted',
+  )
   return count
 }
 

@@ -38,12 +38,22 @@ export function expiredSegments(segments: readonly SegmentFacts[], rules: Retent
   if (bySize > count) reasons.add('retention.bytes')
   count = bySize
 
-  const byTime = prefix(segments, count, rules, (segment) => rules.retentionMs >= 0 && rules.now - segment.retentionTimestamp() > rules.retentionMs)
+  const byTime = prefix(
+    segments,
+    count,
+    rules,
+    (segment) => rules.retentionMs >= 0 && rules.now - segment.retentionTimestamp() > rules.retentionMs,
+  )
   if (byTime > count) reasons.add('retention.ms')
   return { count: byTime, reasons: [...reasons] }
 }
 
-function prefix(segments: readonly SegmentFacts[], from: number, rules: RetentionRules, expired: (segment: SegmentFacts) => boolean): number {
+function prefix(
+  segments: readonly SegmentFacts[],
+  from: number,
+  rules: RetentionRules,
+  expired: (segment: SegmentFacts) => boolean,
+): number {
   let count = from
   while (count < segments.length) {
     const segment = segments[count]!

@@ -43,8 +43,18 @@ test('DescribeConfigs gives synonyms and documentation only when asked', async (
 
 test('DescribeConfigs refuses what it cannot describe, each with its own code', async (t) => {
   const f = await fixture(t)
-  const codes = [describe(f, TOPIC, 'no'), describe(f, TOPIC, 'a b'), describe(f, BROKER, '9'), describe(f, BROKER, 'x'), describe(f, 77, 'x'), describe(f, GROUP, '')]
-  assert.deepEqual(codes.map((each) => each.errorCode), [3, 17, 42, 42, 42, 42])
+  const codes = [
+    describe(f, TOPIC, 'no'),
+    describe(f, TOPIC, 'a b'),
+    describe(f, BROKER, '9'),
+    describe(f, BROKER, 'x'),
+    describe(f, 77, 'x'),
+    describe(f, GROUP, ''),
+  ]
+  assert.deepEqual(
+    codes.map((each) => each.errorCode),
+    [3, 17, 42, 42, 42, 42],
+  )
   assert.equal(codes[0]!.errorMessage, '')
   assert.equal(codes[2]!.errorMessage, 'Unexpected broker id, expected 1 or empty string, but received 9')
 })
@@ -55,7 +65,10 @@ test('SET, APPEND, SUBTRACT and DELETE change what DescribeConfigs shows', async
   const policy = () => describe(f, TOPIC, 'a', ['cleanup.policy']).configs[0]!
   assert.equal((await alter(f, TOPIC, 'a', [['cleanup.policy', 2, 'compact']])).responses[0]!.errorCode, 0)
   assert.deepEqual([policy().value, policy().configSource], ['delete,compact', 1])
-  await alter(f, TOPIC, 'a', [['cleanup.policy', 3, 'delete'], ['retention.ms', 0, '5']])
+  await alter(f, TOPIC, 'a', [
+    ['cleanup.policy', 3, 'delete'],
+    ['retention.ms', 0, '5'],
+  ])
   assert.equal(policy().value, 'compact')
   await alter(f, TOPIC, 'a', [['cleanup.policy', 1, null]])
   assert.deepEqual([policy().value, policy().configSource], ['delete', 5])
@@ -70,9 +83,18 @@ test('IncrementalAlterConfigs refuses with the codes of Kafka', async (t) => {
   assert.equal((await code(TOPIC, 'a', [['retention.ms', 0, 'x']])).errorCode, 40)
   assert.equal((await code(TOPIC, 'a', [['retention.ms', 0, null]])).errorCode, 42)
   assert.equal((await code(TOPIC, 'a', [['retention.ms', 9, '1']])).errorCode, 42)
-  assert.deepEqual(await code(TOPIC, 'a', [['retention.ms', 0, '1'], ['retention.ms', 0, '2']]), {
-    resourceType: TOPIC, resourceName: 'a', errorCode: 42, errorMessage: 'Error due to duplicate config keys',
-  })
+  assert.deepEqual(
+    await code(TOPIC, 'a', [
+      ['retention.ms', 0, '1'],
+      ['retention.ms', 0, '2'],
+    ]),
+    {
+      resourceType: TOPIC,
+      resourceName: 'a',
+      errorCode: 42,
+      errorMessage: 'Error due to duplicate config keys',
+    },
+  )
   assert.equal((await code(TOPIC, 'no', [['retention.ms', 0, '1']])).errorMessage, "The topic 'no' does not exist.")
   assert.equal((await code(BROKER, '9', [['log.retention.ms', 0, '1']])).errorCode, 42)
   assert.equal((await code(77, 'a', [])).errorCode, 42)
@@ -83,13 +105,18 @@ test('a resource that appears twice in a request is refused', async (t) => {
   await createTopic(f, 'a')
   const resource = { resourceType: TOPIC, resourceName: 'a', configs: [] }
   const { responses } = await handleAlterConfigs({ resources: [resource, resource], validateOnly: false }, f.context(2), f.broker)
-  assert.deepEqual(responses, [{ resourceType: TOPIC, resourceName: 'a', errorCode: 42, errorMessage: 'Each resource must appear at most once.' }])
+  assert.deepEqual(responses, [
+    { resourceType: TOPIC, resourceName: 'a', errorCode: 42, errorMessage: 'Each resource must appear at most once.' },
+  ])
 })
 
 test('AlterConfigs resets what it does not name, and validateOnly changes nothing', async (t) => {
   const f = await fixture(t)
   await createTopic(f, 'a')
-  await alter(f, TOPIC, 'a', [['retention.ms', 0, '5'], ['segment.bytes', 0, '1048576']])
+  await alter(f, TOPIC, 'a', [
+    ['retention.ms', 0, '5'],
+    ['segment.bytes', 0, '1048576'],
+  ])
   const resources = [{ resourceType: TOPIC, resourceName: 'a', configs: [{ name: 'retention.ms', value: '9' }] }]
   await handleAlterConfigs({ resources, validateOnly: true }, f.context(2), f.broker)
   assert.equal(f.controller.image.configs.get('topic:a')!.get('retention.ms'), '5')
@@ -114,8 +141,19 @@ test('ListConfigResources lists all kinds, and in version 0 client metrics alone
   await createTopic(f, 'a')
   await alter(f, GROUP, 'g', [['consumer.session.timeout.ms', 0, '50000']])
   const list = (version: number, resourceTypes: number[]) => handleListConfigResources({ resourceTypes }, f.context(version), f.broker)
-  assert.deepEqual(list(1, []).configResources.map((each) => [each.resourceType, each.resourceName]), [[2, 'a'], [4, '1'], [8, '1'], [32, 'g']])
+  assert.deepEqual(
+    list(1, []).configResources.map((each) => [each.resourceType, each.resourceName]),
+    [
+      [2, 'a'],
+      [4, '1'],
+      [8, '1'],
+      [32, 'g'],
+    ],
+  )
   assert.deepEqual(list(0, []).configResources, [])
-  assert.deepEqual(list(1, [GROUP]).configResources.map((each) => each.resourceName), ['g'])
+  assert.deepEqual(
+    list(1, [GROUP]).configResources.map((each) => each.resourceName),
+    ['g'],
+  )
   assert.equal(list(1, [99]).errorCode, 35)
 })

@@ -8,8 +8,15 @@ import { createTopic, fixture, type Fixture } from './metadata-fixture.js'
 
 const NONE = -2147483648
 
-function ask(f: Fixture, version: number, topics: readonly (string | { id: string })[] | null, more: Partial<MetadataRequest> = {}, context = {}) {
-  const named = topics?.map((each) => (typeof each === 'string' ? { name: each, topicId: ZERO_UUID } : { name: null, topicId: each.id })) ?? null
+function ask(
+  f: Fixture,
+  version: number,
+  topics: readonly (string | { id: string })[] | null,
+  more: Partial<MetadataRequest> = {},
+  context = {},
+) {
+  const named =
+    topics?.map((each) => (typeof each === 'string' ? { name: each, topicId: ZERO_UUID } : { name: null, topicId: each.id })) ?? null
   const request: MetadataRequest = {
     topics: named,
     allowAutoTopicCreation: true,
@@ -49,7 +56,10 @@ test('an invalid name is INVALID_TOPIC_EXCEPTION and creates nothing, while its 
   const f = await fixture(t)
   for (const allow of [true, false]) {
     const { topics } = await ask(f, 12, ['a b', '..', 'fine'], { allowAutoTopicCreation: allow })
-    assert.deepEqual(topics.map((row) => row.errorCode), [17, 17, 0])
+    assert.deepEqual(
+      topics.map((row) => row.errorCode),
+      [17, 17, 0],
+    )
   }
   assert.deepEqual([...f.controller.image.topics.keys()], ['fine'])
 })
@@ -65,7 +75,13 @@ test('topics are found by id from version 12, an unknown id is UNKNOWN_TOPIC_ID 
   const id = await createTopic(f, 'a')
   const other = 'AAAAAAAAAAAAAAAAAAAAAQ'
   const { topics } = await ask(f, 12, [{ id }, { id: other }])
-  assert.deepEqual(topics.map((row) => [row.errorCode, row.name, row.topicId]), [[0, 'a', id], [100, null, other]])
+  assert.deepEqual(
+    topics.map((row) => [row.errorCode, row.name, row.topicId]),
+    [
+      [0, 'a', id],
+      [100, null, other],
+    ],
+  )
   assert.equal((await ask(f, 10, [{ id }])).topics[0]!.errorCode, 42)
 })
 
@@ -109,7 +125,12 @@ test('an advertised host is sent as it is, and each listener sees its own endpoi
 })
 
 function withDeadReplica(image: MetadataImage): MetadataImage {
-  const topics = new Map([...image.topics].map(([name, topic]) => [name, { ...topic, partitions: topic.partitions.map((p) => ({ ...p, replicas: [1, 2], isr: [1] })) }]))
+  const topics = new Map(
+    [...image.topics].map(([name, topic]) => [
+      name,
+      { ...topic, partitions: topic.partitions.map((p) => ({ ...p, replicas: [1, 2], isr: [1] })) },
+    ]),
+  )
   return { ...image, topics }
 }
 
@@ -137,5 +158,8 @@ test('a partition whose leader is not alive is LEADER_NOT_AVAILABLE with leader 
 test('two requests that create the same topic at once both get it', async (t) => {
   const f = await fixture(t)
   const answers = await Promise.all([ask(f, 9, ['a']), ask(f, 9, ['a'])])
-  assert.deepEqual(answers.map((answer) => answer.topics[0]!.errorCode), [0, 0])
+  assert.deepEqual(
+    answers.map((answer) => answer.topics[0]!.errorCode),
+    [0, 0],
+  )
 })

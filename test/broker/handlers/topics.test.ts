@@ -39,7 +39,13 @@ test('CreateTopics with validateOnly answers the same and creates nothing', asyn
 
 test('CreateTopics has one row for a name given twice', async (t) => {
   const { topics } = await create(await fixture(t), [topic('a'), topic('a'), topic('b')])
-  assert.deepEqual(topics.map((row) => [row.name, row.errorCode]), [['a', 42], ['b', 0]])
+  assert.deepEqual(
+    topics.map((row) => [row.name, row.errorCode]),
+    [
+      ['a', 42],
+      ['b', 0],
+    ],
+  )
 })
 
 test('CreateTopics refuses unknown and invalid settings with INVALID_CONFIG', async (t) => {
@@ -49,7 +55,10 @@ test('CreateTopics refuses unknown and invalid settings with INVALID_CONFIG', as
     topic('b', { configs: [{ name: 'retention.ms', value: 'soon' }] }),
     topic('c', { configs: [{ name: 'cleanup.policy', value: 'shred' }] }),
   ])
-  assert.deepEqual(topics.map((row) => row.errorCode), [40, 40, 40])
+  assert.deepEqual(
+    topics.map((row) => row.errorCode),
+    [40, 40, 40],
+  )
   assert.match(topics[0]!.errorMessage!, /^Unknown topic config name: nonsense/)
   assert.equal(f.controller.image.topics.size, 0)
 })
@@ -59,10 +68,25 @@ test('DeleteTopics takes names in old versions and names or ids from version 6',
   for (const name of ['a', 'b', 'c']) await createTopic(f, name)
   const id = f.controller.image.topics.get('c')!.id
   const old = await handleDeleteTopics({ topics: [], topicNames: ['a', 'zz'], timeoutMs: 1 }, f.context(5), f.broker)
-  assert.deepEqual(old.responses.map((row) => [row.name, row.errorCode]), [['a', 0], ['zz', 3]])
-  const topics = [{ name: 'b', topicId: ZERO_UUID }, { name: null, topicId: id }]
+  assert.deepEqual(
+    old.responses.map((row) => [row.name, row.errorCode]),
+    [
+      ['a', 0],
+      ['zz', 3],
+    ],
+  )
+  const topics = [
+    { name: 'b', topicId: ZERO_UUID },
+    { name: null, topicId: id },
+  ]
   const now = await handleDeleteTopics({ topics, topicNames: [], timeoutMs: 1 }, f.context(6), f.broker)
-  assert.deepEqual(now.responses.map((row) => [row.name, row.errorCode]), [['b', 0], ['c', 0]])
+  assert.deepEqual(
+    now.responses.map((row) => [row.name, row.errorCode]),
+    [
+      ['b', 0],
+      ['c', 0],
+    ],
+  )
   assert.equal(f.controller.image.topics.size, 0)
 })
 
@@ -70,14 +94,20 @@ test('DeleteTopics has one row for a topic named twice', async (t) => {
   const f = await fixture(t)
   await createTopic(f, 'a')
   const { responses } = await handleDeleteTopics({ topics: [], topicNames: ['a', 'a'], timeoutMs: 1 }, f.context(5), f.broker)
-  assert.deepEqual(responses.map((row) => [row.name, row.errorCode, row.errorMessage]), [['a', 42, 'Duplicate topic name.']])
+  assert.deepEqual(
+    responses.map((row) => [row.name, row.errorCode, row.errorMessage]),
+    [['a', 42, 'Duplicate topic name.']],
+  )
   assert.equal(f.controller.image.topics.size, 1)
 })
 
 test('DeleteTopics says TOPIC_DELETION_DISABLED, to old clients INVALID_REQUEST', async (t) => {
   const f = await fixture(t, { settings: { 'delete.topic.enable': 'false' } })
   await createTopic(f, 'a')
-  for (const [version, code] of [[3, 73], [1, 42]] as const) {
+  for (const [version, code] of [
+    [3, 73],
+    [1, 42],
+  ] as const) {
     const { responses } = await handleDeleteTopics({ topics: [], topicNames: ['a'], timeoutMs: 1 }, f.context(version), f.broker)
     assert.equal(responses[0]!.errorCode, code)
   }
@@ -86,9 +116,18 @@ test('DeleteTopics says TOPIC_DELETION_DISABLED, to old clients INVALID_REQUEST'
 test('CreatePartitions answers with a row per topic', async (t) => {
   const f = await fixture(t)
   await createTopic(f, 'a')
-  const topics = [{ name: 'a', count: 3, assignments: null }, { name: 'b', count: 3, assignments: null }]
+  const topics = [
+    { name: 'a', count: 3, assignments: null },
+    { name: 'b', count: 3, assignments: null },
+  ]
   const { results } = await handleCreatePartitions({ topics, timeoutMs: 1, validateOnly: false }, f.context(3), f.broker)
-  assert.deepEqual(results.map((row) => [row.name, row.errorCode]), [['a', 0], ['b', 3]])
+  assert.deepEqual(
+    results.map((row) => [row.name, row.errorCode]),
+    [
+      ['a', 0],
+      ['b', 3],
+    ],
+  )
   assert.equal(f.controller.image.topics.get('a')!.partitions.length, 3)
 })
 
@@ -111,7 +150,17 @@ test('DescribeTopicPartitions pages through partitions and topics by its cursor'
 test('DescribeTopicPartitions names missing and invalid topics, and refuses a cursor outside the list', async (t) => {
   const f = await fixture(t)
   const ask = (topics: string[], cursor: { topicName: string; partitionIndex: number } | null = null) =>
-    handleDescribeTopicPartitions({ topics: topics.map((name) => ({ name })), responsePartitionLimit: 10, cursor }, f.context(0), f.broker).topics
-  assert.deepEqual(ask(['no', 'a b']).map((row) => [row.name, row.errorCode]), [['a b', 17], ['no', 3]])
-  assert.deepEqual(ask(['no'], { topicName: 'x', partitionIndex: 0 }).map((row) => row.errorCode), [42])
+    handleDescribeTopicPartitions({ topics: topics.map((name) => ({ name })), responsePartitionLimit: 10, cursor }, f.context(0), f.broker)
+      .topics
+  assert.deepEqual(
+    ask(['no', 'a b']).map((row) => [row.name, row.errorCode]),
+    [
+      ['a b', 17],
+      ['no', 3],
+    ],
+  )
+  assert.deepEqual(
+    ask(['no'], { topicName: 'x', partitionIndex: 0 }).map((row) => row.errorCode),
+    [42],
+  )
 })

@@ -124,7 +124,9 @@ test('memory grows with the bytes that came, not with the length announced', () 
 
 test('a large frame gathered over many chunks is whole', () => {
   const { reader, frames } = newReader(8 << 20)
-  const text = Array.from({ length: 300_000 }, (_, i) => String(i % 10)).join('').repeat(10)
+  const text = Array.from({ length: 300_000 }, (_, i) => String(i % 10))
+    .join('')
+    .repeat(10)
   const bytes = framed(text, 'after')
   for (let at = 0; at < bytes.length; at += 70_001) reader.feed(bytes.subarray(at, at + 70_001), Math.min(70_001, bytes.length - at))
   assert.equal(frames.length, 2)

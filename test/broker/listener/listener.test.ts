@@ -22,7 +22,11 @@ interface Setup {
 }
 
 /** `answer` decides what a request of that size gets; undefined: nothing yet. */
-async function start(t: TestContext, over: Partial<ListenerOptions> = {}, answer: (size: number, respond: Parameters<RequestHandler['request']>[4]) => void = () => {}): Promise<Setup> {
+async function start(
+  t: TestContext,
+  over: Partial<ListenerOptions> = {},
+  answer: (size: number, respond: Parameters<RequestHandler['request']>[4]) => void = () => {},
+): Promise<Setup> {
   const env = new SimEnv()
   const requests: number[] = []
   const handler: RequestHandler = {
@@ -33,7 +37,11 @@ async function start(t: TestContext, over: Partial<ListenerOptions> = {}, answer
     turnEnded: () => {},
   }
   const limits = { maxFrameBytes: 8 * MIB, maxInFlight: 4, maxBufferedBytes: MIB }
-  const listener = new Listener({ ...env, clock: env.clock, timers: env.timers, logger: env.logger, random: realRandom }, { name: 'TEST', limits, maxIdleMs: 60_000, maxHeldBytes: 2 * MIB, ...over }, handler)
+  const listener = new Listener(
+    { clock: env.clock, timers: env.timers, logger: env.logger, random: realRandom },
+    { name: 'TEST', limits, maxIdleMs: 60_000, maxHeldBytes: 2 * MIB, ...over },
+    handler,
+  )
   const [fd, port] = native().listenSocket('127.0.0.1', 0, 16, true)
   await listener.listen(fd)
   t.after(() => listener.close())
@@ -116,7 +124,9 @@ test('an idle connection is closed after the limit, one that speaks is not', asy
 test('a connection with too many unanswered requests is not read any further until some are answered', async (t) => {
   const parked: (() => void)[] = []
   const limits = { maxFrameBytes: 8 * MIB, maxInFlight: 4, maxBufferedBytes: 100 * MIB }
-  const { client, requests } = await start(t, { limits, maxHeldBytes: 100 * MIB }, (_size, respond) => parked.push(() => respond([Buffer.alloc(4)])))
+  const { client, requests } = await start(t, { limits, maxHeldBytes: 100 * MIB }, (_size, respond) =>
+    parked.push(() => respond([Buffer.alloc(4)])),
+  )
   const socket = await client()
   // Each larger than one read, so that the limit is seen between them.
   for (let i = 0; i < 20; i++) socket.write(frame(300_000))
@@ -133,7 +143,11 @@ test('a connection with too many unanswered requests is not read any further unt
 
 test('a connection whose unanswered requests are large is not read any further, however few they are', async (t) => {
   const parked: (() => void)[] = []
-  const { client, requests } = await start(t, { limits: { maxFrameBytes: 8 * MIB, maxInFlight: 1000, maxBufferedBytes: MIB } }, (_size, respond) => parked.push(() => respond([Buffer.alloc(4)])))
+  const { client, requests } = await start(
+    t,
+    { limits: { maxFrameBytes: 8 * MIB, maxInFlight: 1000, maxBufferedBytes: MIB } },
+    (_size, respond) => parked.push(() => respond([Buffer.alloc(4)])),
+  )
   const socket = await client()
   for (let i = 0; i < 20; i++) socket.write(frame(600_000))
   await until('two came', () => requests.length >= 2)

@@ -27,7 +27,15 @@ function txn(n: number): Txn {
   return {
     sessionId: SESSION,
     auth: [{ scheme: 'digest', id: 'a:b' }],
-    body: { kind: 'create', path: `/n${n}`, data: Buffer.from(`value ${n}`), acl: OPEN_ACL, mode: 'persistent', sequential: false, ttlMs: 0 },
+    body: {
+      kind: 'create',
+      path: `/n${n}`,
+      data: Buffer.from(`value ${n}`),
+      acl: OPEN_ACL,
+      mode: 'persistent',
+      sequential: false,
+      ttlMs: 0,
+    },
   }
 }
 
@@ -76,7 +84,10 @@ test('appends of one tick share an fsync and are reported in order', async (t) =
   await new Promise<void>((resolve) => {
     for (let n = 0; n < 100; n++) store.append(FIRST + BigInt(n), n, txn(n), () => (order.push(n), n === 99 && resolve()))
   })
-  assert.deepEqual(order, Array.from({ length: 100 }, (_, i) => i))
+  assert.deepEqual(
+    order,
+    Array.from({ length: 100 }, (_, i) => i),
+  )
   assert.equal(store.flushes, 1)
   assert.equal(tree.size, 4)
 })
@@ -112,11 +123,14 @@ test('a damaged entry with valid ones after it is refused, naming file and posit
   const at = entryEnds(bytes)[2]!
   bytes[at + 40]! ^= 1
   fs.writeFileSync(file, bytes)
-  assert.throws(() => openStore(t, dir), (error: Error & { code: string }) => {
-    assert.equal(error.code, 'ERR_MILLRACE_ENSEMBLE_STORE')
-    assert.ok(error.message.includes(`${file} is damaged at byte ${at}`), error.message)
-    return true
-  })
+  assert.throws(
+    () => openStore(t, dir),
+    (error: Error & { code: string }) => {
+      assert.equal(error.code, 'ERR_MILLRACE_ENSEMBLE_STORE')
+      assert.ok(error.message.includes(`${file} is damaged at byte ${at}`), error.message)
+      return true
+    },
+  )
   assert.deepEqual(fs.readFileSync(file), bytes)
 })
 
@@ -137,7 +151,10 @@ test('property: whatever one byte flip does to a log, no transaction is invented
       bytes[at]! ^= mask
       const seen: bigint[] = []
       const verdict = scanLog(bytes, ({ zxid }) => seen.push(zxid))
-      assert.deepEqual(seen, Array.from({ length: seen.length }, (_, i) => FIRST + BigInt(i)))
+      assert.deepEqual(
+        seen,
+        Array.from({ length: seen.length }, (_, i) => FIRST + BigInt(i)),
+      )
       assert.ok(verdict.kind === 'corrupt' || (verdict.kind === 'torn' && seen.length === 11), verdict.kind)
     }),
     { numRuns: 400 },
@@ -153,8 +170,14 @@ test('snapshots replace logs, and the newest valid one is used', async (t) => {
   }
   await write(store, tree, 50, 55)
   await store.close()
-  assert.deepEqual(listFiles(dir, 'snapshot').map(({ zxid }) => zxid - FIRST), [29n, 39n, 49n])
-  assert.deepEqual(listFiles(dir, 'log').map(({ zxid }) => zxid - FIRST), [30n, 40n, 50n])
+  assert.deepEqual(
+    listFiles(dir, 'snapshot').map(({ zxid }) => zxid - FIRST),
+    [29n, 39n, 49n],
+  )
+  assert.deepEqual(
+    listFiles(dir, 'log').map(({ zxid }) => zxid - FIRST),
+    [30n, 40n, 50n],
+  )
   assert.deepEqual(encodeSnapshot(openStore(t, dir).tree), encodeSnapshot(tree))
 })
 
@@ -239,18 +262,14 @@ test('a snapshot of any tree reads back', async (t) => {
 
 function entryEnds(file: Buffer): number[] {
   const ends: number[] = []
-  for (let at = LOG_HEADER_BYTES; at < file.length; ) ends.push((at += 8 + file.readUInt32BE(at)))
+  for (let at = LOG_HEADER_BYTES; at < file.length;) ends.push((at += 8 + file.readUInt32BE(at)))
   return ends
 }
 
 test('the bytes of a log entry stay as they are', () => {
   const out = new ByteWriter()
   writeFrame(out, FIRST, 1, txn(1))
-  assert.equal(
-    Buffer.concat([logHeader(FIRST), out.view()]).toString('hex'),
-    '4d52544c000000010000000100000001' +
-      GOLDEN_ENTRY,
-  )
+  assert.equal(Buffer.concat([logHeader(FIRST), out.view()]).toString('hex'), '4d52544c000000010000000100000001' + GOLDEN_ENTRY)
 })
 
 const GOLDEN_ENTRY =

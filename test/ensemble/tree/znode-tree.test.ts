@@ -3,7 +3,17 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { encodeSnapshot } from '../../../src/ensemble/store/snapshot.js'
 import { ZkCode } from '../../../src/ensemble/tree/codes.js'
-import { EventType, OPEN_ACL, Perm, type Acl, type AuthId, type CreateOp, type SingleOp, type TxnBody, type WatchEvent } from '../../../src/ensemble/tree/types.js'
+import {
+  EventType,
+  OPEN_ACL,
+  Perm,
+  type Acl,
+  type AuthId,
+  type CreateOp,
+  type SingleOp,
+  type TxnBody,
+  type WatchEvent,
+} from '../../../src/ensemble/tree/types.js'
 import { statOf } from '../../../src/ensemble/tree/znode.js'
 import { ZnodeTree } from '../../../src/ensemble/tree/znode-tree.js'
 
@@ -39,7 +49,17 @@ test('a created node has its zxid as czxid, mzxid and pzxid', () => {
   const { result } = d.run(create('/a'))
   assert.equal(result.code, ZkCode.ok)
   assert.deepEqual(result.stat, {
-    czxid: 2n, mzxid: 2n, pzxid: 2n, ctime: 20, mtime: 20, version: 0, cversion: 0, aversion: 0, ephemeralOwner: 0n, dataLength: 2, numChildren: 0,
+    czxid: 2n,
+    mzxid: 2n,
+    pzxid: 2n,
+    ctime: 20,
+    mtime: 20,
+    version: 0,
+    cversion: 0,
+    aversion: 0,
+    ephemeralOwner: 0n,
+    dataLength: 2,
+    numChildren: 0,
   })
 })
 
@@ -133,7 +153,10 @@ test('a failing multi answers 0 before, its code at, and -2 after the failing op
   const d = new Driver()
   const { result } = d.run({ kind: 'multi', ops: [create('/p'), create('/p/c'), del('/nope'), set('/p')] })
   assert.equal(result.code, ZkCode.noNode)
-  assert.deepEqual(result.results.map((r) => r.code), [0, 0, ZkCode.noNode, ZkCode.runtimeInconsistency])
+  assert.deepEqual(
+    result.results.map((r) => r.code),
+    [0, 0, ZkCode.noNode, ZkCode.runtimeInconsistency],
+  )
   assert.equal(d.tree.node('/p'), undefined)
 })
 
@@ -166,7 +189,12 @@ test('an ip entry matches its network', () => {
 // ---- watches
 
 type Told = [string, string]
-const NAMES = { [EventType.created]: 'created', [EventType.deleted]: 'deleted', [EventType.dataChanged]: 'data', [EventType.childrenChanged]: 'children' }
+const NAMES = {
+  [EventType.created]: 'created',
+  [EventType.deleted]: 'deleted',
+  [EventType.dataChanged]: 'data',
+  [EventType.childrenChanged]: 'children',
+}
 
 function told(applied: { deliveries: readonly { event: WatchEvent }[] }): Told[] {
   return applied.deliveries.map(({ event }) => [NAMES[event.type], event.path])
@@ -194,7 +222,10 @@ test('a watcher of data and children of a node hears of its deletion once, befor
   d.tree.watches.add('/a', watcher, 'data')
   d.tree.watches.add('/a', watcher, 'children')
   d.tree.watches.add('/', watcher, 'children')
-  assert.deepEqual(told(d.run(del('/a'))), [['deleted', '/a'], ['children', '/']])
+  assert.deepEqual(told(d.run(del('/a'))), [
+    ['deleted', '/a'],
+    ['children', '/'],
+  ])
 })
 
 test('a persistent watch stays and hears of its children, a recursive one of the subtree without ChildrenChanged', () => {
@@ -202,8 +233,14 @@ test('a persistent watch stays and hears of its children, a recursive one of the
   d.run(create('/a'))
   d.tree.watches.add('/a', { persistent: true }, 'persistent')
   d.tree.watches.add('/a', { recursive: true }, 'recursive')
-  assert.deepEqual(told(d.run(create('/a/b'))), [['created', '/a/b'], ['children', '/a']])
-  assert.deepEqual(told(d.run(set('/a'))), [['data', '/a'], ['data', '/a']])
+  assert.deepEqual(told(d.run(create('/a/b'))), [
+    ['created', '/a/b'],
+    ['children', '/a'],
+  ])
+  assert.deepEqual(told(d.run(set('/a'))), [
+    ['data', '/a'],
+    ['data', '/a'],
+  ])
   assert.deepEqual(told(d.run(create('/a/b/c'))), [['created', '/a/b/c']])
   assert.deepEqual(told(d.run(create('/ab'))), [])
 })
@@ -229,17 +266,31 @@ test('a failing multi fires no watch', () => {
 
 const pathArb = fc.constantFrom('/a', '/b', '/a/x', '/a/y', '/a/x/z', '/b/s-')
 const opArb: fc.Arbitrary<SingleOp> = fc.oneof(
-  fc.record({ path: pathArb, mode: fc.constantFrom('persistent', 'ephemeral', 'container'), sequential: fc.boolean() }).map((r) => create(r.path, r as Partial<CreateOp>)),
+  fc
+    .record({ path: pathArb, mode: fc.constantFrom('persistent', 'ephemeral', 'container'), sequential: fc.boolean() })
+    .map((r) => create(r.path, r as Partial<CreateOp>)),
   fc.tuple(pathArb, fc.constantFrom(-1, -1, 0, 1)).map(([path, version]) => del(path, version)),
   fc.tuple(pathArb, fc.constantFrom(-1, -1, 0, 1)).map(([path, version]) => set(path, version)),
   fc.tuple(pathArb, fc.constantFrom(-1, 0, 1)).map(([path, version]) => check(path, version)),
 )
-const bodyArb: fc.Arbitrary<TxnBody> = fc.oneof(opArb, fc.array(opArb, { maxLength: 6 }).map((ops): TxnBody => ({ kind: 'multi', ops })))
+const bodyArb: fc.Arbitrary<TxnBody> = fc.oneof(
+  opArb,
+  fc.array(opArb, { maxLength: 6 }).map((ops): TxnBody => ({ kind: 'multi', ops })),
+)
 
 /** Everything a client can see. */
 function fingerprint(tree: ZnodeTree): string {
-  const rows = [...tree.nodes].map(([path, node]) => [path, Buffer.from(node.data ?? []).toString(), node.kind, [...node.children].sort(), { ...statOf(node), acl: node.acl }])
-  return JSON.stringify(rows.sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)), (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
+  const rows = [...tree.nodes].map(([path, node]) => [
+    path,
+    Buffer.from(node.data ?? []).toString(),
+    node.kind,
+    [...node.children].sort(),
+    { ...statOf(node), acl: node.acl },
+  ])
+  return JSON.stringify(
+    rows.sort((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1)),
+    (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value),
+  )
 }
 
 test('property: two trees that apply the same transactions are the same, and a refused one changes nothing', () => {

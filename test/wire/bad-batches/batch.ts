@@ -96,7 +96,7 @@ export function batchBytes(spec: BatchSpec): Buffer {
   const baseTimestamp = spec.baseTimestamp ?? Date.now()
   const deltas = records.map((record) => Number(record.timestampDelta ?? 0))
   const body = Buffer.concat([
-    int(2, spec.attributes ?? (CODECS.indexOf(codec) | (spec.flags ?? 0))),
+    int(2, spec.attributes ?? CODECS.indexOf(codec) | (spec.flags ?? 0)),
     int(4, spec.lastOffsetDelta ?? records.length - 1),
     int64(baseTimestamp),
     int64(spec.maxTimestamp ?? baseTimestamp + Math.max(0, ...deltas)),

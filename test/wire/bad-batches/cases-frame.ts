@@ -1,6 +1,15 @@
 // Cases about the batch as a frame: lengths, magic, checksum, how many batches, request fields around it.
 
-import { batchBytes, oldMessage, recordBytes, FLAG_CONTROL, FLAG_DELETE_HORIZON, FLAG_LOG_APPEND_TIME, FLAG_TRANSACTIONAL, type BatchSpec } from './batch.js'
+import {
+  batchBytes,
+  oldMessage,
+  recordBytes,
+  FLAG_CONTROL,
+  FLAG_DELETE_HORIZON,
+  FLAG_LOG_APPEND_TIME,
+  FLAG_TRANSACTIONAL,
+  type BatchSpec,
+} from './batch.js'
 import { compress, zstdBomb } from './codecs.js'
 import { int64, varint } from '../raw/shape.js'
 import type { Case, Step, TopicKind } from './case.js'
@@ -103,7 +112,12 @@ const times: readonly Case[] = [
   one('narrow time: five minutes ahead', { baseTimestamp: Date.now() + 300_000 }, {}, 'narrowTime'),
   one('narrow time: five minutes ago', { baseTimestamp: Date.now() - 300_000 }, {}, 'narrowTime'),
   one('narrow time: one record five minutes ago', { records: [{}, { timestampDelta: -300_000 }, {}] }, {}, 'narrowTime'),
-  one('narrow time: two records out of range', { records: [{ timestampDelta: 300_000 }, {}, { timestampDelta: -300_000 }] }, {}, 'narrowTime'),
+  one(
+    'narrow time: two records out of range',
+    { records: [{ timestampDelta: 300_000 }, {}, { timestampDelta: -300_000 }] },
+    {},
+    'narrowTime',
+  ),
   one('narrow time: now', {}, {}, 'narrowTime'),
   one('narrow time: -1', { baseTimestamp: -1 }, {}, 'narrowTime'),
   one('append time topic: a good batch', {}, {}, 'appendTime'),
@@ -118,7 +132,12 @@ const topics: readonly Case[] = [
   one('compact topic: no record with a key', { records: [{ key: null }, { key: null }] }, {}, 'compact'),
   one('compact topic: an empty key', { records: [{ key: Buffer.alloc(0) }] }, {}, 'compact'),
   one('compact topic: without a key, gzip', { codec: 'gzip', records: [{}, { key: null }, {}] }, {}, 'compact'),
-  one('compact topic: without a key, and a time too far ahead', { records: [{ timestampDelta: 7_200_000 }, { key: null }, {}] }, {}, 'compact'),
+  one(
+    'compact topic: without a key, and a time too far ahead',
+    { records: [{ timestampDelta: 7_200_000 }, { key: null }, {}] },
+    {},
+    'compact',
+  ),
   one('small topic: a batch just within max.message.bytes', { records: [{ value: Buffer.alloc(900, 1) }] }, {}, 'small'),
   one('small topic: a batch beyond max.message.bytes', { records: [{ value: Buffer.alloc(1100, 1) }] }, {}, 'small'),
   one('small topic: beyond it, but packed within', { codec: 'gzip', records: [{ value: Buffer.alloc(5000, 1) }] }, {}, 'small'),
@@ -181,12 +200,17 @@ const moreFrames: readonly Case[] = [
   one('packed: zstd flag, plain records', { attributes: 4 }),
   one('packed: plain flag, gzip records', { codec: 'gzip', attributes: 0 }),
   one('packed: gzip twice', { codec: 'gzip', spoil: (payload) => compress('gzip', payload) }),
-  one('packed: snappy without the framing of Java', { attributes: 2, spoil: (payload) => Buffer.concat([Buffer.from([payload.length, (payload.length - 1) << 2]), payload]) }),
+  one('packed: snappy without the framing of Java', {
+    attributes: 2,
+    spoil: (payload) => Buffer.concat([Buffer.from([payload.length, (payload.length - 1) << 2]), payload]),
+  }),
   one('control: a commit marker from a client', {
     flags: FLAG_CONTROL | FLAG_TRANSACTIONAL,
     records: [{ key: Buffer.from('00000001', 'hex'), value: Buffer.from('000000000000', 'hex') }],
   }),
-  raw('a batch whose offset and length are right and all else is 255', () => Buffer.concat([int64(0), Buffer.from([0, 0, 0, 60]), Buffer.alloc(60, 255)])),
+  raw('a batch whose offset and length are right and all else is 255', () =>
+    Buffer.concat([int64(0), Buffer.from([0, 0, 0, 60]), Buffer.alloc(60, 255)]),
+  ),
 ]
 
 export const FRAME_CASES: readonly Case[] = [...frames, ...moreFrames, ...times, ...topics, ...requests, ...bombs]

@@ -7,7 +7,10 @@ type Write = readonly [sequence: number, count: number, spec?: BatchSpec & { rea
 
 function write(pid: bigint, [sequence, count, spec]: Write): Step {
   const records = Array.from({ length: count }, () => ({}))
-  return { records: batchBytes({ producerId: pid, producerEpoch: 0, baseSequence: sequence, records, ...spec }), ...(spec?.version ? { version: spec.version } : {}) }
+  return {
+    records: batchBytes({ producerId: pid, producerEpoch: 0, baseSequence: sequence, records, ...spec }),
+    ...(spec?.version ? { version: spec.version } : {}),
+  }
 }
 
 function sequence(name: string, ...writes: readonly Write[]): Case {
@@ -46,7 +49,11 @@ export const PRODUCER_CASES: readonly Case[] = [
   sequence('no producer id, but a sequence', [0, 3, { producerId: -1n }]),
   sequence('no producer id, but an epoch and no sequence', [-1, 3, { producerId: -1n }]),
   sequence('a duplicate with a wrong crc', [0, 3], [0, 3, { crcError: 1 }]),
-  sequence('a duplicate with other content', [0, 3], [0, 3, { records: [{ value: Buffer.from('a') }, { value: Buffer.from('b') }, { value: Buffer.from('c') }] }]),
+  sequence(
+    'a duplicate with other content',
+    [0, 3],
+    [0, 3, { records: [{ value: Buffer.from('a') }, { value: Buffer.from('b') }, { value: Buffer.from('c') }] }],
+  ),
   sequence('a duplicate, version 3', [0, 3], [0, 3, { version: 3 }]),
   sequence('a gap, gzip', [0, 3, { codec: 'gzip' }], [4, 3, { codec: 'gzip' }]),
   sequence('a duplicate, zstd', [0, 3, { codec: 'zstd' }], [0, 3, { codec: 'zstd' }]),

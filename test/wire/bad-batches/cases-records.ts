@@ -33,7 +33,16 @@ const INSIDE: Readonly<Record<string, BatchSpec>> = {
   'value length: -2': { records: [{}, { value: null, valueLength: -2 }, {}] },
   'value length: beyond the record': { records: [{}, { valueLength: 100 }, {}] },
   'value length: shorter than the value': { records: [{}, { valueLength: 2 }, {}] },
-  'headers: good ones': { records: [{ headers: [{ key, value }, { key, value: null }] }] },
+  'headers: good ones': {
+    records: [
+      {
+        headers: [
+          { key, value },
+          { key, value: null },
+        ],
+      },
+    ],
+  },
   'headers: a null key': { records: [{}, { headers: [{ key: null, value }] }] },
   'headers: an empty key': { records: [{ headers: [{ key: Buffer.alloc(0), value }] }] },
   'headers: a key that is not UTF-8': { records: [{ headers: [{ key: Buffer.from([0xff, 0xfe]), value }] }] },

@@ -87,7 +87,7 @@ class Runner {
 
   /** One case writes to __consumer_offsets, which the first question for a coordinator makes. */
   private async untilInternalTopic(): Promise<void> {
-    for (const deadline = Date.now() + 20_000; Date.now() < deadline; ) {
+    for (const deadline = Date.now() + 20_000; Date.now() < deadline;) {
       const found = answered(await call(await this.open(), 'FindCoordinator', 1, { key: 'any-group', type: 0 }))
       if (found['error'] === 0) return
       await new Promise((resolve) => setTimeout(resolve, 50))
@@ -96,7 +96,7 @@ class Runner {
   }
 
   private async untilLed(name: string): Promise<void> {
-    for (const deadline = Date.now() + 20_000; Date.now() < deadline; ) {
+    for (const deadline = Date.now() + 20_000; Date.now() < deadline;) {
       if ((await this.logEnd(name)) >= 0) return
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
@@ -117,7 +117,7 @@ class Runner {
   }
 
   private async producerId(): Promise<bigint> {
-    for (const deadline = Date.now() + 20_000; Date.now() < deadline; ) {
+    for (const deadline = Date.now() + 20_000; Date.now() < deadline;) {
       const answer = answered(await call(await this.open(), 'InitProducerId', 1, { transactionalId: null, timeoutMs: 60_000 }))
       if (answer['error'] === 0) return answer['producerId'] as bigint
       await new Promise((resolve) => setTimeout(resolve, 50))
@@ -149,7 +149,8 @@ class Runner {
       topics: [version >= 13 ? { id, partitions } : { name, partitions }],
     }
     const connection = await this.open()
-    const result = acks === 0 ? await withoutAnswer(connection, version, request) : await call(connection, 'Produce', version, request, 5000)
+    const result =
+      acks === 0 ? await withoutAnswer(connection, version, request) : await call(connection, 'Produce', version, request, 5000)
     // After silence or a close the next case needs a connection that is not waiting for anything.
     if (typeof result === 'string' && acks !== 0) connection.close()
     return answerOf(result, before, (await this.logEnd(topic.name)) - before)

@@ -9,7 +9,9 @@ const READERS_AT_ONCE = 4
 
 /** 3,201 films: text in many languages, nulls, numbers. */
 function films(): readonly string[] {
-  const rows = JSON.parse(readFileSync(join(ROOT, 'node_modules/vega-datasets/data/movies.json'), 'utf8')) as { readonly Distributor: string | null }[]
+  const rows = JSON.parse(readFileSync(join(ROOT, 'node_modules/vega-datasets/data/movies.json'), 'utf8')) as {
+    readonly Distributor: string | null
+  }[]
   return rows.map((row, index) => `${row.Distributor ?? 'none'}-${index}\t${JSON.stringify(row)}`)
 }
 

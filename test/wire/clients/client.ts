@@ -49,7 +49,7 @@ export function check(condition: boolean, text: string): void {
 }
 
 export async function until(what: string, condition: () => boolean | Promise<boolean>, limitMs = 60_000): Promise<void> {
-  for (const deadline = Date.now() + limitMs; !(await condition()); ) {
+  for (const deadline = Date.now() + limitMs; !(await condition());) {
     if (Date.now() > deadline) throw new Error(`${what} did not happen within ${limitMs / 1000} s`)
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
@@ -68,7 +68,10 @@ export function codecScenario(client: Client): Scenario {
         await client.produce(bench, name, codec, rows)
         sent.push(...rows)
       }
-      sameRows(sent.map((row) => `${row}\t${client.name}`), await client.consume(bench, name, sent.length))
+      sameRows(
+        sent.map((row) => `${row}\t${client.name}`),
+        await client.consume(bench, name, sent.length),
+      )
     },
   }
 }

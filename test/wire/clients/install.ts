@@ -78,7 +78,9 @@ async function jars(set: 'tools' | 'client'): Promise<string> {
   await needs('mvn', ['-v'], 'apt-get install maven')
   await attempt(`Kafka's ${set}`, async () => {
     rmSync(target, { recursive: true, force: true })
-    await run('mvn', ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${target}`, '-DincludeScope=runtime'], { timeoutMs: 600_000 })
+    await run('mvn', ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${target}`, '-DincludeScope=runtime'], {
+      timeoutMs: 600_000,
+    })
   })
   writeFileSync(mark, '')
   return join(target, '*')

@@ -12,7 +12,10 @@ let classPath = ''
 async function tool(name: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   const logging = `-Dlog4j2.configurationFile=${join(SOURCES, 'java/log4j2.yaml')}`
   const jvm = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', logging, '-cp', classPath]
-  const { stdout, stderr } = await run('java', [...jvm, name.startsWith('kafka.') ? name : `${TOOLS}.${name}`, ...args], { timeoutMs: 120_000, ...options })
+  const { stdout, stderr } = await run('java', [...jvm, name.startsWith('kafka.') ? name : `${TOOLS}.${name}`, ...args], {
+    timeoutMs: 120_000,
+    ...options,
+  })
   return stdout + stderr
 }
 
@@ -23,14 +26,30 @@ function says(output: string, pattern: RegExp): void {
 }
 
 async function produce(bench: Bench, topic: string, codec: Codec, rows: readonly string[]): Promise<void> {
-  const parsing = ['parse.key=true', 'parse.headers=true', 'headers.delimiter=|', 'key.separator=\t'].flatMap((each) => ['--reader-property', each])
+  const parsing = ['parse.key=true', 'parse.headers=true', 'headers.delimiter=|', 'key.separator=\t'].flatMap((each) => [
+    '--reader-property',
+    each,
+  ])
   const input = rows.map((row) => `source:java-tools|${row}\n`).join('')
   await tool('ConsoleProducer', [...server(bench), '--topic', topic, '--compression-codec', codec, ...parsing], { input })
 }
 
 async function consume(bench: Bench, topic: string, count: number): Promise<string[]> {
-  const printing = ['print.key=true', 'print.headers=true', 'headers.separator=,', 'key.separator=\t'].flatMap((each) => ['--formatter-property', each])
-  const args = [...server(bench), '--topic', topic, '--from-beginning', '--max-messages', String(count), '--timeout-ms', '60000', ...printing]
+  const printing = ['print.key=true', 'print.headers=true', 'headers.separator=,', 'key.separator=\t'].flatMap((each) => [
+    '--formatter-property',
+    each,
+  ])
+  const args = [
+    ...server(bench),
+    '--topic',
+    topic,
+    '--from-beginning',
+    '--max-messages',
+    String(count),
+    '--timeout-ms',
+    '60000',
+    ...printing,
+  ]
   const output = await tool('consumer.ConsoleConsumer', args)
   return output
     .split('\n')
@@ -43,7 +62,10 @@ async function consume(bench: Bench, topic: string, count: number): Promise<stri
 
 async function topics(bench: Bench): Promise<void> {
   const name = bench.wire.name('tools')
-  says(await tool('TopicCommand', [...server(bench), '--create', '--topic', name, '--partitions', '3', '--config', 'retention.ms=3600000']), /Created topic/)
+  says(
+    await tool('TopicCommand', [...server(bench), '--create', '--topic', name, '--partitions', '3', '--config', 'retention.ms=3600000']),
+    /Created topic/,
+  )
   const described = await tool('TopicCommand', [...server(bench), '--describe', '--topic', name])
   says(described, /PartitionCount: 3\s+ReplicationFactor: 1/)
   says(described, /retention\.ms=3600000/)
@@ -60,17 +82,28 @@ async function configs(bench: Bench): Promise<void> {
   const { name } = await bench.wire.topic('tools')
   const entity = [...server(bench), '--entity-type', 'topics', '--entity-name', name]
   const command = 'kafka.admin.ConfigCommand'
-  says(await tool(command, [...entity, '--alter', '--add-config', 'retention.ms=12345,cleanup.policy=[compact,delete]']), /Completed updating/)
+  says(
+    await tool(command, [...entity, '--alter', '--add-config', 'retention.ms=12345,cleanup.policy=[compact,delete]']),
+    /Completed updating/,
+  )
   says(await tool(command, [...entity, '--describe']), /retention\.ms=12345/)
   says(await tool(command, [...entity, '--alter', '--delete-config', 'retention.ms']), /Completed updating/)
   says(await tool(command, [...entity, '--describe', '--all']), /retention\.ms=604800000/)
-  says(await tool(command, [...server(bench), '--entity-type', 'brokers', '--entity-name', '1', '--describe', '--all']), /num\.network\.threads|log\.retention/)
+  says(
+    await tool(command, [...server(bench), '--entity-type', 'brokers', '--entity-name', '1', '--describe', '--all']),
+    /num\.network\.threads|log\.retention/,
+  )
   says(await tool(command, [...entity, '--alter', '--add-config', 'no.such.config=1'], { accept: [1] }), /no\.such\.config/)
 }
 
 async function offsetsAndDeletion(bench: Bench): Promise<void> {
   const { name } = await bench.wire.topic('tools', 2)
-  await produce(bench, name, 'none', Array.from({ length: 200 }, (_, index) => `${index}\tv`))
+  await produce(
+    bench,
+    name,
+    'none',
+    Array.from({ length: 200 }, (_, index) => `${index}\tv`),
+  )
   const total = async (time: string): Promise<number> => {
     const output = await tool('GetOffsetShell', [...server(bench), '--topic', name, '--time', time])
     return [...output.matchAll(/:(\d+):(-?\d+)$/gm)].reduce((sum, match) => sum + Number(match[2]), 0)
@@ -83,8 +116,20 @@ async function offsetsAndDeletion(bench: Bench): Promise<void> {
   const { tmpdir } = await import('node:os')
   const file = join(tmpdir(), `delete-${plan}.json`)
   try {
-    writeFileSync(file, JSON.stringify({ version: 1, partitions: [{ topic: name, partition: 0, offset: 10 }, { topic: name, partition: 1, offset: 5 }] }))
-    says(await tool('DeleteRecordsCommand', [...server(bench), '--offset-json-file', file]), /low_watermark: 10[\s\S]*low_watermark: 5|low_watermark: 5[\s\S]*low_watermark: 10/)
+    writeFileSync(
+      file,
+      JSON.stringify({
+        version: 1,
+        partitions: [
+          { topic: name, partition: 0, offset: 10 },
+          { topic: name, partition: 1, offset: 5 },
+        ],
+      }),
+    )
+    says(
+      await tool('DeleteRecordsCommand', [...server(bench), '--offset-json-file', file]),
+      /low_watermark: 10[\s\S]*low_watermark: 5|low_watermark: 5[\s\S]*low_watermark: 10/,
+    )
   } finally {
     rmSync(file, { force: true })
   }
@@ -95,12 +140,36 @@ async function groups(bench: Bench): Promise<void> {
   const { name } = await bench.wire.topic('tools', 2)
   const group = bench.wire.name('tools-group')
   const of = [...server(bench), '--group', group]
-  await produce(bench, name, 'none', Array.from({ length: 100 }, (_, index) => `${index}\tv`))
-  await tool('consumer.ConsoleConsumer', [...server(bench), '--topic', name, '--from-beginning', '--max-messages', '100', '--group', group, '--timeout-ms', '60000'])
-  await produce(bench, name, 'none', Array.from({ length: 10 }, (_, index) => `${index}\tlater`))
+  await produce(
+    bench,
+    name,
+    'none',
+    Array.from({ length: 100 }, (_, index) => `${index}\tv`),
+  )
+  await tool('consumer.ConsoleConsumer', [
+    ...server(bench),
+    '--topic',
+    name,
+    '--from-beginning',
+    '--max-messages',
+    '100',
+    '--group',
+    group,
+    '--timeout-ms',
+    '60000',
+  ])
+  await produce(
+    bench,
+    name,
+    'none',
+    Array.from({ length: 10 }, (_, index) => `${index}\tlater`),
+  )
   says(await tool('consumer.group.ConsumerGroupCommand', [...server(bench), '--list']), new RegExp(group))
   const described = await tool('consumer.group.ConsumerGroupCommand', [...of, '--describe'])
-  const lag = [...described.matchAll(new RegExp(`${name}\\s+\\d+\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)`, 'g'))].reduce((sum, match) => sum + Number(match[3]), 0)
+  const lag = [...described.matchAll(new RegExp(`${name}\\s+\\d+\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)`, 'g'))].reduce(
+    (sum, match) => sum + Number(match[3]),
+    0,
+  )
   check(lag === 10, `the lag is ${lag} instead of 10:\n${described}`)
   says(await tool('consumer.group.ConsumerGroupCommand', [...of, '--describe', '--state']), /Empty/)
   await tool('consumer.group.ConsumerGroupCommand', [...of, '--reset-offsets', '--to-earliest', '--topic', name, '--execute'])
@@ -111,17 +180,57 @@ async function groups(bench: Bench): Promise<void> {
 async function perf(bench: Bench): Promise<void> {
   const { name } = await bench.wire.topic('perf', 3)
   const count = bench.all ? 1_000_000 : 100_000
-  const produced = await tool('ProducerPerformance', [...server(bench), '--topic', name, '--num-records', String(count), '--record-size', '100', '--throughput', '-1', '--command-property', 'compression.type=lz4'])
+  const produced = await tool('ProducerPerformance', [
+    ...server(bench),
+    '--topic',
+    name,
+    '--num-records',
+    String(count),
+    '--record-size',
+    '100',
+    '--throughput',
+    '-1',
+    '--command-property',
+    'compression.type=lz4',
+  ])
   says(produced, new RegExp(`${count} records sent`))
-  const consumed = await tool('ConsumerPerformance', [...server(bench), '--topic', name, '--num-records', String(count), '--timeout', '60000'])
+  const consumed = await tool('ConsumerPerformance', [
+    ...server(bench),
+    '--topic',
+    name,
+    '--num-records',
+    String(count),
+    '--timeout',
+    '60000',
+  ])
   says(consumed, new RegExp(`, ${count},`))
 }
 
 async function verifiable(bench: Bench): Promise<void> {
   const { name } = await bench.wire.topic('verifiable', 2)
-  const produced = await tool('VerifiableProducer', [...server(bench), '--topic', name, '--max-messages', '1000', '--throughput', '-1', '--acks', '-1'])
+  const produced = await tool('VerifiableProducer', [
+    ...server(bench),
+    '--topic',
+    name,
+    '--max-messages',
+    '1000',
+    '--throughput',
+    '-1',
+    '--acks',
+    '-1',
+  ])
   says(produced, /"acked":1000/)
-  const consumed = await tool('VerifiableConsumer', [...server(bench), '--topic', name, '--group-id', bench.wire.name('verifiable'), '--max-messages', '1000', '--reset-policy', 'earliest'])
+  const consumed = await tool('VerifiableConsumer', [
+    ...server(bench),
+    '--topic',
+    name,
+    '--group-id',
+    bench.wire.name('verifiable'),
+    '--max-messages',
+    '1000',
+    '--reset-policy',
+    'earliest',
+  ])
   const counts = [...consumed.matchAll(/"name":"records_consumed".*?"count":(\d+)|"count":(\d+).*?"name":"records_consumed"/g)]
   const total = counts.reduce((sum, match) => sum + Number(match[1] ?? match[2]), 0)
   check(total === 1000, `${total} records consumed instead of 1000`)
@@ -145,12 +254,21 @@ async function apiVersions(bench: Bench): Promise<void> {
 async function dumpLog(bench: Bench): Promise<void> {
   if (bench.dataDir === null) return
   const { name } = await bench.wire.topic('dumped', 1, { 'segment.bytes': '1048576' })
-  for (const codec of CODECS) await produce(bench, name, codec, Array.from({ length: 200 }, (_, index) => `${index}\t${codec} ${'x'.repeat(500)}`))
+  for (const codec of CODECS)
+    await produce(
+      bench,
+      name,
+      codec,
+      Array.from({ length: 200 }, (_, index) => `${index}\t${codec} ${'x'.repeat(500)}`),
+    )
   const folder = join(bench.dataDir, `${name}-0`)
   check(existsSync(folder), `no folder ${folder}`)
   const files = readdirSync(folder)
   const logs = files.filter((file) => /\.(log|index|timeindex)$/.test(file)).map((file) => join(folder, file))
-  check(logs.some((file) => file.endsWith('.log')), `no log in ${folder}: ${files.join(' ')}`)
+  check(
+    logs.some((file) => file.endsWith('.log')),
+    `no log in ${folder}: ${files.join(' ')}`,
+  )
   const output = await tool('DumpLogSegments', ['--deep-iteration', '--print-data-log', '--files', logs.join(',')])
   check(!/mismatch|corrupt|invalid bytes|isvalid: false|Found timestamp/i.test(output), `dump-log complains:\n${output.slice(0, 2000)}`)
   check([...output.matchAll(/^\| offset: /gm)].length === 1000, 'dump-log does not list 1000 records')

@@ -92,7 +92,13 @@ interface Member {
 }
 
 async function join(bench: Bench, group: string, topic: string, seen: Set<string>): Promise<Member> {
-  const consumer = kafka(bench).consumer({ groupId: group, heartbeatInterval: 300, sessionTimeout: 10_000, rebalanceTimeout: 10_000, maxWaitTimeInMs: 100 })
+  const consumer = kafka(bench).consumer({
+    groupId: group,
+    heartbeatInterval: 300,
+    sessionTimeout: 10_000,
+    rebalanceTimeout: 10_000,
+    maxWaitTimeInMs: 100,
+  })
   const member: Member = { consumer, owned: 0 }
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     member.owned = payload.memberAssignment[topic]?.length ?? 0
@@ -136,7 +142,10 @@ async function time(bench: Bench): Promise<void> {
   const start = Date.now() - 1_000_000
   const producer = kafka(bench).producer()
   await producer.connect()
-  await producer.send({ topic: name, messages: Array.from({ length: 100 }, (_, index) => ({ value: String(index), timestamp: String(start + index * 1000) })) })
+  await producer.send({
+    topic: name,
+    messages: Array.from({ length: 100 }, (_, index) => ({ value: String(index), timestamp: String(start + index * 1000) })),
+  })
   await producer.disconnect()
   const admin = kafka(bench).admin()
   await admin.connect()
@@ -152,12 +161,24 @@ async function admin(bench: Bench): Promise<void> {
   const topic = bench.wire.name('admin')
   await client.connect()
   try {
-    check(await client.createTopics({ topics: [{ topic, numPartitions: 2, configEntries: [{ name: 'retention.ms', value: '3600000' }] }] }), 'not created')
+    check(
+      await client.createTopics({ topics: [{ topic, numPartitions: 2, configEntries: [{ name: 'retention.ms', value: '3600000' }] }] }),
+      'not created',
+    )
     check(!(await client.createTopics({ topics: [{ topic }] })), 'a topic was created twice')
     await client.createPartitions({ topicPartitions: [{ topic, count: 5 }] })
-    await until('five partitions show', async () => (await client.fetchTopicMetadata({ topics: [topic] })).topics[0]!.partitions.length === 5)
-    const described = await client.describeConfigs({ includeSynonyms: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }] })
-    check(described.resources[0]!.configEntries.find((entry) => entry.configName === 'retention.ms')?.configValue === '3600000', 'retention.ms is another')
+    await until(
+      'five partitions show',
+      async () => (await client.fetchTopicMetadata({ topics: [topic] })).topics[0]!.partitions.length === 5,
+    )
+    const described = await client.describeConfigs({
+      includeSynonyms: false,
+      resources: [{ type: ConfigResourceTypes.TOPIC, name: topic }],
+    })
+    check(
+      described.resources[0]!.configEntries.find((entry) => entry.configName === 'retention.ms')?.configValue === '3600000',
+      'retention.ms is another',
+    )
     await client.deleteTopics({ topics: [topic] })
     await until('the topic goes', async () => !(await client.listTopics()).includes(topic))
     const cluster = await client.describeCluster()

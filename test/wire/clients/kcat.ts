@@ -72,7 +72,9 @@ async function seekByTime(bench: Bench): Promise<void> {
 
 async function metadata(bench: Bench): Promise<void> {
   const { name } = await bench.wire.topic('listed', 3)
-  const listed = JSON.parse((await run('kcat', ['-b', bench.bootstrap, '-L', '-J'])).stdout) as { topics: { topic: string; partitions: unknown[] }[] }
+  const listed = JSON.parse((await run('kcat', ['-b', bench.bootstrap, '-L', '-J'])).stdout) as {
+    topics: { topic: string; partitions: unknown[] }[]
+  }
   check(listed.topics.find((each) => each.topic === name)?.partitions.length === 3, 'the topic is not listed with three partitions')
 }
 
@@ -86,7 +88,22 @@ const kcat: Client = {
     await run('kcat', args, { input: rows.map((row) => `${row}\n`).join('') })
   },
   consume: async (bench: Bench, topic: string, count: number) => {
-    const { stdout } = await run('kcat', ['-b', bench.bootstrap, '-C', '-t', topic, '-o', 'beginning', '-c', String(count), '-q', '-X', 'check.crcs=true', '-f', FORMAT])
+    const { stdout } = await run('kcat', [
+      '-b',
+      bench.bootstrap,
+      '-C',
+      '-t',
+      topic,
+      '-o',
+      'beginning',
+      '-c',
+      String(count),
+      '-q',
+      '-X',
+      'check.crcs=true',
+      '-f',
+      FORMAT,
+    ])
     return stdout
       .split('\n')
       .slice(0, -1)

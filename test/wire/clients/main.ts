@@ -62,7 +62,12 @@ async function installed(clients: readonly Client[]): Promise<Client[]> {
 
 async function runAll(bench: Bench): Promise<void> {
   const tiers = (item: { readonly tier: 'short' | 'all' }): boolean => bench.all || item.tier === 'short'
-  const clients = await installed(CLIENTS.filter(tiers).filter((client) => OPTIONS.only === undefined || scenariosOf(client).some(([label]) => wanted(label)) || OPTIONS.only.startsWith('real file')))
+  const clients = await installed(
+    CLIENTS.filter(tiers).filter(
+      (client) =>
+        OPTIONS.only === undefined || scenariosOf(client).some(([label]) => wanted(label)) || OPTIONS.only.startsWith('real file'),
+    ),
+  )
   for (const client of clients) {
     for (const [label, scenario] of scenariosOf(client)) if (tiers(scenario) && wanted(label)) await timed(label, () => scenario.run(bench))
   }

@@ -23,7 +23,7 @@ async function consume(bench: Bench, topic: string, count: number): Promise<stri
   const consumer = new Consumer({ bootstrapServers: bench.bootstrap, autoOffsetReset: 'earliest' })
   consumer.assign(partitions.map((partition) => ({ topic, partition })))
   const rows: string[] = []
-  for (const deadline = Date.now() + 60_000; rows.length < count && Date.now() < deadline; ) {
+  for (const deadline = Date.now() + 60_000; rows.length < count && Date.now() < deadline;) {
     for (const record of await consumer.poll(500)) {
       const source = record.headers.find((header) => header.key === 'source')?.value
       rows.push(`${record.key?.toString() ?? ''}\t${record.value?.toString() ?? ''}\t${source ? Buffer.from(source).toString() : ''}`)
@@ -39,10 +39,18 @@ async function group(bench: Bench): Promise<void> {
   const seen = new Set<string>()
   const producer = new Producer({ bootstrapServers: bench.bootstrap })
   const send = (from: number, to: number): Promise<unknown> =>
-    Promise.all(Array.from({ length: to - from }, (_, index) => producer.send({ topic: name, partition: index % 4, value: String(from + index) })))
+    Promise.all(
+      Array.from({ length: to - from }, (_, index) => producer.send({ topic: name, partition: index % 4, value: String(from + index) })),
+    )
   const consumers: Consumer[] = []
   const join = (): Consumer => {
-    const consumer = new Consumer({ bootstrapServers: bench.bootstrap, groupId, autoOffsetReset: 'earliest', heartbeatIntervalMs: 300, sessionTimeoutMs: 10_000 })
+    const consumer = new Consumer({
+      bootstrapServers: bench.bootstrap,
+      groupId,
+      autoOffsetReset: 'earliest',
+      heartbeatIntervalMs: 300,
+      sessionTimeoutMs: 10_000,
+    })
     consumer.subscribe({ topics: [name] })
     consumers.push(consumer)
     return consumer
@@ -57,15 +65,30 @@ async function group(bench: Bench): Promise<void> {
   try {
     await send(0, 100)
     const first = join()
-    await until('the first member owns all partitions', after(() => first.assignment().length === 4))
+    await until(
+      'the first member owns all partitions',
+      after(() => first.assignment().length === 4),
+    )
     const second = join()
-    await until('two members share', after(() => first.assignment().length === 2 && second.assignment().length === 2))
+    await until(
+      'two members share',
+      after(() => first.assignment().length === 2 && second.assignment().length === 2),
+    )
     await send(100, 200)
-    await until('every record is read by two', after(() => seen.size === 200))
+    await until(
+      'every record is read by two',
+      after(() => seen.size === 200),
+    )
     await consumers.pop()!.close()
-    await until('the remaining member owns all partitions', after(() => first.assignment().length === 4))
+    await until(
+      'the remaining member owns all partitions',
+      after(() => first.assignment().length === 4),
+    )
     await send(200, 300)
-    await until('every record is read by the remaining member', after(() => seen.size === 300))
+    await until(
+      'every record is read by the remaining member',
+      after(() => seen.size === 300),
+    )
   } finally {
     await Promise.all([producer.close(), ...consumers.map((consumer) => consumer.close())])
   }
@@ -75,7 +98,9 @@ async function time(bench: Bench): Promise<void> {
   const { name } = await bench.wire.topic('times')
   const start = Date.now() - 1_000_000
   const producer = new Producer({ bootstrapServers: bench.bootstrap })
-  await Promise.all(Array.from({ length: 100 }, (_, index) => producer.send({ topic: name, value: String(index), timestamp: start + index * 1000 })))
+  await Promise.all(
+    Array.from({ length: 100 }, (_, index) => producer.send({ topic: name, value: String(index), timestamp: start + index * 1000 })),
+  )
   await producer.close()
   const consumer = new Consumer({ bootstrapServers: bench.bootstrap })
   const [found] = await consumer.offsetsForTimes([{ topic: name, partition: 0, timestamp: start + 50_500 }])

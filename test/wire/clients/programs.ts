@@ -93,7 +93,12 @@ export const PROGRAMS: readonly Client[] = [
     commands: ['group', 'time', 'admin'],
     install: async () => [await installPython(), join(SOURCES, 'python/confluent.py')],
   }),
-  new ProgramClient({ name: 'franz-go', tier: 'short', commands: ['group', 'time', 'admin'], install: async () => [await installFranzGo()] }),
+  new ProgramClient({
+    name: 'franz-go',
+    tier: 'short',
+    commands: ['group', 'time', 'admin'],
+    install: async () => [await installFranzGo()],
+  }),
   new ProgramClient({
     name: 'kafka-python',
     tier: 'all',

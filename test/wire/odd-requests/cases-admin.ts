@@ -6,7 +6,8 @@ import type { Context, OddCase } from './context.js'
 
 type Configs = Readonly<Record<string, string | null>>
 
-const pairs = (configs: Configs): { name: string; value: string | null }[] => Object.entries(configs).map(([name, value]) => ({ name, value }))
+const pairs = (configs: Configs): { name: string; value: string | null }[] =>
+  Object.entries(configs).map(([name, value]) => ({ name, value }))
 
 interface Creation {
   readonly partitions?: number
@@ -29,7 +30,15 @@ function created(result: CallResult): unknown {
   if (typeof result === 'string') return result
   return rows(result['topics']).map((row) => {
     const id = row['id'] as Buffer
-    return { name: row['name'], id: id.some((byte) => byte !== 0) ? 'an id' : 'zero', error: row['error'], message: row['message'], partitions: row['partitions'], replication: row['replication'], configs: configCount(row['configs']) }
+    return {
+      name: row['name'],
+      id: id.some((byte) => byte !== 0) ? 'an id' : 'zero',
+      error: row['error'],
+      message: row['message'],
+      partitions: row['partitions'],
+      replication: row['replication'],
+      configs: configCount(row['configs']),
+    }
   })
 }
 
@@ -79,7 +88,14 @@ const CREATE: readonly OddCase[] = [
   creating('min.insync.replicas beyond replication', { configs: { 'min.insync.replicas': '3' } }),
   creating('good configs', { configs: { 'retention.ms': '1000', 'cleanup.policy': 'compact,delete' } }),
   creating('the same config twice', { configs: { 'retention.ms': '1' } }),
-  creating('assignments', { partitions: -1, replication: -1, assignments: [{ index: 0, brokers: [1] }, { index: 1, brokers: [1] }] }),
+  creating('assignments', {
+    partitions: -1,
+    replication: -1,
+    assignments: [
+      { index: 0, brokers: [1] },
+      { index: 1, brokers: [1] },
+    ],
+  }),
   creating('assignments and a partition count', { partitions: 2, replication: -1, assignments: [{ index: 0, brokers: [1] }] }),
   creating('assignments with a hole', { partitions: -1, replication: -1, assignments: [{ index: 1, brokers: [1] }] }),
   creating('assignments to an unknown broker', { partitions: -1, replication: -1, assignments: [{ index: 0, brokers: [99] }] }),
@@ -129,7 +145,10 @@ const DELETE: readonly OddCase[] = [
   { name: 'DeleteTopics: unknown id', ask: (context) => deleted(context, [{ name: null, id: Buffer.alloc(16, 3) }]) },
   { name: 'DeleteTopics: neither name nor id', ask: (context) => deleted(context, [{ name: null, id: null }]) },
   { name: 'DeleteTopics: an invalid name', ask: (context) => deleted(context, [{ name: 'a/b', id: null }]) },
-  { name: 'DeleteTopics: unknown name, version 3', ask: (context) => context.call('DeleteTopics', 3, { names: ['no-such-topic'], timeoutMs: 5000 }) },
+  {
+    name: 'DeleteTopics: unknown name, version 3',
+    ask: (context) => context.call('DeleteTopics', 3, { names: ['no-such-topic'], timeoutMs: 5000 }),
+  },
   {
     name: 'DeleteTopics: both name and id',
     ask: async (context) => {
@@ -143,7 +162,10 @@ const DELETE: readonly OddCase[] = [
     name: 'DeleteTopics: the same one twice',
     ask: async (context) => {
       const { name } = await context.topic('twice')
-      return deleted(context, [{ name, id: null }, { name, id: null }])
+      return deleted(context, [
+        { name, id: null },
+        { name, id: null },
+      ])
     },
   },
   {
@@ -157,7 +179,13 @@ const DELETE: readonly OddCase[] = [
   },
 ]
 
-async function grow(context: Context, name: string, count: number, assignments: { brokers: number[] }[] | null = null, validateOnly = false): Promise<unknown> {
+async function grow(
+  context: Context,
+  name: string,
+  count: number,
+  assignments: { brokers: number[] }[] | null = null,
+  validateOnly = false,
+): Promise<unknown> {
   return context.call('CreatePartitions', 1, { topics: [{ name, count, assignments }], timeoutMs: 20_000, validateOnly })
 }
 
@@ -168,8 +196,14 @@ const PARTITIONS: readonly OddCase[] = [
   })),
   { name: 'CreatePartitions: unknown topic', ask: (context) => grow(context, 'no-such-topic', 5) },
   { name: 'CreatePartitions: an empty name', ask: (context) => grow(context, '', 5) },
-  { name: 'CreatePartitions: assignments that do not fit the count', ask: async (context) => grow(context, (await context.topic('grown', 1)).name, 3, [{ brokers: [1] }]) },
-  { name: 'CreatePartitions: assignment to an unknown broker', ask: async (context) => grow(context, (await context.topic('grown', 1)).name, 2, [{ brokers: [9] }]) },
+  {
+    name: 'CreatePartitions: assignments that do not fit the count',
+    ask: async (context) => grow(context, (await context.topic('grown', 1)).name, 3, [{ brokers: [1] }]),
+  },
+  {
+    name: 'CreatePartitions: assignment to an unknown broker',
+    ask: async (context) => grow(context, (await context.topic('grown', 1)).name, 2, [{ brokers: [9] }]),
+  },
   {
     name: 'CreatePartitions: only validated',
     ask: async (context) => {
@@ -194,7 +228,13 @@ const BROKER = 4
 async function describe(context: Context, type: number, name: string, keys: string[] | null = null): Promise<unknown> {
   const result = await context.call('DescribeConfigs', 3, { resources: [{ type, name, keys }], synonyms: false, documentation: false })
   if (typeof result === 'string') return result
-  return rows(result['results']).map((row) => ({ error: row['error'], message: row['message'], type: row['type'], name: row['name'], configs: keys && keys.length > 0 ? rows(row['configs']).toSorted(byName) : configCount(row['configs']) }))
+  return rows(result['results']).map((row) => ({
+    error: row['error'],
+    message: row['message'],
+    type: row['type'],
+    name: row['name'],
+    configs: keys && keys.length > 0 ? rows(row['configs']).toSorted(byName) : configCount(row['configs']),
+  }))
 }
 
 function byName(a: Fields, b: Fields): number {
@@ -203,15 +243,24 @@ function byName(a: Fields, b: Fields): number {
 
 async function topicConfigNames(context: Context): Promise<unknown> {
   const { name } = await context.topic('described', 1, { 'retention.ms': '1234567' })
-  const result = await context.call('DescribeConfigs', 3, { resources: [{ type: TOPIC, name, keys: null }], synonyms: true, documentation: false })
+  const result = await context.call('DescribeConfigs', 3, {
+    resources: [{ type: TOPIC, name, keys: null }],
+    synonyms: true,
+    documentation: false,
+  })
   if (typeof result === 'string') return result
   const configs = rows(rows(result['results'])[0]!['configs'])
-  return configs
-    .filter((row) => !(row['name'] as string).startsWith('millrace.'))
-    // Where a node's own file sets something, the source is another; what a topic itself sets is source 1 everywhere.
-    .filter((row) => row['name'] !== 'file.delete.delay.ms')
-    .map((row) => `${String(row['name'])}=${String(row['value'])} type ${String(row['configType'])} ${row['source'] === 1 ? 'of the topic' : 'default'} ${row['readOnly'] ? 'read-only ' : ''}${row['sensitive'] ? 'sensitive' : ''}`)
-    .toSorted()
+  return (
+    configs
+      .filter((row) => !(row['name'] as string).startsWith('millrace.'))
+      // Where a node's own file sets something, the source is another; what a topic itself sets is source 1 everywhere.
+      .filter((row) => row['name'] !== 'file.delete.delay.ms')
+      .map(
+        (row) =>
+          `${String(row['name'])}=${String(row['value'])} type ${String(row['configType'])} ${row['source'] === 1 ? 'of the topic' : 'default'} ${row['readOnly'] ? 'read-only ' : ''}${row['sensitive'] ? 'sensitive' : ''}`,
+      )
+      .toSorted()
+  )
 }
 
 async function alter(context: Context, type: number, name: string, configs: Configs, validateOnly = false): Promise<unknown> {
@@ -246,25 +295,44 @@ async function settled(context: Context, name: string): Promise<unknown> {
   return JSON.parse(last)
 }
 
-const incrementalCase = (label: string, ...operations: Operation[]): OddCase => ({ name: `IncrementalAlterConfigs: ${label}`, ask: (context) => altered(context, operations) })
+const incrementalCase = (label: string, ...operations: Operation[]): OddCase => ({
+  name: `IncrementalAlterConfigs: ${label}`,
+  ask: (context) => altered(context, operations),
+})
 
 const CONFIGS: readonly OddCase[] = [
   { name: 'DescribeConfigs: every setting of a topic', ask: topicConfigNames },
   { name: 'DescribeConfigs: unknown topic', ask: (context) => describe(context, TOPIC, 'no-such-topic') },
   { name: 'DescribeConfigs: an invalid topic name', ask: (context) => describe(context, TOPIC, 'a/b') },
   { name: 'DescribeConfigs: an empty topic name', ask: (context) => describe(context, TOPIC, '') },
-  { name: 'DescribeConfigs: keys, one unknown', ask: async (context) => describe(context, TOPIC, (await context.topic('one')).name, ['retention.ms', 'no.such']) },
+  {
+    name: 'DescribeConfigs: keys, one unknown',
+    ask: async (context) => describe(context, TOPIC, (await context.topic('one')).name, ['retention.ms', 'no.such']),
+  },
   { name: 'DescribeConfigs: no keys', ask: async (context) => describe(context, TOPIC, (await context.topic('one')).name, []) },
   { name: 'DescribeConfigs: this broker', ask: (context) => describe(context, BROKER, '1') },
   { name: 'DescribeConfigs: broker 99', ask: (context) => describe(context, BROKER, '99') },
   { name: 'DescribeConfigs: a broker that is no number', ask: (context) => describe(context, BROKER, 'one') },
-  { name: 'DescribeConfigs: the default broker', notCompared: 'lists what was set for all brokers, which is nothing on a new node', ask: (context) => describe(context, BROKER, '') },
+  {
+    name: 'DescribeConfigs: the default broker',
+    notCompared: 'lists what was set for all brokers, which is nothing on a new node',
+    ask: (context) => describe(context, BROKER, ''),
+  },
   { name: 'DescribeConfigs: resource type 0', ask: (context) => describe(context, 0, 'x') },
   { name: 'DescribeConfigs: resource type 99', ask: (context) => describe(context, 99, 'x') },
   { name: 'AlterConfigs: unknown topic', ask: (context) => alter(context, TOPIC, 'no-such-topic', { 'retention.ms': '1' }) },
-  { name: 'AlterConfigs: unknown config', ask: async (context) => alter(context, TOPIC, (await context.topic('one')).name, { 'no.such': '1' }) },
-  { name: 'AlterConfigs: a bad value', ask: async (context) => alter(context, TOPIC, (await context.topic('one')).name, { 'retention.ms': 'soon' }) },
-  { name: 'AlterConfigs: a null value', ask: async (context) => alter(context, TOPIC, (await context.topic('one')).name, { 'retention.ms': null }) },
+  {
+    name: 'AlterConfigs: unknown config',
+    ask: async (context) => alter(context, TOPIC, (await context.topic('one')).name, { 'no.such': '1' }),
+  },
+  {
+    name: 'AlterConfigs: a bad value',
+    ask: async (context) => alter(context, TOPIC, (await context.topic('one')).name, { 'retention.ms': 'soon' }),
+  },
+  {
+    name: 'AlterConfigs: a null value',
+    ask: async (context) => alter(context, TOPIC, (await context.topic('one')).name, { 'retention.ms': null }),
+  },
   { name: 'AlterConfigs: broker 99', ask: (context) => alter(context, BROKER, '99', { 'message.max.bytes': '1000' }) },
   { name: 'AlterConfigs: resource type 99', ask: (context) => alter(context, 99, 'x', { a: '1' }) },
   { name: 'AlterConfigs: a broker setting that is fixed', ask: (context) => alter(context, BROKER, '1', { 'node.id': '7' }, true) },
@@ -290,10 +358,16 @@ const CONFIGS: readonly OddCase[] = [
   incrementalCase('unknown config', ['no.such', 0, '1']),
   incrementalCase('one key twice', ['retention.ms', 0, '1'], ['retention.ms', 0, '2']),
   incrementalCase('one good, one bad', ['retention.ms', 0, '7000'], ['cleanup.policy', 0, 'burn']),
-  { name: 'IncrementalAlterConfigs: unknown topic', ask: (context) => incremental(context, TOPIC, 'no-such-topic', [['retention.ms', 0, '1']]) },
+  {
+    name: 'IncrementalAlterConfigs: unknown topic',
+    ask: (context) => incremental(context, TOPIC, 'no-such-topic', [['retention.ms', 0, '1']]),
+  },
   { name: 'IncrementalAlterConfigs: broker 99', ask: (context) => incremental(context, BROKER, '99', [['message.max.bytes', 0, '1']]) },
   { name: 'IncrementalAlterConfigs: resource type 99', ask: (context) => incremental(context, 99, 'x', [['a', 0, '1']]) },
-  { name: 'IncrementalAlterConfigs: an unknown broker setting', ask: (context) => incremental(context, BROKER, '1', [['no.such', 1, null]]) },
+  {
+    name: 'IncrementalAlterConfigs: an unknown broker setting',
+    ask: (context) => incremental(context, BROKER, '1', [['no.such', 1, null]]),
+  },
   { name: 'ListConfigResources: type 99', ask: (context) => context.call('ListConfigResources', 1, { types: [99] }) },
   { name: 'ListConfigResources: brokers', ask: (context) => context.call('ListConfigResources', 1, { types: [BROKER] }) },
 ]
@@ -301,7 +375,14 @@ const CONFIGS: readonly OddCase[] = [
 async function metadata(context: Context, name: string | null, autoCreate: boolean, id: Buffer | null = null): Promise<unknown> {
   const result = await context.call('Metadata', 12, { topics: [{ id, name }], autoCreate, topicOperations: false })
   if (typeof result === 'string') return result
-  return rows(result['topics']).map((row) => ({ error: row['error'], name: row['name'], id: (row['id'] as Buffer).some((byte) => byte !== 0) ? 'an id' : 'zero', internal: row['internal'], partitions: rows(row['partitions']).length, operations: row['operations'] }))
+  return rows(result['topics']).map((row) => ({
+    error: row['error'],
+    name: row['name'],
+    id: (row['id'] as Buffer).some((byte) => byte !== 0) ? 'an id' : 'zero',
+    internal: row['internal'],
+    partitions: rows(row['partitions']).length,
+    operations: row['operations'],
+  }))
 }
 
 const METADATA: readonly OddCase[] = [
@@ -321,25 +402,52 @@ const METADATA: readonly OddCase[] = [
   { name: 'Metadata: a name too long, created', ask: (context) => metadata(context, 'x'.repeat(250), true) },
   { name: 'Metadata: unknown id', ask: (context) => metadata(context, null, false, Buffer.alloc(16, 5)) },
   { name: 'Metadata: neither name nor id', ask: (context) => metadata(context, null, false, null) },
-  { name: 'Metadata: both name and id', ask: async (context) => {
-    const { name, id } = await context.topic('both')
-    return metadata(context, name, false, id)
-  } },
+  {
+    name: 'Metadata: both name and id',
+    ask: async (context) => {
+      const { name, id } = await context.topic('both')
+      return metadata(context, name, false, id)
+    },
+  },
   { name: 'Metadata: by id', ask: async (context) => metadata(context, null, false, (await context.topic('by-id')).id) },
-  { name: 'DescribeCluster: endpoint type 2', ask: async (context) => {
-    const result = await context.call('DescribeCluster', 1, { operations: false, endpointType: 2 })
-    return typeof result === 'string' ? result : { error: result['error'], brokers: rows(result['brokers']).length }
-  } },
-  { name: 'DescribeCluster: endpoint type 9', ask: async (context) => {
-    const result = await context.call('DescribeCluster', 1, { operations: false, endpointType: 9 })
-    return typeof result === 'string' ? result : { error: result['error'], brokers: rows(result['brokers']).length }
-  } },
-  { name: 'DescribeLogDirs: unknown topic', ask: async (context) => {
-    const result = await context.call('DescribeLogDirs', 4, { topics: [{ name: 'no-such-topic', partitions: [0] }] })
-    return typeof result === 'string' ? result : { error: result['error'], results: rows(result['results']).map((row) => ({ error: row['error'], topics: rows(row['topics']).length })) }
-  } },
-  { name: 'AlterReplicaLogDirs: an unknown directory', ask: async (context) => context.call('AlterReplicaLogDirs', 1, { dirs: [{ path: '/no/such/dir', topics: [{ name: (await context.topic('one')).name, partitions: [0] }] }] }) },
-  { name: 'AlterReplicaLogDirs: an unknown topic', ask: async (context) => context.call('AlterReplicaLogDirs', 1, { dirs: [{ path: '/no/such/dir', topics: [{ name: 'no-such-topic', partitions: [0] }] }] }) },
+  {
+    name: 'DescribeCluster: endpoint type 2',
+    ask: async (context) => {
+      const result = await context.call('DescribeCluster', 1, { operations: false, endpointType: 2 })
+      return typeof result === 'string' ? result : { error: result['error'], brokers: rows(result['brokers']).length }
+    },
+  },
+  {
+    name: 'DescribeCluster: endpoint type 9',
+    ask: async (context) => {
+      const result = await context.call('DescribeCluster', 1, { operations: false, endpointType: 9 })
+      return typeof result === 'string' ? result : { error: result['error'], brokers: rows(result['brokers']).length }
+    },
+  },
+  {
+    name: 'DescribeLogDirs: unknown topic',
+    ask: async (context) => {
+      const result = await context.call('DescribeLogDirs', 4, { topics: [{ name: 'no-such-topic', partitions: [0] }] })
+      return typeof result === 'string'
+        ? result
+        : {
+            error: result['error'],
+            results: rows(result['results']).map((row) => ({ error: row['error'], topics: rows(row['topics']).length })),
+          }
+    },
+  },
+  {
+    name: 'AlterReplicaLogDirs: an unknown directory',
+    ask: async (context) =>
+      context.call('AlterReplicaLogDirs', 1, {
+        dirs: [{ path: '/no/such/dir', topics: [{ name: (await context.topic('one')).name, partitions: [0] }] }],
+      }),
+  },
+  {
+    name: 'AlterReplicaLogDirs: an unknown topic',
+    ask: async (context) =>
+      context.call('AlterReplicaLogDirs', 1, { dirs: [{ path: '/no/such/dir', topics: [{ name: 'no-such-topic', partitions: [0] }] }] }),
+  },
 ]
 
 export const ADMIN_CASES: readonly OddCase[] = [...CREATE, ...DELETE, ...PARTITIONS, ...CONFIGS, ...METADATA]

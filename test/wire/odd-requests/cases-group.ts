@@ -49,12 +49,15 @@ async function stable(context: Context, more: Fields = {}): Promise<Member> {
   const group = context.name('group')
   await context.coordinator(group)
   const first = answered(await context.call('JoinGroup', 5, joinRequest(group, more)))
-  const again = first['error'] === 79 ? answered(await context.call('JoinGroup', 5, joinRequest(group, { ...more, member: first['member']! }))) : first
+  const again =
+    first['error'] === 79 ? answered(await context.call('JoinGroup', 5, joinRequest(group, { ...more, member: first['member']! }))) : first
   if (again['error'] !== 0) throw new Error(`join: ${String(again['error'])}`)
   const member = again['member'] as string
   const generation = again['generation'] as number
   const assignments = [{ member, assignment: Buffer.from('assigned') }]
-  const synced = answered(await context.call('SyncGroup', 3, { group, generation, member, instance: more['instance'] ?? null, assignments }))
+  const synced = answered(
+    await context.call('SyncGroup', 3, { group, generation, member, instance: more['instance'] ?? null, assignments }),
+  )
   if (synced['error'] !== 0) throw new Error(`sync: ${String(synced['error'])}`)
   return { group, member, generation }
 }
@@ -110,8 +113,17 @@ const JOIN: readonly OddCase[] = [
 
 async function sync(context: Context, change: (member: Member) => Fields, version = 3): Promise<unknown> {
   const member = await stable(context)
-  const result = await context.call('SyncGroup', version, { ...member, instance: null, protocolType: 'consumer', protocol: 'range', assignments: [], ...change(member) })
-  return typeof result === 'string' ? result : { error: result['error'], assignment: (result['assignment'] as Buffer | null)?.toString() ?? null }
+  const result = await context.call('SyncGroup', version, {
+    ...member,
+    instance: null,
+    protocolType: 'consumer',
+    protocol: 'range',
+    assignments: [],
+    ...change(member),
+  })
+  return typeof result === 'string'
+    ? result
+    : { error: result['error'], assignment: (result['assignment'] as Buffer | null)?.toString() ?? null }
 }
 
 async function heartbeat(context: Context, change: Fields): Promise<unknown> {
@@ -139,7 +151,10 @@ const MEMBERS: readonly OddCase[] = [
       const first = answered(await context.call('JoinGroup', 5, joinRequest(member.group)))
       const other = await import('../raw/connection.js').then(({ RawConnection }) => RawConnection.open(context.bootstrap))
       const { encodeRequest } = await import('../raw/apis.js')
-      other.send({ apiKey: 11, version: 5, flexible: false }, encodeRequest('JoinGroup', 5, joinRequest(member.group, { member: first['member']! })))
+      other.send(
+        { apiKey: 11, version: 5, flexible: false },
+        encodeRequest('JoinGroup', 5, joinRequest(member.group, { member: first['member']! })),
+      )
       let error: unknown = 0
       await context.until(async () => {
         error = answered(await context.call('Heartbeat', 3, { ...member, instance: null }))['error']
@@ -150,19 +165,37 @@ const MEMBERS: readonly OddCase[] = [
       return { heartbeat: error, commit }
     },
   },
-  { name: 'LeaveGroup: an unknown member', ask: async (context) => context.call('LeaveGroup', 3, { group: (await stable(context)).group, members: [{ member: 'who', instance: null }] }) },
-  { name: 'LeaveGroup: an unknown group', ask: (context) => context.call('LeaveGroup', 3, { group: 'no-such-group', members: [{ member: 'who', instance: null }] }) },
-  { name: 'LeaveGroup: no members', ask: async (context) => context.call('LeaveGroup', 3, { group: (await stable(context)).group, members: [] }) },
+  {
+    name: 'LeaveGroup: an unknown member',
+    ask: async (context) =>
+      context.call('LeaveGroup', 3, { group: (await stable(context)).group, members: [{ member: 'who', instance: null }] }),
+  },
+  {
+    name: 'LeaveGroup: an unknown group',
+    ask: (context) => context.call('LeaveGroup', 3, { group: 'no-such-group', members: [{ member: 'who', instance: null }] }),
+  },
+  {
+    name: 'LeaveGroup: no members',
+    ask: async (context) => context.call('LeaveGroup', 3, { group: (await stable(context)).group, members: [] }),
+  },
   {
     name: 'LeaveGroup: a static member by its instance id',
-    ask: async (context) => context.call('LeaveGroup', 3, { group: (await stable(context, { instance: 'i-1' })).group, members: [{ member: '', instance: 'i-1' }] }),
+    ask: async (context) =>
+      context.call('LeaveGroup', 3, {
+        group: (await stable(context, { instance: 'i-1' })).group,
+        members: [{ member: '', instance: 'i-1' }],
+      }),
   },
   {
     name: 'LeaveGroup: good, then a heartbeat',
     ask: async (context) => {
       const { group, member, generation } = await stable(context)
       const left = answered(await context.call('LeaveGroup', 3, { group, members: [{ member, instance: null }] }))
-      return { error: left['error'], members: rows(left['members']).map((row) => row['error']), heartbeat: await context.call('Heartbeat', 3, { group, member, generation, instance: null }) }
+      return {
+        error: left['error'],
+        members: rows(left['members']).map((row) => row['error']),
+        heartbeat: await context.call('Heartbeat', 3, { group, member, generation, instance: null }),
+      }
     },
   },
 ]
@@ -177,8 +210,17 @@ interface Commit {
 
 async function commitOffset(context: Context, member: Member, commit: Commit): Promise<unknown> {
   const name = commit.topic ?? (await context.topic('one')).name
-  const partition = { index: commit.index ?? 0, offset: commit.offset ?? 5, leaderEpoch: -1, metadata: commit.metadata === undefined ? 'm' : commit.metadata }
-  const result = await context.call('OffsetCommit', 7, { ...member, instance: commit.instance ?? null, topics: [{ name, partitions: [partition] }] })
+  const partition = {
+    index: commit.index ?? 0,
+    offset: commit.offset ?? 5,
+    leaderEpoch: -1,
+    metadata: commit.metadata === undefined ? 'm' : commit.metadata,
+  }
+  const result = await context.call('OffsetCommit', 7, {
+    ...member,
+    instance: commit.instance ?? null,
+    topics: [{ name, partitions: [partition] }],
+  })
   return typeof result === 'string' ? result : rows(result['topics']).flatMap((topic) => rows(topic['partitions']))
 }
 
@@ -198,7 +240,10 @@ async function committedBack(context: Context, text: string | null, offset = 5):
 
 const OFFSETS: readonly OddCase[] = [
   { name: 'OffsetCommit: a group without members', ask: (context) => simple(context) },
-  { name: 'OffsetCommit: a generation in a group that does not exist', ask: (context) => simple(context, {}, { generation: 3, member: 'who' }) },
+  {
+    name: 'OffsetCommit: a generation in a group that does not exist',
+    ask: (context) => simple(context, {}, { generation: 3, member: 'who' }),
+  },
   { name: 'OffsetCommit: an empty group', ask: (context) => simple(context, {}, { group: '' }) },
   { name: 'OffsetCommit: unknown topic', ask: (context) => simple(context, { topic: 'no-such-topic' }) },
   { name: 'OffsetCommit: unknown partition', ask: (context) => simple(context, { index: 9 }) },
@@ -209,26 +254,54 @@ const OFFSETS: readonly OddCase[] = [
   { name: 'OffsetCommit: metadata of 4097 bytes', ask: (context) => simple(context, { metadata: 'x'.repeat(4097) }) },
   { name: 'OffsetCommit: metadata of null', ask: (context) => simple(context, { metadata: null }) },
   { name: 'OffsetCommit: a member of a stable group', ask: async (context) => commitOffset(context, await stable(context), {}) },
-  { name: 'OffsetCommit: an unknown member', ask: async (context) => commitOffset(context, { ...(await stable(context)), member: 'who' }, {}) },
-  { name: 'OffsetCommit: a wrong generation', ask: async (context) => commitOffset(context, { ...(await stable(context)), generation: 9 }, {}) },
-  { name: 'OffsetCommit: no member in a stable group', ask: async (context) => commitOffset(context, { ...(await stable(context)), member: '', generation: -1 }, {}) },
-  { name: 'OffsetCommit: an instance id that is not its own', ask: async (context) => commitOffset(context, await stable(context), { instance: 'i-9' }) },
+  {
+    name: 'OffsetCommit: an unknown member',
+    ask: async (context) => commitOffset(context, { ...(await stable(context)), member: 'who' }, {}),
+  },
+  {
+    name: 'OffsetCommit: a wrong generation',
+    ask: async (context) => commitOffset(context, { ...(await stable(context)), generation: 9 }, {}),
+  },
+  {
+    name: 'OffsetCommit: no member in a stable group',
+    ask: async (context) => commitOffset(context, { ...(await stable(context)), member: '', generation: -1 }, {}),
+  },
+  {
+    name: 'OffsetCommit: an instance id that is not its own',
+    ask: async (context) => commitOffset(context, await stable(context), { instance: 'i-9' }),
+  },
   { name: 'OffsetFetch: metadata comes back as it was', ask: (context) => committedBack(context, 'größe: {"a":1}') },
   { name: 'OffsetFetch: metadata of null comes back', ask: (context) => committedBack(context, null) },
   { name: 'OffsetFetch: an empty metadata comes back', ask: (context) => committedBack(context, '') },
-  { name: 'OffsetFetch: unknown group', ask: async (context) => {
-    const group = context.name('none')
-    await context.coordinator(group)
-    return context.call('OffsetFetch', 5, { group, topics: [{ name: 'no-such-topic', partitions: [0, 7] }] })
-  } },
-  { name: 'OffsetFetch: unknown group, all topics, version 8', ask: async (context) => {
-    const group = context.name('none')
-    await context.coordinator(group)
-    return context.call('OffsetFetch', 8, { groups: [{ group, topics: null }], stable: false })
-  } },
-  { name: 'OffsetFetch: an empty group', ask: (context) => context.call('OffsetFetch', 5, { group: '', topics: [{ name: 't', partitions: [0] }] }) },
-  { name: 'OffsetDelete: unknown group', ask: (context) => context.call('OffsetDelete', 0, { group: 'no-such-group', topics: [{ name: 't', partitions: [{ index: 0 }] }] }) },
-  { name: 'OffsetDelete: unknown topic of a group', ask: async (context) => context.call('OffsetDelete', 0, { group: (await stable(context)).group, topics: [{ name: 't', partitions: [{ index: 0 }] }] }) },
+  {
+    name: 'OffsetFetch: unknown group',
+    ask: async (context) => {
+      const group = context.name('none')
+      await context.coordinator(group)
+      return context.call('OffsetFetch', 5, { group, topics: [{ name: 'no-such-topic', partitions: [0, 7] }] })
+    },
+  },
+  {
+    name: 'OffsetFetch: unknown group, all topics, version 8',
+    ask: async (context) => {
+      const group = context.name('none')
+      await context.coordinator(group)
+      return context.call('OffsetFetch', 8, { groups: [{ group, topics: null }], stable: false })
+    },
+  },
+  {
+    name: 'OffsetFetch: an empty group',
+    ask: (context) => context.call('OffsetFetch', 5, { group: '', topics: [{ name: 't', partitions: [0] }] }),
+  },
+  {
+    name: 'OffsetDelete: unknown group',
+    ask: (context) => context.call('OffsetDelete', 0, { group: 'no-such-group', topics: [{ name: 't', partitions: [{ index: 0 }] }] }),
+  },
+  {
+    name: 'OffsetDelete: unknown topic of a group',
+    ask: async (context) =>
+      context.call('OffsetDelete', 0, { group: (await stable(context)).group, topics: [{ name: 't', partitions: [{ index: 0 }] }] }),
+  },
   {
     name: 'OffsetDelete: a group without members',
     ask: async (context) => {
@@ -289,12 +362,23 @@ const GROUPS: readonly OddCase[] = [
         const result = answered(await context.call('ListGroups', 5, { states, types }))
         return { error: result['error'], found: rows(result['groups']).find((row) => row['group'] === group) ?? null }
       }
-      return { all: await ask([], []), stable: await ask(['Stable'], []), lower: await ask(['stable'], []), empty: await ask(['Empty'], []), unknown: await ask(['Nonsense'], []), classic: await ask([], ['classic']), consumer: await ask([], ['consumer']) }
+      return {
+        all: await ask([], []),
+        stable: await ask(['Stable'], []),
+        lower: await ask(['stable'], []),
+        empty: await ask(['Empty'], []),
+        unknown: await ask(['Nonsense'], []),
+        classic: await ask([], ['classic']),
+        consumer: await ask([], ['consumer']),
+      }
     },
   },
   { name: 'DeleteGroups: unknown', ask: (context) => context.call('DeleteGroups', 1, { groups: ['no-such-group'] }) },
   { name: 'DeleteGroups: an empty name', ask: (context) => context.call('DeleteGroups', 1, { groups: [''] }) },
-  { name: 'DeleteGroups: with members', ask: async (context) => context.call('DeleteGroups', 1, { groups: [(await stable(context)).group] }) },
+  {
+    name: 'DeleteGroups: with members',
+    ask: async (context) => context.call('DeleteGroups', 1, { groups: [(await stable(context)).group] }),
+  },
   {
     name: 'DeleteGroups: without members, then its offsets',
     ask: async (context) => {

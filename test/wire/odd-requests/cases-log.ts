@@ -9,7 +9,11 @@ const HOUR = 3_600_000
 async function shuffled(context: Context): Promise<{ name: string; id: Buffer; now: number }> {
   const topic = await context.topic('shuffled')
   const now = Math.floor(Date.now() / HOUR) * HOUR
-  for (const hours of [[5, 3, 9], [1, 8, 2], [4, 7, 4]]) {
+  for (const hours of [
+    [5, 3, 9],
+    [1, 8, 2],
+    [4, 7, 4],
+  ]) {
     const records = hours.map((ago) => ({ timestampDelta: (hours[0]! - ago) * HOUR }))
     const sent = await context.produce(topic.name, batchBytes({ baseTimestamp: now - hours[0]! * HOUR, records }))
     if (sent['error'] !== 0) throw new Error(`produce: ${String(sent['error'])}`)
@@ -21,7 +25,12 @@ async function offsetAt(context: Context, hoursAgo: number): Promise<unknown> {
   const { name, now } = await shuffled(context)
   const row = await context.offset(name, now - hoursAgo * HOUR)
   const timestamp = Number(row['timestamp'])
-  return { error: row['error'], offset: row['offset'], hoursAgo: timestamp < 0 ? timestamp : (now - timestamp) / HOUR, epoch: row['leaderEpoch'] }
+  return {
+    error: row['error'],
+    offset: row['offset'],
+    hoursAgo: timestamp < 0 ? timestamp : (now - timestamp) / HOUR,
+    epoch: row['leaderEpoch'],
+  }
 }
 
 async function special(context: Context, timestamp: number, version: number): Promise<unknown> {
@@ -36,22 +45,40 @@ async function onEmpty(context: Context, timestamp: number, version = 4): Promis
 }
 
 const LIST_OFFSETS: readonly OddCase[] = [
-  ...[10, 9, 8, 7, 5, 4, 3, 2, 1].map((hours) => ({ name: `ListOffsets: shuffled times, ${hours} hours ago`, ask: (c: Context) => offsetAt(c, hours) })),
+  ...[10, 9, 8, 7, 5, 4, 3, 2, 1].map((hours) => ({
+    name: `ListOffsets: shuffled times, ${hours} hours ago`,
+    ask: (c: Context) => offsetAt(c, hours),
+  })),
   { name: 'ListOffsets: shuffled times, now', ask: (context) => offsetAt(context, 0) },
   ...[-1, -2, -3, -4, -5, -6, -7, -100].map((timestamp) => ({
     name: `ListOffsets: ${timestamp}, version 10`,
     ask: (context: Context) => special(context, timestamp, 10),
   })),
-  ...[-1, -2, -3, -4].map((timestamp) => ({ name: `ListOffsets: ${timestamp}, version 4`, ask: (context: Context) => special(context, timestamp, 4) })),
-  ...[-1, -2, -3, -4].map((timestamp) => ({ name: `ListOffsets: ${timestamp}, version 1`, ask: (context: Context) => special(context, timestamp, 1) })),
-  ...[-1, -2, -3, -4, 0].map((timestamp) => ({ name: `ListOffsets: ${timestamp} on an empty partition`, ask: (context: Context) => onEmpty(context, timestamp, 10) })),
+  ...[-1, -2, -3, -4].map((timestamp) => ({
+    name: `ListOffsets: ${timestamp}, version 4`,
+    ask: (context: Context) => special(context, timestamp, 4),
+  })),
+  ...[-1, -2, -3, -4].map((timestamp) => ({
+    name: `ListOffsets: ${timestamp}, version 1`,
+    ask: (context: Context) => special(context, timestamp, 1),
+  })),
+  ...[-1, -2, -3, -4, 0].map((timestamp) => ({
+    name: `ListOffsets: ${timestamp} on an empty partition`,
+    ask: (context: Context) => onEmpty(context, timestamp, 10),
+  })),
   { name: 'ListOffsets: unknown topic', ask: (context) => context.offset('no-such-topic', -1) },
   { name: 'ListOffsets: unknown partition', ask: async (context) => context.offset((await context.topic('one')).name, -1, 7) },
   {
     name: 'ListOffsets: a leader epoch too new',
     ask: async (context) => {
       const { name } = await context.topic('one')
-      return onlyPartition(await context.call('ListOffsets', 4, { replica: -1, isolation: 0, topics: [{ name, partitions: [{ index: 0, leaderEpoch: 9, timestamp: -1 }] }] }))
+      return onlyPartition(
+        await context.call('ListOffsets', 4, {
+          replica: -1,
+          isolation: 0,
+          topics: [{ name, partitions: [{ index: 0, leaderEpoch: 9, timestamp: -1 }] }],
+        }),
+      )
     },
   },
   {
@@ -78,14 +105,20 @@ async function fetchOf(context: Context, offset: number, more = {}, request = {}
 }
 
 const FETCH: readonly OddCase[] = [
-  ...[0, 1, 2, 3, 5, 8, 9].map((offset) => ({ name: `Fetch: from ${offset} of 0 to 8 in batches of three`, ask: (context: Context) => fetchOf(context, offset) })),
+  ...[0, 1, 2, 3, 5, 8, 9].map((offset) => ({
+    name: `Fetch: from ${offset} of 0 to 8 in batches of three`,
+    ask: (context: Context) => fetchOf(context, offset),
+  })),
   { name: 'Fetch: beyond the end', ask: (context) => fetchOf(context, 10) },
   { name: 'Fetch: offset -1', ask: (context) => fetchOf(context, -1) },
-  { name: 'Fetch: before the log start', ask: async (context) => {
-    const { name } = await shuffled(context)
-    await context.call('DeleteRecords', 1, { topics: [{ name, partitions: [{ index: 0, offset: 4 }] }], timeoutMs: 10_000 })
-    return { before: await context.fetch(name, 2), at: await context.fetch(name, 4) }
-  } },
+  {
+    name: 'Fetch: before the log start',
+    ask: async (context) => {
+      const { name } = await shuffled(context)
+      await context.call('DeleteRecords', 1, { topics: [{ name, partitions: [{ index: 0, offset: 4 }] }], timeoutMs: 10_000 })
+      return { before: await context.fetch(name, 2), at: await context.fetch(name, 4) }
+    },
+  },
   { name: 'Fetch: one byte of the partition', ask: (context) => fetchOf(context, 0, { maxBytes: 1 }) },
   { name: 'Fetch: one byte of the partition, in the second batch', ask: (context) => fetchOf(context, 4, { maxBytes: 1 }) },
   { name: 'Fetch: 150 bytes of the partition', ask: (context) => fetchOf(context, 0, { maxBytes: 150 }) },
@@ -113,7 +146,9 @@ const FETCH: readonly OddCase[] = [
       const partitions = [0, 1].map((index) => ({ index, leaderEpoch: -1, offset: 0, logStart: -1, maxBytes: 60 }))
       const answer = await context.call('Fetch', 11, fetchRequest([{ name, partitions }]))
       if (typeof answer === 'string') return answer
-      return (answer['topics'] as { partitions: { index: number; records: Buffer }[] }[])[0]!.partitions.map((row) => `${row.index}: ${row.records.length > 0}`)
+      return (answer['topics'] as { partitions: { index: number; records: Buffer }[] }[])[0]!.partitions.map(
+        (row) => `${row.index}: ${row.records.length > 0}`,
+      )
     },
   },
   {
@@ -156,23 +191,44 @@ const FETCH: readonly OddCase[] = [
       const quiet = await ask(1)
       await context.produce(name, batchBytes({}))
       const news = await ask(2)
-      return { opened: session > 0, first: fetched(first), quiet, news, wrongEpoch: await ask(7), closed: await ask(-1), after: await ask(3) }
+      return {
+        opened: session > 0,
+        first: fetched(first),
+        quiet,
+        news,
+        wrongEpoch: await ask(7),
+        closed: await ask(-1),
+        after: await ask(3),
+      }
     },
   },
 ]
 
 async function deleteRecords(context: Context, offset: number): Promise<unknown> {
   const { name } = await shuffled(context)
-  const deleted = onlyPartition(await context.call('DeleteRecords', 1, { topics: [{ name, partitions: [{ index: 0, offset }] }], timeoutMs: 10_000 }))
+  const deleted = onlyPartition(
+    await context.call('DeleteRecords', 1, { topics: [{ name, partitions: [{ index: 0, offset }] }], timeoutMs: 10_000 }),
+  )
   return { ...deleted, firstAfter: (await context.offset(name, -2))['offset'] }
 }
 
 const OTHERS: readonly OddCase[] = [
-  ...[0, 4, 9, 10, -1, -2].map((offset) => ({ name: `DeleteRecords: to ${offset} of 9`, ask: (context: Context) => deleteRecords(context, offset) })),
-  { name: 'DeleteRecords: unknown topic', ask: async (context) => context.call('DeleteRecords', 1, { topics: [{ name: 'no-such-topic', partitions: [{ index: 0, offset: 1 }] }], timeoutMs: 5000 }) },
+  ...[0, 4, 9, 10, -1, -2].map((offset) => ({
+    name: `DeleteRecords: to ${offset} of 9`,
+    ask: (context: Context) => deleteRecords(context, offset),
+  })),
+  {
+    name: 'DeleteRecords: unknown topic',
+    ask: async (context) =>
+      context.call('DeleteRecords', 1, { topics: [{ name: 'no-such-topic', partitions: [{ index: 0, offset: 1 }] }], timeoutMs: 5000 }),
+  },
   {
     name: 'DeleteRecords: unknown partition',
-    ask: async (context) => context.call('DeleteRecords', 1, { topics: [{ name: (await context.topic('one')).name, partitions: [{ index: 3, offset: 0 }] }], timeoutMs: 5000 }),
+    ask: async (context) =>
+      context.call('DeleteRecords', 1, {
+        topics: [{ name: (await context.topic('one')).name, partitions: [{ index: 3, offset: 0 }] }],
+        timeoutMs: 5000,
+      }),
   },
   {
     name: 'DeleteRecords: a compacted topic',
@@ -186,7 +242,8 @@ const OTHERS: readonly OddCase[] = [
     name: 'DeleteRecords: backwards',
     ask: async (context) => {
       const { name } = await shuffled(context)
-      const to = async (offset: number): Promise<unknown> => onlyPartition(await context.call('DeleteRecords', 1, { topics: [{ name, partitions: [{ index: 0, offset }] }], timeoutMs: 5000 }))
+      const to = async (offset: number): Promise<unknown> =>
+        onlyPartition(await context.call('DeleteRecords', 1, { topics: [{ name, partitions: [{ index: 0, offset }] }], timeoutMs: 5000 }))
       return [await to(6), await to(2)]
     },
   },
@@ -194,24 +251,46 @@ const OTHERS: readonly OddCase[] = [
     name: `OffsetForLeaderEpoch: epoch ${epoch}`,
     ask: async (context: Context) => {
       const { name } = await shuffled(context)
-      return context.call('OffsetForLeaderEpoch', 3, { replica: -1, topics: [{ name, partitions: [{ index: 0, currentEpoch: -1, epoch }] }] })
+      return context.call('OffsetForLeaderEpoch', 3, {
+        replica: -1,
+        topics: [{ name, partitions: [{ index: 0, currentEpoch: -1, epoch }] }],
+      })
     },
   })),
   {
     name: 'OffsetForLeaderEpoch: a current epoch too new',
     ask: async (context) => {
       const { name } = await shuffled(context)
-      return context.call('OffsetForLeaderEpoch', 3, { replica: -1, topics: [{ name, partitions: [{ index: 0, currentEpoch: 5, epoch: 0 }] }] })
+      return context.call('OffsetForLeaderEpoch', 3, {
+        replica: -1,
+        topics: [{ name, partitions: [{ index: 0, currentEpoch: 5, epoch: 0 }] }],
+      })
     },
   },
-  { name: 'OffsetForLeaderEpoch: unknown topic', ask: async (context) => context.call('OffsetForLeaderEpoch', 3, { replica: -1, topics: [{ name: 'no-such-topic', partitions: [{ index: 0, currentEpoch: -1, epoch: 0 }] }] }) },
+  {
+    name: 'OffsetForLeaderEpoch: unknown topic',
+    ask: async (context) =>
+      context.call('OffsetForLeaderEpoch', 3, {
+        replica: -1,
+        topics: [{ name: 'no-such-topic', partitions: [{ index: 0, currentEpoch: -1, epoch: 0 }] }],
+      }),
+  },
   ...[60_000, 0, -1, 2_000_000_000].map((timeoutMs) => ({
     name: `InitProducerId: idempotent, transaction timeout ${timeoutMs}`,
     ask: (context: Context) => initProducerId(context, { transactionalId: null, timeoutMs, producerId: -1, epoch: -1 }),
   })),
-  { name: 'InitProducerId: idempotent, with a producer id and epoch of before', ask: (context) => initProducerId(context, { transactionalId: null, timeoutMs: 60_000, producerId: 77, epoch: 3 }) },
-  { name: 'InitProducerId: a producer id without an epoch', ask: (context) => initProducerId(context, { transactionalId: null, timeoutMs: 60_000, producerId: 77, epoch: -1 }) },
-  { name: 'InitProducerId: an empty transactional id', ask: (context) => initProducerId(context, { transactionalId: '', timeoutMs: 60_000, producerId: -1, epoch: -1 }) },
+  {
+    name: 'InitProducerId: idempotent, with a producer id and epoch of before',
+    ask: (context) => initProducerId(context, { transactionalId: null, timeoutMs: 60_000, producerId: 77, epoch: 3 }),
+  },
+  {
+    name: 'InitProducerId: a producer id without an epoch',
+    ask: (context) => initProducerId(context, { transactionalId: null, timeoutMs: 60_000, producerId: 77, epoch: -1 }),
+  },
+  {
+    name: 'InitProducerId: an empty transactional id',
+    ask: (context) => initProducerId(context, { transactionalId: '', timeoutMs: 60_000, producerId: -1, epoch: -1 }),
+  },
   ...[0, -1, 2_000_000_000].map((timeoutMs) => ({
     name: `InitProducerId: transactional, transaction timeout ${timeoutMs}`,
     notCompared: 'transactions come later',
@@ -219,12 +298,20 @@ const OTHERS: readonly OddCase[] = [
   })),
 ]
 
-async function initProducerId(context: Context, values: { transactionalId: string | null; timeoutMs: number; producerId: number; epoch: number }): Promise<unknown> {
+async function initProducerId(
+  context: Context,
+  values: { transactionalId: string | null; timeoutMs: number; producerId: number; epoch: number },
+): Promise<unknown> {
   let last: unknown = null
   await context.until(async () => {
     const answer = await context.call('InitProducerId', 4, values)
     if (typeof answer === 'string') last = answer
-    else last = { error: answer['error'], producerId: Number(answer['producerId']) >= 0 ? 'a new one' : answer['producerId'], epoch: answer['epoch'] }
+    else
+      last = {
+        error: answer['error'],
+        producerId: Number(answer['producerId']) >= 0 ? 'a new one' : answer['producerId'],
+        epoch: answer['epoch'],
+      }
     // Coordinator not there yet, or still loading.
     return typeof answer === 'string' || (answer['error'] !== 14 && answer['error'] !== 15 && answer['error'] !== 16)
   })

@@ -31,11 +31,18 @@ export const WIRE_CASES: readonly OddCase[] = [
   {
     name: 'ApiVersions: a version too new',
     ask: async (context) => {
-      const outcome = await (await context.open()).request({ apiKey: 18, version: 99, flexible: true, flexibleAnswer: false }, Buffer.from([0, 0, 0]))
+      const outcome = await (
+        await context.open()
+      ).request({ apiKey: 18, version: 99, flexible: true, flexibleAnswer: false }, Buffer.from([0, 0, 0]))
       if (outcome.kind !== 'answer') return outcome.kind
       const apis = outcome.body.readInt32BE(2)
       const listed = Array.from({ length: apis }, (_, index) => outcome.body.readInt16BE(6 + index * 6))
-      return { error: outcome.body.readInt16BE(0), version0: outcome.body.length === 6 + apis * 6, onlyApiVersions: listed.every((key) => key === 18), apis: apis === 1 ? 1 : 'all' }
+      return {
+        error: outcome.body.readInt16BE(0),
+        version0: outcome.body.length === 6 + apis * 6,
+        onlyApiVersions: listed.every((key) => key === 18),
+        apis: apis === 1 ? 1 : 'all',
+      }
     },
   },
   {
@@ -79,15 +86,35 @@ export const WIRE_CASES: readonly OddCase[] = [
   { name: 'frame: just over socket.request.max.bytes', ask: (context) => afterFrame(context, Buffer.alloc(100), 104857601) },
   { name: 'frame: an HTTP request', ask: (context) => afterFrame(context, Buffer.from('1.1\r\nHost: localhost\r\n\r\n'), 0x47455420) },
   { name: 'frame: a TLS hello', ask: (context) => afterFrame(context, Buffer.alloc(100, 1), 0x16030100) },
-  { name: 'frame: a head that ends in the client id', ask: (context) => afterFrame(context, Buffer.concat([int(2, 3), int(2, 4), int(4, 1), int(2, 50), Buffer.from('abc')])) },
+  {
+    name: 'frame: a head that ends in the client id',
+    ask: (context) => afterFrame(context, Buffer.concat([int(2, 3), int(2, 4), int(4, 1), int(2, 50), Buffer.from('abc')])),
+  },
   { name: 'frame: a head only', ask: (context) => afterFrame(context, head(3, 4)) },
-  { name: 'frame: a body cut in the middle', ask: (context) => afterFrame(context, Buffer.concat([head(3, 4), int(4, 1), int(2, 10), Buffer.from('cut')])) },
-  { name: 'frame: an array of 2^31-1', ask: (context) => afterFrame(context, Buffer.concat([head(3, 4), int(4, 0x7fffffff), Buffer.alloc(30)])) },
-  { name: 'frame: an array of -5', notCompared: 'a close is as good as taking it for none', ask: (context) => afterFrame(context, Buffer.concat([head(3, 4), int(4, -5), int(1, 0)])) },
-  { name: 'frame: a string of length -2', ask: (context) => afterFrame(context, Buffer.concat([head(3, 4), int(4, 1), int(2, -2), int(1, 0)])) },
+  {
+    name: 'frame: a body cut in the middle',
+    ask: (context) => afterFrame(context, Buffer.concat([head(3, 4), int(4, 1), int(2, 10), Buffer.from('cut')])),
+  },
+  {
+    name: 'frame: an array of 2^31-1',
+    ask: (context) => afterFrame(context, Buffer.concat([head(3, 4), int(4, 0x7fffffff), Buffer.alloc(30)])),
+  },
+  {
+    name: 'frame: an array of -5',
+    notCompared: 'a close is as good as taking it for none',
+    ask: (context) => afterFrame(context, Buffer.concat([head(3, 4), int(4, -5), int(1, 0)])),
+  },
+  {
+    name: 'frame: a string of length -2',
+    ask: (context) => afterFrame(context, Buffer.concat([head(3, 4), int(4, 1), int(2, -2), int(1, 0)])),
+  },
   {
     name: 'frame: bytes after the body',
-    ask: (context) => afterFrame(context, Buffer.concat([head(3, 4), encodeRequest('Metadata', 4, { topics: [], autoCreate: false }), Buffer.from('extra')])),
+    ask: (context) =>
+      afterFrame(
+        context,
+        Buffer.concat([head(3, 4), encodeRequest('Metadata', 4, { topics: [], autoCreate: false }), Buffer.from('extra')]),
+      ),
   },
   {
     name: 'frame: a null client id',
@@ -96,7 +123,17 @@ export const WIRE_CASES: readonly OddCase[] = [
   {
     name: 'frame: a client id that is not UTF-8',
     ask: (context) =>
-      afterFrame(context, Buffer.concat([int(2, 3), int(2, 4), int(4, 1), int(2, 2), Buffer.from([0xff, 0xfe]), encodeRequest('Metadata', 4, { topics: [], autoCreate: false })])),
+      afterFrame(
+        context,
+        Buffer.concat([
+          int(2, 3),
+          int(2, 4),
+          int(4, 1),
+          int(2, 2),
+          Buffer.from([0xff, 0xfe]),
+          encodeRequest('Metadata', 4, { topics: [], autoCreate: false }),
+        ]),
+      ),
   },
   {
     name: 'frame: random bytes of 64',

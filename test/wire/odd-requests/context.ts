@@ -47,7 +47,13 @@ export class Context {
 
   async topic(stem: string, partitions = 1, configs: Readonly<Record<string, string>> = {}): Promise<{ name: string; id: Buffer }> {
     const name = this.name(stem)
-    const topic = { name, partitions, replication: 1, assignments: [], configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })) }
+    const topic = {
+      name,
+      partitions,
+      replication: 1,
+      assignments: [],
+      configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
+    }
     const made = answered(await this.call('CreateTopics', 7, { topics: [topic], timeoutMs: 30_000, validateOnly: false }))
     const row = rows(made['topics'])[0]!
     if (row['error'] !== 0) throw new Error(`topic ${name}: error ${String(row['error'])} ${String(row['message'])}`)
@@ -57,7 +63,7 @@ export class Context {
   }
 
   async until(condition: () => Promise<boolean>): Promise<void> {
-    for (const deadline = Date.now() + 30_000; Date.now() < deadline; ) {
+    for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
       if (await condition()) return
       await new Promise((resolve) => setTimeout(resolve, 25))
     }
@@ -108,7 +114,8 @@ export function fetched(answer: Row): Row {
   if (!partition) return { error: answer['error']!, partitions: 0 }
   const records = partition['records'] as Buffer | null
   const batches: Value[] = []
-  for (let at = 0; records && at + 61 <= records.length; at += 12 + records.readInt32BE(at + 8)) batches.push(Number(records.readBigInt64BE(at)))
+  for (let at = 0; records && at + 61 <= records.length; at += 12 + records.readInt32BE(at + 8))
+    batches.push(Number(records.readBigInt64BE(at)))
   const { index: _index, ...rest } = partition
   return { topError: answer['error']!, ...rest, records: batches }
 }

@@ -26,7 +26,8 @@ function plain(value: unknown, run: string): unknown {
   const text = JSON.stringify(value ?? null, (key, item: unknown) => {
     if (key === 'throttle') return undefined
     if (typeof item === 'bigint') return Number(item)
-    if (item !== null && typeof item === 'object' && 'type' in item && item.type === 'Buffer') return Buffer.from(item as never).toString('hex')
+    if (item !== null && typeof item === 'object' && 'type' in item && item.type === 'Buffer')
+      return Buffer.from(item as never).toString('hex')
     return item
   })
   return JSON.parse(text.replaceAll(marked, '').replaceAll(/x{100,}/g, 'xx…')) as unknown
@@ -58,7 +59,8 @@ function comparable(row: OddRow | undefined): string {
   return JSON.stringify(row?.answer, (key, value: unknown) => {
     if (key === 'message') return undefined
     if (key === 'aborted') return value ?? []
-    if (Array.isArray(value) && value.every(hasIndex)) return value.toSorted((a: { index: number }, b: { index: number }) => a.index - b.index)
+    if (Array.isArray(value) && value.every(hasIndex))
+      return value.toSorted((a: { index: number }, b: { index: number }) => a.index - b.index)
     return value
   })
 }

@@ -10,7 +10,8 @@ interface Api {
   readonly shapes: Readonly<Record<number, readonly [string, string]>>
 }
 
-const PRODUCE_PARTITION_8 = 'index:i32 error:i16 baseOffset:i64 logAppendTime:i64 logStart:i64 recordErrors:[ index:i32 message:s ] message:s'
+const PRODUCE_PARTITION_8 =
+  'index:i32 error:i16 baseOffset:i64 logAppendTime:i64 logStart:i64 recordErrors:[ index:i32 message:s ] message:s'
 const PRODUCE_REQUEST = 'transactionalId:s acks:i16 timeoutMs:i32 topics:[ name:s partitions:[ index:i32 records:bytes ] ]'
 const FETCH_REQUEST_7 =
   'replica:i32 maxWaitMs:i32 minBytes:i32 maxBytes:i32 isolation:i8 session:i32 epoch:i32 topics:[ name:s partitions:[ index:i32 leaderEpoch:i32 offset:i64 logStart:i64 maxBytes:i32 ] ] forgotten:[ name:s partitions:[i32] ] rack:s'
@@ -26,12 +27,12 @@ export const APIS = {
     shapes: {
       0: [PRODUCE_REQUEST.slice('transactionalId:s '.length), 'topics:[ name:s partitions:[ index:i32 error:i16 baseOffset:i64 ] ]'],
       3: [PRODUCE_REQUEST, 'topics:[ name:s partitions:[ index:i32 error:i16 baseOffset:i64 logAppendTime:i64 ] ] throttle:i32'],
-      5: [PRODUCE_REQUEST, 'topics:[ name:s partitions:[ index:i32 error:i16 baseOffset:i64 logAppendTime:i64 logStart:i64 ] ] throttle:i32'],
-      8: [PRODUCE_REQUEST, `topics:[ name:s partitions:[ ${PRODUCE_PARTITION_8} ] ] throttle:i32`],
-      13: [
-        PRODUCE_REQUEST.replace('name:s', 'id:uuid'),
-        `topics:[ id:uuid partitions:[ ${PRODUCE_PARTITION_8} ] ] throttle:i32`,
+      5: [
+        PRODUCE_REQUEST,
+        'topics:[ name:s partitions:[ index:i32 error:i16 baseOffset:i64 logAppendTime:i64 logStart:i64 ] ] throttle:i32',
       ],
+      8: [PRODUCE_REQUEST, `topics:[ name:s partitions:[ ${PRODUCE_PARTITION_8} ] ] throttle:i32`],
+      13: [PRODUCE_REQUEST.replace('name:s', 'id:uuid'), `topics:[ id:uuid partitions:[ ${PRODUCE_PARTITION_8} ] ] throttle:i32`],
     },
   },
   Fetch: {
@@ -301,7 +302,11 @@ export const APIS = {
 export type ApiName = keyof typeof APIS
 
 function shapesOf(api: Api, version: number): readonly [string, string] {
-  const first = Math.max(...Object.keys(api.shapes).map(Number).filter((from) => from <= version))
+  const first = Math.max(
+    ...Object.keys(api.shapes)
+      .map(Number)
+      .filter((from) => from <= version),
+  )
   const shapes = api.shapes[first]
   if (!shapes) throw new Error(`no shape for api ${api.key} version ${version}`)
   return shapes
@@ -319,7 +324,13 @@ export function readAnswer(name: ApiName, version: number, outcome: Outcome): Ca
 }
 
 /** One request on an open connection. */
-export async function call(connection: RawConnection, name: ApiName, version: number, values: Fields, waitMs?: number): Promise<CallResult> {
+export async function call(
+  connection: RawConnection,
+  name: ApiName,
+  version: number,
+  values: Fields,
+  waitMs?: number,
+): Promise<CallResult> {
   const flexible = version >= APIS[name].flexibleFrom
   const head = { apiKey: APIS[name].key, version, flexible, flexibleAnswer: flexible && name !== 'ApiVersions' }
   return readAnswer(name, version, await connection.request(head, encodeRequest(name, version, values), waitMs))

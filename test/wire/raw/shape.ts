@@ -15,7 +15,10 @@ const parsed = new Map<string, readonly Field[]>()
 function parse(shape: string): readonly Field[] {
   const known = parsed.get(shape)
   if (known) return known
-  const words = shape.trim().split(/\s+/).filter((word) => word.length > 0)
+  const words = shape
+    .trim()
+    .split(/\s+/)
+    .filter((word) => word.length > 0)
   const fields = parseFields(words)
   if (words.length > 0) throw new Error(`unbalanced shape: ${shape}`)
   parsed.set(shape, fields)

@@ -54,12 +54,17 @@ export function stickyAssign(
   counts: ReadonlyMap<string, number>,
   owners: ReadonlyMap<string, string>,
 ): GroupAssignment {
-  const loads = [...members].sort(compareMembers).map((member) => ({ member, topics: new Set(member.topics), partitions: new Map<string, TopicPartition>() }))
+  const loads = [...members]
+    .sort(compareMembers)
+    .map((member) => ({ member, topics: new Set(member.topics), partitions: new Map<string, TopicPartition>() }))
   const byId = new Map(loads.map((load) => [load.member.memberId, load]))
   const byTopic = new Map<string, Load[]>()
   const free: TopicPartition[] = []
   for (const topic of subscribedTopics(members)) {
-    byTopic.set(topic, loads.filter((load) => load.topics.has(topic)))
+    byTopic.set(
+      topic,
+      loads.filter((load) => load.topics.has(topic)),
+    )
     for (let partition = 0; partition < (counts.get(topic) ?? 0); partition++) {
       const owned = { topic, partition }
       const owner = owners.get(keyOf(owned))
