@@ -44,7 +44,7 @@ test('everything of one turn travels in one message, and arrives in order', asyn
   const { mine, posts } = pair(t, handlers({ see: (n: number) => seen.push(n), note: (n: number) => seen.push(n) }))
   const calls = Array.from({ length: 100 }, (_, i) => {
     if (i % 2) mine.notify('note', i)
-    return i % 2 ? undefined : mine.call('see', i)
+    return i % 2 ? Promise.resolve() : mine.call<void>('see', i)
   })
   await Promise.all(calls)
   assert.equal(posts(), 1)
