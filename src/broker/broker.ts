@@ -289,7 +289,7 @@ class Node implements Broker {
         if (this.placement.assign(change.topic.name, hosted))
           placement.push([change.topic.name, this.placement.table.get(change.topic.name)!])
         for (const partition of hosted)
-          opened[this.placement.table.get(change.topic.name)![partition]!]!.push(this.openPartition(change.topic, partition))
+          opened[this.placement.table.get(change.topic.name)![partition]!]!.push(this.openPartition(change.topic, partition, false))
       } else if (change.kind === 'topic-deleted') {
         this.placement.remove(change.name)
         this.dirs!.forget(change.name)
@@ -316,16 +316,16 @@ class Node implements Broker {
       const owners = this.placement.table.get(topic.name)
       owners?.forEach((owner, partition) => {
         if (owner !== worker) return
-        const open = this.openPartition(topic, partition)
+        const open = this.openPartition(topic, partition, true)
         partitions.push(firstOpen ? open : { ...open, cleanShutdown: false })
       })
     }
     return partitions
   }
 
-  private openPartition(topic: TopicImage, partition: number): OpenPartition {
+  private openPartition(topic: TopicImage, partition: number, isOld: boolean): OpenPartition {
     const state = topic.partitions[partition]!
-    const place = this.dirs!.placeFor(topic.name, partition)
+    const place = this.dirs!.placeFor(topic.name, partition, isOld)
     return {
       topic: topic.name,
       topicId: topic.id,

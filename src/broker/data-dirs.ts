@@ -62,10 +62,17 @@ export class DataDirs {
     ]
   }
 
-  /** Where a partition lies; a new one goes to the directory in service that has the fewest. */
-  placeFor(topic: string, partition: number): Place {
+  /**
+   * Where a partition lies; a new one goes to the directory in service that has the fewest. An old one that is found nowhere while a
+   * directory is missing lies there: it stays offline, and is never started anew as an empty one elsewhere.
+   */
+  placeFor(topic: string, partition: number, isOld: boolean): Place {
     const topicPartition = { topic, partition }
     const known = this.places.get(keyOf(topicPartition))
+    const missing = this.unusable[0]
+    if (!known && isOld && missing !== undefined) {
+      return { path: missing, cleanShutdown: false, recoveryPoint: 0, logStartOffset: 0, cleanerOffset: undefined }
+    }
     const dir = known ?? this.emptiest()
     if (!known) this.places.set(keyOf(topicPartition), dir)
     return {

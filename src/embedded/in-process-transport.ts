@@ -5,6 +5,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { type InProcessAnswers, joinAnswer } from '../broker/in-process-connection.js'
 import type { Broker } from '../broker/broker.js'
 import type { Peer } from '../broker/request-processor.js'
+import { ClientError } from '../client/errors.js'
 import type { BrokerAddress, Connection, Transport } from '../client/transport.js'
 
 const NOTHING = new Uint8Array(0)
@@ -159,6 +160,7 @@ function joinInto(target: Buffer, pieces: readonly Uint8Array[]): Buffer {
   return target
 }
 
-function disconnected(): Error {
-  return Object.assign(new Error('the embedded broker is closed'), { code: 'ERR_MILLRACE_DISCONNECTED' })
+/** Retriable: a worker that ended is replaced, and the next connection reaches its successor. */
+function disconnected(): ClientError {
+  return new ClientError('ERR_MILLRACE_DISCONNECTED', 'the connection to the embedded broker ended')
 }
