@@ -5,6 +5,8 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openLog, readAll, tempDir } from '../log/support.js'
+import { defaultLogConfig } from '../../src/log/config.js'
+import { realEnv } from '../../src/env/real.js'
 import { numberedBatch, RECORDS } from './numbered.js'
 
 const writer = fileURLToPath(new URL('./log-writer.js', import.meta.url))
@@ -30,6 +32,14 @@ function writeAndKill(dir: string, promise: string, from: number, until: number)
   })
 }
 
+/** Which batch the bytes say they are, and where they first differ: a duplicate, a wrong read and a torn write look different. */
+function described(found: Buffer, expected: Buffer): string {
+  const name = /#\d+#/.exec(found.toString('latin1'))?.[0] ?? 'no number'
+  const sequence = found.length >= 57 ? found.readInt32BE(53) : -1
+  const differs = found.subarray(17).findIndex((byte, i) => byte !== expected[17 + i])
+  return `${name}, base sequence ${sequence}, ${found.length} bytes for ${expected.length}, first difference at ${differs === -1 ? 'the end' : differs + 17}`
+}
+
 /** Every batch in the log, in order, is exactly the numbered one; returns how many there are. */
 async function checked(t: TestContext, dir: string): Promise<number> {
   const log = await openLog(t, { dir })
@@ -41,7 +51,8 @@ async function checked(t: TestContext, dir: string): Promise<number> {
       const size = 12 + bytes.readInt32BE(at + 8)
       const expected = Buffer.from(numberedBatch(n))
       assert.equal(Number(bytes.readBigInt64BE(at)), n * RECORDS, `batch ${n} is in its place`)
-      assert.ok(bytes.subarray(at + 17, at + size).equals(expected.subarray(17)), `batch ${n} is what was sent`)
+      const found = bytes.subarray(at, at + size)
+      assert.ok(found.subarray(17).equals(expected.subarray(17)), `batch ${n} is what was sent, found ${described(found, expected)}`)
       at += size
       from = (n + 1) * RECORDS
     }
@@ -63,3 +74,23 @@ for (const promise of ['process', 'disk']) {
     }
   })
 }
+
+test('batches written but not acknowledged before a kill are duplicates when sent again by a real clock', async (t) => {
+  const dir = tempDir(t)
+  // the batches' timestamps are fixed and old: with the default expiration their producer is forgotten at the reopen
+  const config = { ...defaultLogConfig, segmentBytes: 256 * 1024, producerIdExpirationMs: Number.MAX_SAFE_INTEGER }
+  const args = { dir, config, env: realEnv() }
+  const before = await openLog(t, args)
+  // 325 is a large batch: it is written at once, and the staged ones before it with it
+  for (let n = 0; n < 326; n++) assert.equal(before.appendAsLeader(numberedBatch(n), 0, 'client', 12).errorCode, 0)
+  assert.equal(before.flushStaged(), 0)
+  await before.close(false)
+  const after = await openLog(t, args)
+  for (let n = 321; n < 326; n++) {
+    const result = after.appendAsLeader(numberedBatch(n), 0, 'client', 12)
+    assert.deepEqual([result.errorCode, result.duplicate, result.baseOffset], [0, true, n * RECORDS])
+  }
+  const next = after.appendAsLeader(numberedBatch(326), 0, 'client', 12)
+  assert.deepEqual([next.errorCode, next.duplicate, next.baseOffset], [0, false, 326 * RECORDS])
+  await after.close(false)
+})
