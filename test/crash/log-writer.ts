@@ -2,11 +2,10 @@
 // acknowledge. Killed from outside.
 
 import { writeSync } from 'node:fs'
-import { defaultLogConfig } from '../../src/log/config.js'
 import { Log } from '../../src/log/log.js'
 import { runPoolTask } from '../../src/log/pool-tasks.js'
 import { realEnv } from '../../src/env/real.js'
-import { numberedBatch } from './numbered.js'
+import { numberedBatch, writerConfig } from './numbered.js'
 
 const [dir, promise, from] = [process.argv[2]!, process.argv[3]!, Number(process.argv[4])]
 
@@ -14,7 +13,7 @@ const log = await Log.open({
   dir,
   topicPartition: { topic: 'events', partition: 0 },
   topicId: 'AAAAAAAAAAAAAAAAAAAAAQ',
-  config: { ...defaultLogConfig, segmentBytes: 256 * 1024 },
+  config: writerConfig,
   env: realEnv(),
   cleanShutdown: false,
   recoveryPoint: 0,
