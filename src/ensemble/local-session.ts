@@ -9,6 +9,7 @@ import { statOf, type Znode } from './tree/znode.js'
 import type { WatchMode } from './tree/watches.js'
 import {
   ZnodeError,
+  type ClientState,
   type CreateOptions,
   type MultiOp,
   type MultiResult,
@@ -26,12 +27,31 @@ export class LocalSession implements ZnodeClient {
   #lastWrite: Promise<unknown>
   #writesUnderWay = 0
   #closed = false
+  readonly #stateListeners = new Set<(state: ClientState) => void>()
 
   /** Reads wait for `readable` first. */
   constructor(member: Member, sessionId: bigint, readable: Promise<unknown>) {
     this.#member = member
     this.sessionId = sessionId
     this.#lastWrite = this.#track(readable)
+  }
+
+  get state(): ClientState {
+    return this.#closed ? 'closed' : 'connected'
+  }
+
+  onState(listener: (state: ClientState) => void): () => void {
+    this.#stateListeners.add(listener)
+    return () => void this.#stateListeners.delete(listener)
+  }
+
+  /** Nobody but this process ends an in-process session of an ensemble of one. */
+  mayActUntil(): number {
+    return this.#closed ? 0 : Infinity
+  }
+
+  async sync(path: string): Promise<void> {
+    await this.#read(path)
   }
 
   #track(write: Promise<unknown>): Promise<unknown> {
@@ -128,6 +148,7 @@ export class LocalSession implements ZnodeClient {
     if (this.#closed) return
     const ended = this.#write({ kind: 'closeSession' }, null)
     this.#closed = true
+    for (const listener of this.#stateListeners) listener('closed')
     for (const watcher of this.#watchers) this.#member.tree.watches.removeWatcher(watcher)
     await ended
   }

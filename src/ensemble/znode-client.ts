@@ -1,6 +1,7 @@
 // What the rest of a node sees of the ensemble, whichever it is: the member in this process, or later a session
 // over TCP to an embedded or a real ZooKeeper ensemble. A client is one session. Calls of one client take effect
-// in the order they were made, and a watch event is delivered before any answer that shows the change.
+// in the order they were made, and a watch event is delivered before any answer that shows the change. What was in flight
+// when a connection broke rejects with connectionLoss: nothing is repeated silently, the caller reads back and decides.
 
 import { ZkCode, zkCodeName } from './tree/codes.js'
 import type { Acl, CreateMode, OpResult, Stat, WatchEvent } from './tree/types.js'
@@ -56,8 +57,24 @@ export interface Watch {
 
 export type WatchCallback = (event: WatchEvent) => void
 
+/**
+ * `suspended`: no server answers at the moment; the session may live on, and calls are queued or fail with connectionLoss.
+ * `expired` and `closed` are final: the object is of no more use, its holder makes a new one.
+ */
+export type ClientState = 'connected' | 'suspended' | 'expired' | 'closed'
+
 export interface ZnodeClient {
   readonly sessionId: bigint
+  readonly state: ClientState
+  /** Told of every change of `state` from now on. Returns what takes the listener off. */
+  onState(listener: (state: ClientState) => void): () => void
+  /**
+   * Monotonic milliseconds until which this session is certainly alive as seen from here; after it a leader or controller stops acting
+   * until it is heard of again. Infinity where nobody can end the session from outside (an ensemble of one, in this process).
+   */
+  mayActUntil(): number
+  /** What the leader had committed when it got this is visible to this session's reads when it resolves. */
+  sync(path: string): Promise<void>
   /** Resolves with the path made (with its suffix when sequential). */
   create(path: string, data: Uint8Array | null, options?: CreateOptions): Promise<string>
   create2(path: string, data: Uint8Array | null, options?: CreateOptions): Promise<{ readonly path: string; readonly stat: Stat }>
