@@ -1,34 +1,38 @@
 // Access lists: is a list legal, and may somebody do something. Pure. Schemes: world, digest, ip, auth (expanded
 // at create to what the session authenticated as), super.
 
+import { isIPv4, isIPv6 } from 'node:net'
 import { ZkCode } from './codes.js'
-import type { Acl, AuthId } from './types.js'
+import { Perm, type Acl, type AuthId } from './types.js'
 
 export function isAllowed(acl: readonly Acl[], perm: number, auth: readonly AuthId[]): boolean {
-  if (auth.some((who) => who.scheme === 'super')) return true
-  for (const entry of acl) {
-    if ((entry.perms & perm) === 0) continue
-    if (entry.scheme === 'world' && entry.id === 'anyone') return true
-    if (auth.some((who) => who.scheme === entry.scheme && matches(entry, who))) return true
+  for (const entry of acl) if ((entry.perms & perm) !== 0 && grants(entry, auth)) return true
+  return auth.some((who) => who.scheme === 'super')
+}
+
+function grants(entry: Acl, auth: readonly AuthId[]): boolean {
+  if (entry.scheme === 'world') return entry.id === 'anyone'
+  return auth.some((who) => who.scheme === entry.scheme && (entry.scheme === 'ip' ? inNetwork(entry.id, who.id) : entry.id === who.id))
+}
+
+function inNetwork(network: string, address: string): boolean {
+  const [base, bits] = network.split('/')
+  const [left, right] = [addressBytes(base!), addressBytes(address)]
+  if (!left || left.length !== right?.length) return false
+  const prefix = bits === undefined ? left.length * 8 : Number(bits)
+  for (let i = 0; i < left.length; i++) {
+    const open = Math.min(8, Math.max(0, 8 * (i + 1) - prefix))
+    if (left[i]! >> open !== right[i]! >> open) return false
   }
-  return false
+  return true
 }
 
-function matches(entry: Acl, who: AuthId): boolean {
-  if (entry.scheme !== 'ip') return entry.id === who.id
-  const [network, bits] = entry.id.split('/')
-  if (bits === undefined) return entry.id === who.id
-  const net = ipv4(network!)
-  const address = ipv4(who.id)
-  if (net === null || address === null) return false
-  const shift = 32 - Number(bits)
-  return shift >= 32 || net >>> shift === address >>> shift
-}
-
-function ipv4(text: string): number | null {
-  const parts = text.split('.').map(Number)
-  if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255)) return null
-  return ((parts[0]! << 24) | (parts[1]! << 16) | (parts[2]! << 8) | parts[3]!) >>> 0
+function addressBytes(text: string): readonly number[] | null {
+  if (isIPv4(text)) return text.split('.').map(Number)
+  if (!isIPv6(text) || text.includes('.')) return null
+  const [head, tail] = text.split('::').map((half) => (half === '' ? [] : half.split(':').map((word) => parseInt(word, 16))))
+  const words = tail === undefined ? head! : [...head!, ...Array.from({ length: 8 - head!.length - tail.length }, () => 0), ...tail]
+  return words.flatMap((word) => [word >> 8, word & 0xff])
 }
 
 /** The list as it is stored (duplicates gone, `auth` expanded), or InvalidACL. */
@@ -39,7 +43,8 @@ export function normalizeAcl(acl: readonly Acl[], auth: readonly AuthId[]): read
   }
   for (const entry of acl) {
     if (entry.scheme === 'auth') {
-      const owners = auth.filter((who) => who.scheme === 'digest' || who.scheme === 'super')
+      // Only what proves somebody: an address does not.
+      const owners = auth.filter((who) => who.scheme === 'digest')
       if (owners.length === 0) return ZkCode.invalidAcl
       for (const who of owners) add({ perms: entry.perms, scheme: who.scheme, id: who.id })
     } else if (isLegal(entry)) add(entry)
@@ -56,9 +61,16 @@ function isLegal(entry: Acl): boolean {
       return entry.id.split(':').length === 2
     case 'ip': {
       const [network, bits] = entry.id.split('/')
-      return ipv4(network!) !== null && (bits === undefined || (/^\d{1,2}$/.test(bits) && Number(bits) <= 32))
+      const width = addressBytes(network!)?.length
+      return width !== undefined && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= width * 8))
     }
     default:
       return false
   }
+}
+
+/** What somebody without ADMIN is shown: who is on the list, not the hashes. */
+export function maskedAcl(acl: readonly Acl[], auth: readonly AuthId[]): readonly Acl[] {
+  if (isAllowed(acl, Perm.admin, auth)) return acl
+  return acl.map((entry) => (entry.scheme === 'digest' ? { ...entry, id: entry.id.replace(/:.*/, ':x') } : entry))
 }

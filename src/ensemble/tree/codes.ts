@@ -5,9 +5,13 @@ export const ZkCode = {
   /** In a failed `multi`: what stands after the operation that failed. */
   runtimeInconsistency: -2,
   connectionLoss: -4,
+  /** The server could not read the request. */
+  marshallingError: -5,
   unimplemented: -6,
   operationTimeout: -7,
   badArguments: -8,
+  newConfigNoQuorum: -13,
+  reconfigInProgress: -14,
   noNode: -101,
   noAuth: -102,
   badVersion: -103,
@@ -21,6 +25,9 @@ export const ZkCode = {
   sessionMoved: -118,
   notReadOnly: -119,
   noWatcher: -121,
+  reconfigDisabled: -123,
+  quotaExceeded: -125,
+  throttledOp: -127,
 } as const
 export type ZkCode = (typeof ZkCode)[keyof typeof ZkCode]
 
@@ -30,18 +37,37 @@ export function zkCodeName(code: number): string {
   return names.get(code) ?? `code ${code}`
 }
 
-/** Opcodes of the write operations, as on ZooKeeper's wire; the transaction log stores the same numbers. */
+/** ZooKeeper's opcodes; the transaction log stores the same numbers for the writes. */
 export const Opcode = {
   create: 1,
   delete: 2,
+  exists: 3,
+  getData: 4,
   setData: 5,
+  getAcl: 6,
   setAcl: 7,
+  getChildren: 8,
+  sync: 9,
+  ping: 11,
+  getChildren2: 12,
   check: 13,
   multi: 14,
   create2: 15,
+  reconfig: 16,
+  checkWatches: 17,
+  removeWatches: 18,
   createContainer: 19,
-  createTtl: 21,
   deleteContainer: 20,
+  createTtl: 21,
+  multiRead: 22,
+  auth: 100,
+  setWatches: 101,
+  sasl: 102,
+  getEphemerals: 103,
+  getAllChildrenNumber: 104,
+  setWatches2: 105,
+  addWatch: 106,
+  whoAmI: 107,
   createSession: -10,
   closeSession: -11,
 } as const

@@ -27,6 +27,9 @@ export interface Acl extends AuthId {
   readonly perms: number
 }
 
+/** What stands on /zookeeper/config: it changes by reconfig alone. */
+export const READ_ACL: readonly Acl[] = [{ perms: Perm.read, scheme: 'world', id: 'anyone' }]
+
 /** world:anyone may do everything: what unsecured clients send. */
 export const OPEN_ACL: readonly Acl[] = [{ perms: Perm.all, scheme: 'world', id: 'anyone' }]
 
@@ -112,4 +115,9 @@ export interface WatchEvent {
   readonly type: EventType
   readonly path: string
   readonly zxid: bigint
+}
+
+/** As the tree tells it: `acl` of the node at `path`. Whoever may not read the node is not told. */
+export interface TreeEvent extends WatchEvent {
+  readonly acl: readonly Acl[]
 }

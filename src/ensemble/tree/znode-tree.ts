@@ -5,10 +5,13 @@
 
 import { isAllowed, normalizeAcl } from './acl.js'
 import { ZkCode } from './codes.js'
-import { nameOf, parentOf, pathProblem, sequenceSuffix } from './path.js'
+import { childPath, nameOf, parentOf, pathProblem, sequenceSuffix } from './path.js'
+import { countedIn, Quotas, readUsage, statsPath, usageBytes } from './quotas.js'
 import {
   OPEN_ACL,
   Perm,
+  READ_ACL,
+  type Acl,
   type AuthId,
   type CheckOp,
   type CreateOp,
@@ -40,20 +43,32 @@ interface Step {
   readonly sessionId: bigint
   readonly auth: readonly AuthId[]
   readonly undo: (() => void)[]
-  readonly changes: { readonly kind: 'created' | 'deleted' | 'data'; readonly path: string }[]
+  readonly changes: Change[]
 }
 
-const RESERVED = ['/zookeeper', '/zookeeper/config', '/zookeeper/quota']
+interface Change {
+  readonly kind: 'created' | 'deleted' | 'data'
+  readonly path: string
+  readonly acl: readonly Acl[]
+  readonly parentAcl: readonly Acl[]
+}
+
+const CONFIG = '/zookeeper/config'
+const RESERVED = ['/zookeeper', CONFIG, '/zookeeper/quota']
+/** ZooKeeper keeps a TTL in 40 bits. */
+const MAX_TTL_MS = 0xff_ffff_ffff
 
 export class ZnodeTree {
   readonly watches = new Watches()
   readonly #nodes = new Map<string, Znode>()
   readonly #ephemerals = new Map<bigint, Set<string>>()
   readonly #sessions = new Map<bigint, SessionRecord>()
+  readonly #quotas = new Quotas()
   #lastZxid = 0n
+  #dataBytes = 0
 
   constructor() {
-    for (const path of ['/', ...RESERVED]) this.#place(path, emptyNode())
+    for (const path of ['/', ...RESERVED]) this.#place(path, emptyNode(path === CONFIG ? READ_ACL : OPEN_ACL))
   }
 
   get lastZxid(): bigint {
@@ -74,6 +89,24 @@ export class ZnodeTree {
 
   node(path: string): Znode | undefined {
     return this.#nodes.get(path)
+  }
+
+  /** As ZooKeeper estimates it: paths and data. */
+  get approximateDataBytes(): number {
+    return this.#dataBytes
+  }
+
+  /** Session ids with their ephemeral paths. */
+  get ephemerals(): ReadonlyMap<bigint, ReadonlySet<string>> {
+    return this.#ephemerals
+  }
+
+  /** Nodes below `path`, at any depth; the node itself is not counted. */
+  descendantCount(path: string): number {
+    if (path === '/') return this.#nodes.size - 1
+    let count = 0
+    for (const name of this.#nodes.get(path)?.children ?? []) count += 1 + this.descendantCount(childPath(path, name))
+    return count
   }
 
   ephemeralsOf(sessionId: bigint): readonly string[] {
@@ -107,10 +140,10 @@ export class ZnodeTree {
 
   #fire(step: Step): Delivery[] {
     const out: Delivery[] = []
-    for (const change of step.changes) {
-      if (change.kind === 'created') this.watches.fireCreated(change.path, step.zxid, out)
-      else if (change.kind === 'deleted') this.watches.fireDeleted(change.path, step.zxid, out)
-      else this.watches.fireDataChanged(change.path, step.zxid, out)
+    for (const { kind, path, acl, parentAcl } of step.changes) {
+      if (kind === 'created') this.watches.fireCreated(path, step.zxid, acl, parentAcl, out)
+      else if (kind === 'deleted') this.watches.fireDeleted(path, step.zxid, acl, parentAcl, out)
+      else this.watches.fireDataChanged(path, step.zxid, acl, out)
     }
     return out
   }
@@ -150,7 +183,7 @@ export class ZnodeTree {
   #create(op: CreateOp, step: Step): OpResult {
     const wanted = op.sequential ? `${op.path}${sequenceSuffix(0)}` : op.path
     if (pathProblem(wanted) || wanted === '/') return failure(wanted === '/' ? ZkCode.nodeExists : ZkCode.badArguments)
-    if (op.mode === 'ttl' && op.ttlMs <= 0) return failure(ZkCode.badArguments)
+    if (op.mode === 'ttl' && (op.ttlMs <= 0 || op.ttlMs > MAX_TTL_MS)) return failure(ZkCode.badArguments)
     const acl = op.acl === OPEN_ACL ? OPEN_ACL : normalizeAcl(op.acl, step.auth)
     if (typeof acl === 'number') return failure(acl)
     const parentPath = parentOf(wanted)
@@ -171,7 +204,10 @@ export class ZnodeTree {
       parent.childCreates = childCreates
       parent.pzxid = pzxid
     })
-    step.changes.push({ kind: 'created', path })
+    step.changes.push({ kind: 'created', path, acl, parentAcl: parent.acl })
+    const counted = countedIn(path)
+    if (counted) this.#replaceData(node, usageBytes(this.#usageOf(counted)))
+    this.#count(path, 1, sizeOf(node.data), step)
     return { code: ZkCode.ok, path, stat: statOf(node) }
   }
 
@@ -195,7 +231,8 @@ export class ZnodeTree {
       this.#place(path, node)
       parent.pzxid = pzxid
     })
-    step.changes.push({ kind: 'deleted', path })
+    step.changes.push({ kind: 'deleted', path, acl: node.acl, parentAcl: parent.acl })
+    this.#count(path, -1, -sizeOf(node.data), step)
   }
 
   #setData(op: SetDataOp, step: Step): OpResult {
@@ -205,12 +242,17 @@ export class ZnodeTree {
     if (!isAllowed(node.acl, Perm.write, step.auth)) return failure(ZkCode.noAuth)
     if (op.version !== -1 && op.version !== node.version) return failure(ZkCode.badVersion)
     const { data, version, mzxid, mtime } = node
-    node.data = op.data
+    const grown = sizeOf(op.data) - sizeOf(data)
+    this.#replaceData(node, op.data)
     node.version = nextVersion(version)
     node.mzxid = step.zxid
     node.mtime = step.time
-    step.undo.push(() => Object.assign(node, { data, version, mzxid, mtime }))
-    step.changes.push({ kind: 'data', path: op.path })
+    step.undo.push(() => {
+      this.#replaceData(node, data)
+      Object.assign(node, { version, mzxid, mtime })
+    })
+    step.changes.push({ kind: 'data', path: op.path, acl: node.acl, parentAcl: node.acl })
+    this.#count(op.path, 0, grown, step)
     return { code: ZkCode.ok, path: null, stat: statOf(node) }
   }
 
@@ -246,8 +288,39 @@ export class ZnodeTree {
     step.undo.length = 0
   }
 
+  /** The usage of the limited subtree that `path` lies in changes. Its stats node keeps its version, as in ZooKeeper. */
+  #count(path: string, nodes: number, bytes: number, step: Step): void {
+    if (this.#quotas.none) return
+    const limited = this.#quotas.over(path)
+    const node = limited === null ? undefined : this.#nodes.get(statsPath(limited))
+    if (!node) return
+    const { data } = node
+    const usage = readUsage(data)
+    this.#replaceData(node, usageBytes({ count: usage.count + nodes, bytes: usage.bytes + bytes }))
+    step.undo.push(() => this.#replaceData(node, data))
+  }
+
+  #usageOf(path: string): { count: number; bytes: number } {
+    const node = this.#nodes.get(path)
+    if (!node) return { count: 0, bytes: 0 }
+    const usage = { count: 1, bytes: sizeOf(node.data) }
+    for (const name of node.children) {
+      const below = this.#usageOf(childPath(path, name))
+      usage.count += below.count
+      usage.bytes += below.bytes
+    }
+    return usage
+  }
+
+  #replaceData(node: Znode, data: Uint8Array | null): void {
+    this.#dataBytes += sizeOf(data) - sizeOf(node.data)
+    node.data = data
+  }
+
   #place(path: string, node: Znode): void {
     this.#nodes.set(path, node)
+    this.#dataBytes += path.length + sizeOf(node.data)
+    this.#quotas.placed(path)
     if (path !== '/') this.#nodes.get(parentOf(path))!.children.add(nameOf(path))
     if (node.ephemeralOwner === 0n) return
     const owned = this.#ephemerals.get(node.ephemeralOwner)
@@ -257,6 +330,8 @@ export class ZnodeTree {
 
   #remove(path: string, node: Znode): void {
     this.#nodes.delete(path)
+    this.#dataBytes -= path.length + sizeOf(node.data)
+    this.#quotas.removed(path)
     this.#nodes.get(parentOf(path))!.children.delete(nameOf(path))
     const owned = this.#ephemerals.get(node.ephemeralOwner)
     if (!owned) return
@@ -272,13 +347,19 @@ export class ZnodeTree {
   ): ZnodeTree {
     const tree = new ZnodeTree()
     for (const [path, node] of nodes) {
-      for (const name of tree.#nodes.get(path)?.children ?? []) node.children.add(name)
+      const reserved = tree.#nodes.get(path)
+      for (const name of reserved?.children ?? []) node.children.add(name)
+      if (reserved) tree.#dataBytes -= path.length + sizeOf(reserved.data)
       tree.#place(path, node)
     }
     for (const [id, session] of sessions) tree.#sessions.set(id, session)
     tree.#lastZxid = lastZxid
     return tree
   }
+}
+
+function sizeOf(data: Uint8Array | null): number {
+  return data === null ? 0 : data.length
 }
 
 function failure(code: number): OpResult {

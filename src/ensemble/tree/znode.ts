@@ -64,7 +64,7 @@ export function newNode(op: CreateOp, acl: readonly Acl[], ephemeralOwner: bigin
 }
 
 /** What stands at the root and at ZooKeeper's reserved paths from the start. */
-export function emptyNode(): Znode {
-  const op: CreateOp = { kind: 'create', path: '', data: new Uint8Array(0), acl: OPEN_ACL, mode: 'persistent', sequential: false, ttlMs: 0 }
-  return newNode(op, OPEN_ACL, 0n, 0n, 0)
+export function emptyNode(acl: readonly Acl[] = OPEN_ACL): Znode {
+  const op: CreateOp = { kind: 'create', path: '', data: new Uint8Array(0), acl, mode: 'persistent', sequential: false, ttlMs: 0 }
+  return newNode(op, acl, 0n, 0n, 0)
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { encodeSnapshot } from '../../../src/ensemble/store/snapshot.js'
+import { decodeSnapshot, encodeSnapshot } from '../../../src/ensemble/store/snapshot.js'
+import { isAllowed, maskedAcl, normalizeAcl } from '../../../src/ensemble/tree/acl.js'
 import { ZkCode } from '../../../src/ensemble/tree/codes.js'
 import {
   EventType,
@@ -42,6 +43,7 @@ function create(path: string, more: Partial<CreateOp> = {}): CreateOp {
 }
 const del = (path: string, version = -1): SingleOp => ({ kind: 'delete', path, version })
 const set = (path: string, version = -1, data = 'x'): SingleOp => ({ kind: 'setData', path, data: Buffer.from(data), version })
+const OPEN_READ: readonly Acl[] = [{ perms: Perm.read, scheme: 'world', id: 'anyone' }]
 const check = (path: string, version: number): SingleOp => ({ kind: 'check', path, version })
 
 test('a created node has its zxid as czxid, mzxid and pzxid', () => {
@@ -179,6 +181,57 @@ test('access lists are enforced, and auth is expanded at create', () => {
   assert.equal(d.run(setAcl, SESSION, [who]).result.code, ZkCode.badVersion)
 })
 
+test('who may not administer a list is shown its names, not its hashes', () => {
+  const acl: Acl[] = [{ perms: Perm.read, scheme: 'digest', id: 'bob:hash' }, ...OPEN_READ]
+  assert.deepEqual(maskedAcl(acl, []), [{ perms: Perm.read, scheme: 'digest', id: 'bob:x' }, ...OPEN_READ])
+  assert.equal(maskedAcl(acl, [{ scheme: 'super', id: '' }]), acl)
+})
+
+test('an ip entry matches an IPv6 network', () => {
+  const acl: Acl[] = [{ perms: 31, scheme: 'ip', id: '2001:db8::/33' }]
+  assert.equal(isAllowed(acl, Perm.read, [{ scheme: 'ip', id: '2001:db8:7fff::1' }]), true)
+  assert.equal(isAllowed(acl, Perm.read, [{ scheme: 'ip', id: '2001:db8:8000::1' }]), false)
+  assert.equal(isAllowed(acl, Perm.read, [{ scheme: 'ip', id: '10.0.0.1' }]), false)
+  assert.equal(normalizeAcl([{ perms: 31, scheme: 'ip', id: '2001:db8::/129' }], []), ZkCode.invalidAcl)
+})
+
+// ---- quotas
+
+const limit = (d: Driver, path: string): void => {
+  for (const name of ['', '/zookeeper_limits', '/zookeeper_stats']) d.run(create(`/zookeeper/quota${path}${name}`, { data: null }))
+}
+const usage = (d: Driver, path: string): string => Buffer.from(d.tree.node(`/zookeeper/quota${path}/zookeeper_stats`)!.data!).toString()
+
+test('a quota counts what its subtree holds when it is made, and every change from then on', () => {
+  const d = new Driver()
+  d.run(create('/q', { data: Buffer.from('12345') }))
+  d.run(create('/q/a', { data: Buffer.from('123') }))
+  d.run(create('/other', { data: Buffer.from('123') }))
+  limit(d, '/q')
+  assert.equal(usage(d, '/q'), 'count=2,bytes=8')
+  d.run(create('/q/a/b', { data: Buffer.from('1') }))
+  d.run(set('/q/a', -1, '1234567'))
+  assert.equal(usage(d, '/q'), 'count=3,bytes=13')
+  d.run({ kind: 'multi', ops: [del('/q/a/b'), del('/nope')] })
+  assert.equal(usage(d, '/q'), 'count=3,bytes=13')
+  d.run(del('/q/a/b'))
+  assert.equal(usage(d, '/q'), 'count=2,bytes=12')
+  assert.equal(d.stat('/zookeeper/quota/q/zookeeper_stats').version, 0)
+  d.run(del('/zookeeper/quota/q/zookeeper_limits'))
+  d.run(del('/q/a'))
+  assert.equal(usage(d, '/q'), 'count=2,bytes=12')
+})
+
+test('a restored tree goes on counting', () => {
+  const d = new Driver()
+  d.run(create('/q', { data: null }))
+  limit(d, '/q')
+  const restored = decodeSnapshot(encodeSnapshot(d.tree)) as ZnodeTree
+  assert.equal(restored.approximateDataBytes, d.tree.approximateDataBytes)
+  restored.apply({ sessionId: SESSION, auth: [], body: create('/q/a', { data: Buffer.from('xyz') }) }, 100n, 0)
+  assert.equal(Buffer.from(restored.node('/zookeeper/quota/q/zookeeper_stats')!.data!).toString(), 'count=2,bytes=3')
+})
+
 test('an ip entry matches its network', () => {
   const d = new Driver()
   d.run(create('/net', { acl: [{ perms: 31, scheme: 'ip', id: '10.1.0.0/16' }] }))
@@ -255,6 +308,30 @@ test('a removed watch is silent, and removing what is not there says so', () => 
   assert.deepEqual(told(d.run(create('/a'))), [])
 })
 
+test('a watcher with several kinds on one path hears of a change once and keeps the persistent one', () => {
+  const d = new Driver()
+  d.run(create('/a'))
+  const watcher = {}
+  for (const mode of ['data', 'persistent', 'recursive'] as const) d.tree.watches.add('/a', watcher, mode)
+  assert.deepEqual(d.tree.watches.counts(), { watchers: 1, paths: 1, watches: 3 })
+  assert.deepEqual(told(d.run(set('/a'))), [['data', '/a']])
+  assert.deepEqual(d.tree.watches.counts(), { watchers: 1, paths: 1, watches: 2 })
+  d.tree.watches.removeWatcher(watcher)
+  assert.deepEqual(d.tree.watches.counts(), { watchers: 0, paths: 0, watches: 0 })
+  assert.deepEqual(told(d.run(set('/a'))), [])
+})
+
+test('an event carries the access list of the node it names', () => {
+  const d = new Driver()
+  const acl: Acl[] = [{ perms: Perm.all, scheme: 'digest', id: 'bob:hash' }]
+  d.tree.watches.add('/', {}, 'recursive')
+  d.tree.watches.add('/', { second: true }, 'children')
+  assert.deepEqual(
+    d.run(create('/mine', { acl })).deliveries.map(({ event }) => event.acl),
+    [acl, OPEN_ACL],
+  )
+})
+
 test('a failing multi fires no watch', () => {
   const d = new Driver()
   d.tree.watches.add('/a', {}, 'data')
@@ -317,10 +394,13 @@ test('property: children, parents and ephemeral owners always agree', () => {
       const d = new Driver()
       for (const body of bodies) d.run(body)
       const owned = new Set(d.tree.ephemeralsOf(SESSION))
+      let dataBytes = 0
       for (const [path, node] of d.tree.nodes) {
+        dataBytes += path.length + (node.data?.length ?? 0)
         for (const name of node.children) assert.ok(d.tree.node(path === '/' ? `/${name}` : `${path}/${name}`))
         assert.equal(owned.has(path), node.ephemeralOwner === SESSION)
       }
+      assert.equal(d.tree.approximateDataBytes, dataBytes)
       d.run({ kind: 'closeSession' })
       assert.ok([...d.tree.nodes.values()].every((node) => node.ephemeralOwner === 0n))
     }),
