@@ -1,7 +1,10 @@
 // A session inside the member's own process: the ZnodeClient without a wire. Writes go through the member's order;
-// a read waits for this session's earlier writes, so calls take effect in the order they were made.
+// a read waits for this session's earlier writes, so calls take effect in the order they were made. While the member looks for a
+// leader the session is suspended: calls fail with connectionLoss, watches stay and fire as the member catches up.
 
-import type { LocalWatcher, Member } from './member.js'
+import type { Logger } from '../env/env.js'
+import { IN_PROCESS, type EnsembleServer, type MemberRole, type TreeWatcher } from './ensemble-server.js'
+import { Listeners } from './listeners.js'
 import { ZkCode } from './tree/codes.js'
 import { pathProblem } from './tree/path.js'
 import { OPEN_ACL, type SingleOp, type Stat, type TxnBody, type TxnResult } from './tree/types.js'
@@ -19,39 +22,82 @@ import {
   type ZnodeClient,
 } from './znode-client.js'
 
+export interface LocalSessionOptions {
+  readonly sessionId: bigint
+  /** IN_PROCESS: it lives as long as the process. */
+  readonly timeoutMs: number
+  /** Monotonic ms at which its creation was asked for. */
+  readonly since: number
+  /** Reads wait for it first. */
+  readonly readable: Promise<unknown>
+  readonly logger: Logger
+}
+
 export class LocalSession implements ZnodeClient {
   readonly sessionId: bigint
-  readonly #member: Member
-  readonly #watchers = new Set<LocalWatcher>()
+  readonly #server: EnsembleServer
+  readonly #options: LocalSessionOptions
+  readonly #watchers = new Set<TreeWatcher>()
+  readonly #states = new Listeners<ClientState>()
+  readonly #unlisten: (() => void)[]
   /** Settles after the newest write; never rejects. */
   #lastWrite: Promise<unknown>
   #writesUnderWay = 0
-  #closed = false
-  readonly #stateListeners = new Set<(state: ClientState) => void>()
+  #state: ClientState
 
-  /** Reads wait for `readable` first. */
-  constructor(member: Member, sessionId: bigint, readable: Promise<unknown>) {
-    this.#member = member
-    this.sessionId = sessionId
-    this.#lastWrite = this.#track(readable)
+  constructor(server: EnsembleServer, options: LocalSessionOptions) {
+    this.#server = server
+    this.#options = options
+    this.sessionId = options.sessionId
+    this.#state = server.role === 'looking' ? 'suspended' : 'connected'
+    this.#lastWrite = this.#track(options.readable)
+    this.#unlisten = [
+      server.onRoleChange((role) => this.#onRole(role)),
+      server.onSessionEnded((ended) => {
+        if (ended === this.sessionId) this.#become('expired')
+      }),
+    ]
   }
 
   get state(): ClientState {
-    return this.#closed ? 'closed' : 'connected'
+    return this.#state
   }
 
   onState(listener: (state: ClientState) => void): () => void {
-    this.#stateListeners.add(listener)
-    return () => void this.#stateListeners.delete(listener)
+    return this.#states.add(listener)
   }
 
-  /** Nobody but this process ends an in-process session of an ensemble of one. */
+  /** The member has the leader's history again before it says so: a session it does not hold then has ended meanwhile. */
+  #onRole(role: MemberRole): void {
+    if (role === 'looking') this.#become('suspended')
+    else this.#become(this.#server.tree.sessions.has(this.sessionId) ? 'connected' : 'expired')
+  }
+
+  #become(state: ClientState): void {
+    if (this.#state === state || this.#isOver) return
+    this.#state = state
+    if (this.#isOver) {
+      for (const unlisten of this.#unlisten) unlisten()
+      for (const watcher of this.#watchers) this.#server.tree.watches.removeWatcher(watcher)
+      this.#watchers.clear()
+    }
+    this.#states.tell(state, this.#options.logger)
+  }
+
+  get #isOver(): boolean {
+    return this.#state === 'expired' || this.#state === 'closed'
+  }
+
   mayActUntil(): number {
-    return this.#closed ? 0 : Infinity
+    if (this.#isOver) return 0
+    if (this.#options.timeoutMs === IN_PROCESS) return Infinity
+    // Its creation was committed after `since`, and whoever leads then gave it its whole timeout.
+    return Math.max(this.#server.confirmedAt(), this.#options.since) + (this.#options.timeoutMs * 2) / 3
   }
 
   async sync(path: string): Promise<void> {
-    await this.#read(path)
+    this.#check(path)
+    await this.#server.sync()
   }
 
   #track(write: Promise<unknown>): Promise<unknown> {
@@ -63,36 +109,46 @@ export class LocalSession implements ZnodeClient {
   }
 
   async #write(body: TxnBody, path: string | null): Promise<TxnResult> {
-    if (this.#closed) throw new ZnodeError(ZkCode.sessionExpired, path)
-    const write = this.#member.submit({ sessionId: this.sessionId, auth: [], body })
+    this.#check(path)
+    const via = this.#options.timeoutMs === IN_PROCESS ? {} : { via: this.#server.memberId }
+    const write = this.#server.submit({ sessionId: this.sessionId, auth: [], body, ...via })
     this.#lastWrite = this.#track(write)
     const result = await write
+    if (result.code === ZkCode.sessionExpired) this.#become('expired')
     if (result.code !== ZkCode.ok) throw new ZnodeError(result.code, path, result.results)
     return result
   }
 
   async #read(path: string): Promise<Znode | undefined> {
-    if (this.#closed) throw new ZnodeError(ZkCode.sessionExpired, path)
+    this.#check(path)
     const problem = pathProblem(path)
     if (problem) throw new ZnodeError(ZkCode.badArguments, path)
-    if (this.#writesUnderWay > 0) await this.#lastWrite
-    return this.#member.tree.node(path)
+    if (this.#writesUnderWay > 0) {
+      await this.#lastWrite
+      this.#check(path)
+    }
+    return this.#server.tree.node(path)
+  }
+
+  #check(path: string | null): void {
+    if (this.#isOver) throw new ZnodeError(ZkCode.sessionExpired, path)
+    if (this.#state === 'suspended') throw new ZnodeError(ZkCode.connectionLoss, path)
   }
 
   #watch(path: string, mode: WatchMode, callback: WatchCallback): Watch {
     const oneShot = mode === 'data' || mode === 'children'
-    const watcher: LocalWatcher = {
+    const watcher: TreeWatcher = {
       deliver: (event) => {
         if (oneShot) this.#watchers.delete(watcher)
         callback(event)
       },
     }
     this.#watchers.add(watcher)
-    this.#member.tree.watches.add(path, watcher, mode)
+    this.#server.tree.watches.add(path, watcher, mode)
     return {
       remove: () => {
         this.#watchers.delete(watcher)
-        this.#member.tree.watches.remove(path, watcher, mode)
+        this.#server.tree.watches.remove(path, watcher, mode)
       },
     }
   }
@@ -145,11 +201,14 @@ export class LocalSession implements ZnodeClient {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return
+    if (this.#isOver) return
+    if (this.#state === 'suspended') {
+      // Nobody can be told: the session ends by its timeout.
+      this.#become('closed')
+      return
+    }
     const ended = this.#write({ kind: 'closeSession' }, null)
-    this.#closed = true
-    for (const listener of this.#stateListeners) listener('closed')
-    for (const watcher of this.#watchers) this.#member.tree.watches.removeWatcher(watcher)
+    this.#become('closed')
     await ended
   }
 }

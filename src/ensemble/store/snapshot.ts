@@ -9,7 +9,8 @@ import { readAcl, writeAcl } from './txn-codec.js'
 
 /** "MRTS". */
 const SNAPSHOT_MAGIC = 0x4d525453
-const SNAPSHOT_VERSION = 1
+/** 1 has no owners of sessions. */
+const SNAPSHOT_VERSION = 2
 const KINDS = ['persistent', 'ephemeral', 'container', 'ttl'] as const
 
 export function encodeSnapshot(tree: ZnodeTree): Buffer {
@@ -22,6 +23,7 @@ export function encodeSnapshot(tree: ZnodeTree): Buffer {
     out.i64(BigInt.asIntN(64, id))
     out.i32(session.timeoutMs)
     out.bytes(session.password)
+    out.i32(session.owner)
   }
   out.i32(tree.size)
   writeNodes(out, tree)
@@ -73,12 +75,13 @@ export function decodeSnapshot(file: Buffer): ZnodeTree | string {
   const actual = crc32c(file.subarray(0, file.length - 4))
   if (stored !== actual) return `its checksum is ${actual.toString(16)}, stored is ${stored.toString(16)}`
   const version = file.readInt32BE(4)
-  if (version !== SNAPSHOT_VERSION) return `its format version is ${version}, this release reads ${SNAPSHOT_VERSION}`
+  if (version !== 1 && version !== SNAPSHOT_VERSION) return `its format version is ${version}, this release reads 1 and ${SNAPSHOT_VERSION}`
   const input = new ByteReader(file, 8)
   const lastZxid = input.i64()
   const sessions: [bigint, SessionRecord][] = []
   for (let left = input.i32(); left > 0; left--) {
-    sessions.push([input.i64(), { timeoutMs: input.i32(), password: input.bytes() ?? new Uint8Array(0) }])
+    const [id, timeoutMs, password] = [input.i64(), input.i32(), input.bytes() ?? new Uint8Array(0)]
+    sessions.push([id, { timeoutMs, password, owner: version === 1 ? -1 : input.i32() }])
   }
   const nodes: (readonly [string, Znode])[] = []
   for (let left = input.i32(); left > 0; left--) nodes.push(readNode(input))

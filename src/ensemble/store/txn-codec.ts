@@ -1,5 +1,6 @@
 // One transaction as bytes: `zxid i64 | time i64 | session i64 | auth[] | opcode i32 | body`. The opcodes are
-// ZooKeeper's; the layout is ours, big-endian, counts and lengths int32. Pure.
+// ZooKeeper's; the layout is ours, big-endian, counts and lengths int32. The top byte of the auth count is the member the
+// transaction came through plus one, 0 when it is not said. Pure.
 
 import { Opcode } from '../tree/codes.js'
 import { OPEN_ACL, type Acl, type AuthId, type CreateMode, type SingleOp, type Txn, type TxnBody } from '../tree/types.js'
@@ -17,7 +18,7 @@ export function writeTxn(out: ByteWriter, zxid: bigint, time: number, txn: Txn):
   out.i64(zxid)
   out.i64(BigInt(time))
   out.i64(BigInt.asIntN(64, txn.sessionId))
-  out.i32(txn.auth.length)
+  out.i32((((txn.via ?? -1) + 1) << 24) | txn.auth.length)
   for (const who of txn.auth) writeAuth(out, who)
   writeBody(out, txn.body)
 }
@@ -27,8 +28,11 @@ export function readTxn(buffer: Buffer, at: number): LoggedTxn {
   const zxid = input.i64()
   const time = Number(input.i64())
   const sessionId = input.i64()
-  const auth = readMany(input, () => ({ scheme: input.text(), id: input.text() }))
-  return { zxid, time, txn: { sessionId, auth, body: readBody(input) } }
+  const viaAndCount = input.i32()
+  const via = (viaAndCount >>> 24) - 1
+  const auth = Array.from({ length: viaAndCount & 0xffffff }, () => ({ scheme: input.text(), id: input.text() }))
+  const body = readBody(input)
+  return { zxid, time, txn: via === -1 ? { sessionId, auth, body } : { sessionId, auth, body, via } }
 }
 
 function writeBody(out: ByteWriter, body: TxnBody): void {
@@ -40,6 +44,19 @@ function writeBody(out: ByteWriter, body: TxnBody): void {
       return
     case 'closeSession':
       out.i32(Opcode.closeSession)
+      return
+    case 'moveSession':
+      out.i32(Opcode.moveSession)
+      out.bytes(body.password)
+      return
+    case 'reap':
+      out.i32(Opcode.deleteContainer)
+      out.text(body.path)
+      out.i64(body.czxid)
+      return
+    case 'reconfig':
+      out.i32(Opcode.reconfig)
+      out.text(body.config)
       return
     case 'multi':
       out.i32(Opcode.multi)
@@ -58,6 +75,12 @@ function readBody(input: ByteReader): TxnBody {
       return { kind: 'createSession', timeoutMs: input.i32(), password: input.bytes() ?? new Uint8Array(0) }
     case Opcode.closeSession:
       return { kind: 'closeSession' }
+    case Opcode.moveSession:
+      return { kind: 'moveSession', password: input.bytes() ?? new Uint8Array(0) }
+    case Opcode.deleteContainer:
+      return { kind: 'reap', path: input.text(), czxid: input.i64() }
+    case Opcode.reconfig:
+      return { kind: 'reconfig', config: input.text() }
     case Opcode.multi:
       return { kind: 'multi', ops: readMany(input, () => readOp(input, input.i32())) }
     default:

@@ -70,4 +70,6 @@ export const Opcode = {
   whoAmI: 107,
   createSession: -10,
   closeSession: -11,
+  /** Ours: ZooKeeper keeps owners in its leader's memory only. */
+  moveSession: -100,
 } as const

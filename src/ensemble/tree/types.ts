@@ -82,6 +82,12 @@ export type TxnBody =
   /** `timeoutMs` 0: an in-process session, which ends with its member's process. */
   | { readonly kind: 'createSession'; readonly timeoutMs: number; readonly password: Uint8Array }
   | { readonly kind: 'closeSession' }
+  /** The session goes on at the member the transaction came through: a re-attach. Refused (authFailed) with another password. */
+  | { readonly kind: 'moveSession'; readonly password: Uint8Array }
+  /** The leader takes off a container or TTL node that is due. Checked again when applied; needs no session. */
+  | { readonly kind: 'reap'; readonly path: string; readonly czxid: bigint }
+  /** A new configuration of the ensemble in ZooKeeper's dynamic format, without its version line; needs no session. */
+  | { readonly kind: 'reconfig'; readonly config: string }
 
 /** One entry of the agreed order. Operations are validated when applied, so a refused one is a transaction too. */
 export interface Txn {
@@ -89,6 +95,8 @@ export interface Txn {
   /** What the session has authenticated as; empty for nobody. */
   readonly auth: readonly AuthId[]
   readonly body: TxnBody
+  /** The member it came through (0 to 254): another one than the session's owner is refused with sessionMoved. Absent: not checked. */
+  readonly via?: number
 }
 
 /** Result of one operation. `path` and `stat` as far as the operation has them. */

@@ -29,6 +29,8 @@ import { emptyNode, newNode, nextVersion, statOf, type Znode } from './znode.js'
 export interface SessionRecord {
   readonly timeoutMs: number
   readonly password: Uint8Array
+  /** The member whose connection has the session; -1 not known, then any may write. */
+  readonly owner: number
 }
 
 export interface Applied {
@@ -63,7 +65,9 @@ export class ZnodeTree {
   readonly #nodes = new Map<string, Znode>()
   readonly #ephemerals = new Map<bigint, Set<string>>()
   readonly #sessions = new Map<bigint, SessionRecord>()
-  readonly #quotas = new Quotas()
+  #quotas = new Quotas()
+  /** Paths of container and TTL nodes. */
+  readonly #transient = new Set<string>()
   #lastZxid = 0n
   #dataBytes = 0
 
@@ -85,6 +89,11 @@ export class ZnodeTree {
 
   get sessions(): ReadonlyMap<bigint, SessionRecord> {
     return this.#sessions
+  }
+
+  /** Container and TTL nodes: what a reaper has to look at. */
+  get transient(): ReadonlySet<string> {
+    return this.#transient
   }
 
   node(path: string): Znode | undefined {
@@ -126,10 +135,21 @@ export class ZnodeTree {
     const { body } = txn
     const { zxid } = step
     if (body.kind === 'createSession') {
-      this.#sessions.set(txn.sessionId, { timeoutMs: body.timeoutMs, password: body.password })
+      this.#sessions.set(txn.sessionId, { timeoutMs: body.timeoutMs, password: body.password, owner: txn.via ?? -1 })
       return { zxid, code: ZkCode.ok, path: null, stat: null, results: [] }
     }
-    if (!this.#sessions.has(txn.sessionId)) return { zxid, code: ZkCode.sessionExpired, path: null, stat: null, results: [] }
+    if (body.kind === 'reap') return { zxid, ...this.#reap(body.path, body.czxid, step), results: [] }
+    if (body.kind === 'reconfig') return { zxid, ...this.#reconfig(body.config, step), results: [] }
+    const session = this.#sessions.get(txn.sessionId)
+    if (!session) return { zxid, code: ZkCode.sessionExpired, path: null, stat: null, results: [] }
+    if (body.kind === 'moveSession') {
+      const code = sameBytes(session.password, body.password) ? ZkCode.ok : ZkCode.authFailed
+      if (code === ZkCode.ok) this.#sessions.set(txn.sessionId, { ...session, owner: txn.via ?? -1 })
+      return { zxid, code, path: null, stat: null, results: [] }
+    }
+    if (txn.via !== undefined && session.owner !== -1 && session.owner !== txn.via) {
+      return { zxid, code: ZkCode.sessionMoved, path: null, stat: null, results: [] }
+    }
     if (body.kind === 'closeSession') {
       this.#closeSession(step)
       return { zxid, code: ZkCode.ok, path: null, stat: null, results: [] }
@@ -280,6 +300,24 @@ export class ZnodeTree {
     return { code: ZkCode.ok, path: null, stat: statOf(node) }
   }
 
+  #reap(path: string, czxid: bigint, step: Step): OpResult {
+    const node = this.#nodes.get(path)
+    if (!node || node.czxid !== czxid || !isReapable(node, step.time)) return failure(ZkCode.noNode)
+    this.#deleteNode(path, node, this.#nodes.get(parentOf(path))!, step)
+    return { code: ZkCode.ok, path: null, stat: null }
+  }
+
+  /** ZooKeeper's /zookeeper/config: the servers, then the zxid of this change as version. */
+  #reconfig(config: string, step: Step): OpResult {
+    const node = this.#nodes.get('/zookeeper/config')!
+    this.#replaceData(node, Buffer.from(`${config.trimEnd()}\nversion=${step.zxid.toString(16)}`))
+    node.version = nextVersion(node.version)
+    node.mzxid = step.zxid
+    node.mtime = step.time
+    step.changes.push({ kind: 'data', path: '/zookeeper/config', acl: node.acl, parentAcl: node.acl })
+    return { code: ZkCode.ok, path: null, stat: statOf(node) }
+  }
+
   #closeSession(step: Step): void {
     for (const path of this.ephemeralsOf(step.sessionId)) {
       this.#deleteNode(path, this.#nodes.get(path)!, this.#nodes.get(parentOf(path))!, step)
@@ -321,6 +359,7 @@ export class ZnodeTree {
     this.#nodes.set(path, node)
     this.#dataBytes += path.length + sizeOf(node.data)
     this.#quotas.placed(path)
+    if (node.kind === 'container' || node.kind === 'ttl') this.#transient.add(path)
     if (path !== '/') this.#nodes.get(parentOf(path))!.children.add(nameOf(path))
     if (node.ephemeralOwner === 0n) return
     const owned = this.#ephemerals.get(node.ephemeralOwner)
@@ -332,6 +371,7 @@ export class ZnodeTree {
     this.#nodes.delete(path)
     this.#dataBytes -= path.length + sizeOf(node.data)
     this.#quotas.removed(path)
+    this.#transient.delete(path)
     this.#nodes.get(parentOf(path))!.children.delete(nameOf(path))
     const owned = this.#ephemerals.get(node.ephemeralOwner)
     if (!owned) return
@@ -356,6 +396,45 @@ export class ZnodeTree {
     tree.#lastZxid = lastZxid
     return tree
   }
+
+  /**
+   * Takes over the contents of `other` (a snapshot of the leader's tree), keeping the watches. What differs fires
+   * as if it had been applied here, so that whoever watches this tree misses nothing but steps in between.
+   */
+  become(other: ZnodeTree): readonly Delivery[] {
+    const out: Delivery[] = []
+    const zxid = other.#lastZxid
+    const before = new Map(this.#nodes)
+    for (const table of [this.#nodes, this.#ephemerals, this.#sessions, this.#transient]) table.clear()
+    for (const [path, node] of other.#nodes) this.#nodes.set(path, node)
+    for (const [id, paths] of other.#ephemerals) this.#ephemerals.set(id, paths)
+    for (const [id, session] of other.#sessions) this.#sessions.set(id, session)
+    for (const path of other.#transient) this.#transient.add(path)
+    this.#quotas = other.#quotas
+    this.#dataBytes = other.#dataBytes
+    this.#lastZxid = zxid
+    for (const [path, old] of before) {
+      const now = this.#nodes.get(path)
+      if (now?.czxid !== old.czxid) this.watches.fireDeleted(path, zxid, old.acl, before.get(parentOf(path))?.acl ?? old.acl, out)
+    }
+    for (const [path, now] of this.#nodes) {
+      const old = before.get(path)
+      if (old?.czxid !== now.czxid) this.watches.fireCreated(path, zxid, now.acl, this.#nodes.get(parentOf(path))?.acl ?? now.acl, out)
+      else if (old.mzxid !== now.mzxid) this.watches.fireDataChanged(path, zxid, now.acl, out)
+    }
+    return out
+  }
+}
+
+/** A container that has had a child and has none, a TTL node without children that nobody wrote for its time. */
+export function isReapable(node: Znode, now: number): boolean {
+  if (node.children.size > 0) return false
+  if (node.kind === 'container') return node.childCreates > 0
+  return node.kind === 'ttl' && now - node.mtime > node.ttlMs
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
 }
 
 function sizeOf(data: Uint8Array | null): number {
