@@ -3,6 +3,9 @@
 //
 // Published packages carry index.js and, per platform, `@millrace/addon-<platform>` with the binary (the layout
 // of `napi create-npm-dirs`); where such a package is installed and there are no Rust sources, nothing is built.
+//
+// `--simulation` makes the test build instead, in target/addon-simulation: the same functions, and disks that lose what
+// was not synced (native/addon/src/simulation.rs).
 
 import { spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, readdirSync, renameSync, statSync, utimesSync } from 'node:fs'
@@ -13,8 +16,18 @@ import { fileURLToPath } from 'node:url'
 const nativeDir = dirname(fileURLToPath(import.meta.url))
 const root = dirname(nativeDir)
 const addonDir = join(nativeDir, 'addon')
-const outputDir = join(root, 'target', 'addon')
+const simulation = takeFlag('--simulation')
+const force = takeFlag('--force')
+const outputDir = join(root, 'target', simulation ? 'addon-simulation' : 'addon')
+/** Where the products are used from. */
+const productDir = simulation ? outputDir : addonDir
 const manifest = join(addonDir, 'Cargo.toml')
+
+function takeFlag(name) {
+  const at = process.argv.indexOf(name)
+  if (at !== -1) process.argv.splice(at, 1)
+  return at !== -1
+}
 
 /** Newest change below `path`, in ms; build products do not count. */
 function newestSource(path) {
@@ -31,9 +44,10 @@ function newestSource(path) {
 }
 
 function productTime() {
-  const names = readdirSync(addonDir).filter((name) => name.endsWith('.node'))
-  if (names.length === 0 || !existsSync(join(addonDir, 'index.js'))) return 0
-  return Math.max(...names.map((name) => statSync(join(addonDir, name)).mtimeMs))
+  if (!existsSync(join(productDir, 'index.js'))) return 0
+  const names = readdirSync(productDir).filter((name) => name.endsWith('.node'))
+  if (names.length === 0) return 0
+  return Math.max(...names.map((name) => statSync(join(productDir, name)).mtimeMs))
 }
 
 function upToDate() {
@@ -101,6 +115,10 @@ function cliPath() {
 function install() {
   const now = new Date()
   for (const name of readdirSync(outputDir)) {
+    if (simulation) {
+      utimesSync(join(outputDir, name), now, now)
+      continue
+    }
     const part = join(addonDir, `.${name}.${process.pid}.part`)
     copyFileSync(join(outputDir, name), part)
     utimesSync(part, now, now)
@@ -111,9 +129,10 @@ function install() {
 function build() {
   const args = [cliPath(), 'build', '--release', '--platform', '--manifest-path', manifest, '--output-dir', outputDir]
   args.push('--package-json-path', join(root, 'package.json'), '--cwd', root, '--js', 'index.js', '--dts', 'index.d.ts')
+  if (simulation) args.push('--features', 'simulation')
   const extra = process.argv.slice(2)
   const started = Date.now()
-  console.log('millrace: building the native addon (the first time takes about a minute)')
+  console.log(`millrace: building the native addon${simulation ? ' of the simulation' : ' (the first time takes about a minute)'}`)
   const child = spawn(process.execPath, [...args, ...extra], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   child.on('error', (error) => fail([`millrace: cannot start @napi-rs/cli: ${error.message}`]))
   child.on('exit', (code, signal) => {
@@ -123,9 +142,7 @@ function build() {
   })
 }
 
-const force = process.argv.includes('--force')
-if (force) process.argv.splice(process.argv.indexOf('--force'), 1)
-if (force || !(hasPrebuilt() || upToDate())) {
+if (force || !((!simulation && hasPrebuilt()) || upToDate())) {
   requireTools()
   build()
 }

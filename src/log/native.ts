@@ -220,6 +220,11 @@ export interface NativeAddon {
 
 let loaded: NativeAddon | undefined
 
+/** For tests: another build of the addon, on this thread, before anything is opened. */
+export function useNative(addon: NativeAddon): void {
+  loaded = addon
+}
+
 /** Loads the addon once per thread. Throws with the build command when it is missing. */
 export function native(): NativeAddon {
   if (!loaded) {

@@ -3,18 +3,17 @@
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::Arc;
 
 use napi::bindgen_prelude::{Float64Array, Uint8Array};
 use napi_derive::napi;
 use segment::compaction::Options;
 use segment::recovery::Report;
 use segment::segment::{Found, Segment};
-use segment::storage::Disk;
 use segment::verify::{RecompressError, Verdict};
 use serde_json::Value;
 
 use crate::handles::{self, Slab};
+use crate::storage::storage_of;
 
 type Result<T> = std::result::Result<T, napi::Error<String>>;
 
@@ -62,7 +61,7 @@ pub fn segment_open(
     max_index_bytes: f64,
 ) -> Result<f64> {
     let opened = Segment::open(
-        Arc::new(Disk),
+        storage_of(Path::new(&dir)),
         Path::new(&dir),
         base_offset as i64,
         writable,
@@ -195,9 +194,15 @@ pub fn recover_segment(
     index_interval_bytes: f64,
     _max_uncompressed: f64,
 ) -> Result<RecoveryReport> {
-    segment::recovery::recover(&Disk, Path::new(&dir), base_offset as i64, from_position as u64, index_interval_bytes as u64)
-        .map(RecoveryReport::from)
-        .map_err(thrown)
+    segment::recovery::recover(
+        &*storage_of(Path::new(&dir)),
+        Path::new(&dir),
+        base_offset as i64,
+        from_position as u64,
+        index_interval_bytes as u64,
+    )
+    .map(RecoveryReport::from)
+    .map_err(thrown)
 }
 
 #[napi(object)]
@@ -215,7 +220,7 @@ pub fn compact_segments(dir: String, base_offsets: Float64Array, options_json: S
     let bases: Vec<i64> = base_offsets.iter().map(|&b| b as i64).collect();
     let options = compaction_options(&options_json)
         .ok_or_else(|| refused("ERR_MILLRACE_ARGUMENT", "optionsJson is no CompactionOptions"))?;
-    let done = segment::compaction::compact(&Disk, Path::new(&dir), &bases, &options).map_err(thrown)?;
+    let done = segment::compaction::compact(&*storage_of(Path::new(&dir)), Path::new(&dir), &bases, &options).map_err(thrown)?;
     Ok(CompactionResult {
         bytes_in: done.bytes_in as f64,
         bytes_out: done.bytes_out as f64,

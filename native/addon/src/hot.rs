@@ -211,6 +211,14 @@ unsafe fn start_sync(env: sys::napi_env, job: segment::segment::SyncJob) -> Outc
         sys::napi_create_promise(env, &mut deferred, &mut promise);
         sys::napi_create_string_utf8(env, label.as_ptr(), label.to_bytes().len() as isize, &mut name);
     }
+    if cfg!(feature = "simulation") {
+        // Virtual time decides when things end: nothing may run beside it.
+        let mut done = Syncing { result: None, job, deferred, work: ptr::null_mut() };
+        done.result = Some(done.job.run());
+        // SAFETY: `env` is that of the running callback, and the promise is settled here alone.
+        unsafe { settle(env, &done) };
+        return Ok(promise);
+    }
     let state = Box::into_raw(Box::new(Syncing { job, result: None, deferred, work: ptr::null_mut() }));
     // SAFETY: `state` stays allocated until `sync_done` takes it back; only `sync_run` touches it in between, on
     // the pool thread, and libuv orders the two.
@@ -249,6 +257,16 @@ unsafe extern "C" fn sync_done(env: sys::napi_env, _status: sys::napi_status, da
     let state = unsafe { Box::from_raw(data.cast::<Syncing>()) };
     // SAFETY: runs on the environment's thread; `deferred` is settled exactly once.
     unsafe {
+        settle(env, &state);
+        sys::napi_delete_async_work(env, state.work);
+    }
+}
+
+/// # Safety
+/// Runs on the thread of `env`, once for each `deferred`.
+unsafe fn settle(env: sys::napi_env, state: &Syncing) {
+    // SAFETY: as the caller promises.
+    unsafe {
         match &state.result {
             Some(Ok(size)) => {
                 let mut value = ptr::null_mut();
@@ -263,6 +281,5 @@ unsafe extern "C" fn sync_done(env: sys::napi_env, _status: sys::napi_status, da
                 sys::napi_reject_deferred(env, state.deferred, error_value(env, &error));
             }
         }
-        sys::napi_delete_async_work(env, state.work);
     }
 }

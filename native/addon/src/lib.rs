@@ -10,6 +10,9 @@ mod cold;
 mod handles;
 mod hot;
 mod raw;
+#[cfg(feature = "simulation")]
+mod simulation;
+mod storage;
 
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;

@@ -15,6 +15,8 @@ pub mod lossy;
 pub mod net;
 pub mod recovery;
 pub mod segment;
+#[cfg(any(test, feature = "lossy"))]
+pub mod simulated;
 pub mod storage;
 pub mod verify;
 pub mod walk;

@@ -41,11 +41,11 @@ impl Seeded {
 const PAGE: usize = 4096;
 
 #[derive(Default)]
-struct Content {
+pub(crate) struct Content {
     /// What the last sync made durable.
-    durable: Vec<u8>,
+    pub(crate) durable: Vec<u8>,
     /// What reads see.
-    current: Vec<u8>,
+    pub(crate) current: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -113,7 +113,7 @@ impl LossyStorage {
     }
 }
 
-fn survivors(content: &Content, random: &mut Seeded) -> Vec<u8> {
+pub(crate) fn survivors(content: &Content, random: &mut Seeded) -> Vec<u8> {
     let (old, new) = (&content.durable, &content.current);
     if old == new {
         return new.clone();
