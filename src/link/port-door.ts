@@ -1,0 +1,185 @@
+// A LinkDoor over a MessagePort to the link thread. Lives as long as its thread; when the link thread is replaced it gets another port and goes on.
+// Runs on a worker or on the thread coordinator.
+
+import type { Env, Timer } from '../env/env.js'
+import {
+  type LinkAnswer,
+  type LinkDoor,
+  LinkError,
+  type LinkErrorCode,
+  type LinkHandler,
+  type LinkPart,
+  LinkStatus,
+  type OnLinkAnswer,
+} from './door.js'
+import { type LinkPort, PortOutbox, ToDoor, type ToDoorMessage, ToLink, type ToLinkMessage } from './port-messages.js'
+import { decodeParts, encodeParts } from './request-body.js'
+
+interface OpenCall {
+  readonly onAnswer: OnLinkAnswer
+  readonly answered: Uint8Array
+  readonly timer: Timer
+  left: number
+  resolve(): void
+  reject(error: LinkError): void
+}
+
+export class PortDoor implements LinkDoor {
+  private readonly env: Pick<Env, 'timers' | 'logger'>
+  private outbox: PortOutbox<ToLinkMessage> | undefined
+  private port: LinkPort | undefined
+  private readonly calls = new Map<number, OpenCall>()
+  private readonly handlers = new Map<number, LinkHandler>()
+  private readonly listeners = new Set<(peer: number, up: boolean) => void>()
+  private readonly peers = new Set<number>()
+  private nextCall = 1
+
+  constructor(env: Pick<Env, 'timers' | 'logger'>) {
+    this.env = env
+  }
+
+  /** The way to the link thread: at first, and again when there is another link thread. */
+  attach(port: LinkPort): void {
+    this.detach('another link thread took over')
+    this.port = port
+    this.outbox = new PortOutbox(port)
+    port.on('message', (messages) => {
+      if (this.port === port) this.receive(messages as ToDoorMessage[])
+    })
+    port.on('close', () => {
+      if (this.port === port) this.detach('the link thread ended')
+    })
+  }
+
+  close(): void {
+    this.detach('the node closes')
+  }
+
+  call(peer: number, kind: number, parts: readonly LinkPart[], onAnswer: OnLinkAnswer, timeoutMs: number): Promise<void> {
+    const { outbox } = this
+    if (parts.length === 0) return Promise.resolve()
+    if (!outbox || !this.peers.has(peer)) return Promise.reject(new LinkError('ERR_MILLRACE_LINK_DOWN', `there is no link to node ${peer}`))
+    const body = encodeParts(parts)
+    return new Promise<void>((resolve, reject) => {
+      const id = this.nextCall++
+      const timer = this.env.timers.after(timeoutMs, () => this.timedOut(id, peer, timeoutMs))
+      this.calls.set(id, { onAnswer, answered: new Uint8Array(parts.length), timer, left: parts.length, resolve, reject })
+      outbox.post([ToLink.call, id, peer, kind, parts.length, outbox.give(body)])
+    })
+  }
+
+  handle(kind: number, handler: LinkHandler): void {
+    this.handlers.set(kind, handler)
+  }
+
+  onPeer(listener: (peer: number, up: boolean) => void): () => void {
+    this.listeners.add(listener)
+    for (const peer of this.peers) listener(peer, true)
+    return () => void this.listeners.delete(listener)
+  }
+
+  isUp(peer: number): boolean {
+    return this.peers.has(peer)
+  }
+
+  private receive(messages: readonly ToDoorMessage[]): void {
+    const taken = new Map<number, number>()
+    for (const message of messages) {
+      if (message[0] === ToDoor.answers) {
+        const [, session, bytes, table] = message
+        this.takeAnswers(bytes, table)
+        taken.set(session, (taken.get(session) ?? 0) + bytes.length)
+      } else if (message[0] === ToDoor.request) {
+        const [, request, session, peer, kind, indexes, body] = message
+        taken.set(session, (taken.get(session) ?? 0) + body.length)
+        this.serve(request, peer, kind, indexes, body)
+      } else if (message[0] === ToDoor.failed) this.settle(message[1], new LinkError(message[2] as LinkErrorCode, message[3]))
+      else this.notice(message[1], message[2])
+    }
+    for (const [session, bytes] of taken) this.outbox?.post([ToLink.taken, session, bytes])
+  }
+
+  private takeAnswers(bytes: Uint8Array, table: readonly number[]): void {
+    for (let i = 0; i < table.length; i += 5) {
+      const id = table[i]!
+      const index = table[i + 1]!
+      const call = this.calls.get(id)
+      if (!call || index >= call.answered.length || call.answered[index] === 1) continue
+      call.answered[index] = 1
+      call.left--
+      this.guard(() => call.onAnswer(index, bytes.subarray(table[i + 3], table[i + 4]), table[i + 2] as LinkStatus))
+      if (call.left === 0) this.settle(id, null)
+    }
+  }
+
+  private serve(request: number, peer: number, kind: number, indexes: readonly number[], body: Uint8Array): void {
+    const { outbox } = this
+    const handler = this.handlers.get(kind)
+    const answer = (local: number, status: LinkStatus, bytes: LinkAnswer): void => {
+      // Answers to what an earlier link thread brought have nowhere to go.
+      if (!outbox || outbox !== this.outbox || indexes[local] === undefined) return
+      const pieces = bytes instanceof Uint8Array ? [bytes] : bytes
+      const given = pieces.map((piece) => outbox.give(piece))
+      outbox.post([ToLink.answer, request, indexes[local], status, given])
+    }
+    const refuse = (): void => indexes.forEach((_, local) => answer(local, LinkStatus.failed, []))
+    if (!handler) {
+      this.env.logger.warn({ peer, kind }, 'a peer called what this thread does not handle')
+      return refuse()
+    }
+    const done = new Uint8Array(indexes.length)
+    try {
+      handler(peer, decodeParts(body), (local, bytes) => {
+        if (done[local] !== 0) return
+        done[local] = 1
+        answer(local, LinkStatus.ok, bytes)
+      })
+    } catch (error) {
+      this.env.logger.error({ peer, kind, error: (error as Error).stack ?? String(error) }, 'a handler of link calls failed')
+      for (let local = 0; local < done.length; local++) if (done[local] === 0) answer(local, LinkStatus.failed, [])
+      done.fill(1)
+    }
+  }
+
+  private notice(peer: number, up: boolean): void {
+    if (this.peers.has(peer) === up) return
+    if (up) this.peers.add(peer)
+    else this.peers.delete(peer)
+    for (const listener of this.listeners) this.guard(() => listener(peer, up))
+  }
+
+  /** One listener's error neither stops the others nor ends the thread. */
+  private guard(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.env.logger.error({ error: (error as Error).stack ?? String(error) }, 'a listener of link answers failed')
+    }
+  }
+
+  private timedOut(id: number, peer: number, timeoutMs: number): void {
+    const left = this.calls.get(id)?.left
+    this.settle(id, new LinkError('ERR_MILLRACE_LINK_TIMEOUT', `node ${peer} left ${left} parts of a call unanswered for ${timeoutMs} ms`))
+    this.outbox?.post([ToLink.cancel, id])
+  }
+
+  private settle(id: number, error: LinkError | null): void {
+    const call = this.calls.get(id)
+    if (!call) return
+    this.calls.delete(id)
+    call.timer.cancel()
+    if (error) call.reject(error)
+    else call.resolve()
+  }
+
+  private detach(reason: string): void {
+    const { port } = this
+    if (!port) return
+    this.port = undefined
+    this.outbox?.close()
+    this.outbox = undefined
+    for (const id of this.calls.keys()) this.settle(id, new LinkError('ERR_MILLRACE_LINK_DOWN', reason))
+    for (const peer of this.peers) this.notice(peer, false)
+    port.close()
+  }
+}

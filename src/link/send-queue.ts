@@ -1,0 +1,143 @@
+// What waits to be sent on one link, and in which order it goes: items up to `smallBytes` first, many to a frame; larger ones in chunks, a few of
+// them in turn, so that a catch-up never holds up the rest and a receiver has few unfinished bodies. Pure.
+// Frames are built in a buffer of the caller's that is used again for each: bodies are copied once, while in the cache.
+
+import { FRAME_HEADER, type ItemType, PIECE_HEADER, PieceFlag, view, writePiece } from './frames.js'
+
+export interface OutgoingItem {
+  readonly type: ItemType
+  readonly status: number
+  readonly correlation: number
+  readonly index: number
+  readonly kind: number
+  readonly body: readonly Uint8Array[]
+}
+
+interface Entry extends OutgoingItem {
+  readonly total: number
+  sent: number
+  /** Where the next byte is: array and position in it. */
+  source: number
+  position: number
+}
+
+/** Large items under way at a time. */
+const TURNS = 4
+
+export class SendQueue {
+  private readonly chunkBytes: number
+  private readonly smallBytes: number
+  private small: Entry[] = []
+  private smallHead = 0
+  private bulk: Entry[] = []
+  private turn = 0
+  /** Bytes of bodies that wait. */
+  queuedBytes = 0
+
+  constructor(chunkBytes: number, smallBytes: number) {
+    this.chunkBytes = chunkBytes
+    this.smallBytes = smallBytes
+  }
+
+  static frameBytes(chunkBytes: number): number {
+    return chunkBytes + FRAME_HEADER + 64 * PIECE_HEADER
+  }
+
+  push(item: OutgoingItem): void {
+    let total = 0
+    for (const bytes of item.body) total += bytes.length
+    const entry: Entry = { ...item, total, sent: 0, source: 0, position: 0 }
+    this.queuedBytes += total
+    if (total <= this.smallBytes) this.small.push(entry)
+    else this.bulk.push(entry)
+  }
+
+  get hasSmall(): boolean {
+    return this.smallHead < this.small.length
+  }
+
+  get hasBulk(): boolean {
+    return this.bulk.length > 0
+  }
+
+  /** Drops what waits for these calls; of an item under way the rest must still go. */
+  drop(wanted: (item: OutgoingItem) => boolean): void {
+    this.small = this.small.slice(this.smallHead).filter((entry) => !this.dropped(entry, wanted))
+    this.smallHead = 0
+    this.bulk = this.bulk.filter((entry) => entry.sent > 0 || !this.dropped(entry, wanted))
+  }
+
+  private dropped(entry: Entry, wanted: (item: OutgoingItem) => boolean): boolean {
+    if (!wanted(entry)) return false
+    this.queuedBytes -= entry.total
+    return true
+  }
+
+  /** Fills a frame's payload behind its header; returns [end, pieces]. Call only while `hasSmall`. */
+  fillSmall(frame: Uint8Array): readonly [number, number] {
+    const data = view(frame)
+    let at = FRAME_HEADER
+    let pieces = 0
+    while (this.smallHead < this.small.length) {
+      const entry = this.small[this.smallHead]!
+      if (at + PIECE_HEADER + entry.total > frame.length) break
+      at = this.writeFrom(entry, frame, data, at, entry.total)
+      pieces++
+      this.smallHead++
+    }
+    if (this.smallHead === this.small.length || this.smallHead > 4096) {
+      this.small = this.small.slice(this.smallHead)
+      this.smallHead = 0
+    }
+    return [at, pieces]
+  }
+
+  /** The next chunk of the large item whose turn it is, and whole ones of the same call behind it. Call only while `hasBulk`. */
+  fillBulk(frame: Uint8Array): readonly [number, number] {
+    const data = view(frame)
+    if (this.turn >= Math.min(TURNS, this.bulk.length)) this.turn = 0
+    const { correlation } = this.bulk[this.turn]!
+    let at = FRAME_HEADER
+    let pieces = 0
+    let room = this.chunkBytes
+    for (;;) {
+      const entry = this.bulk[this.turn]
+      if (entry === undefined || entry.correlation !== correlation) break
+      const left = entry.total - entry.sent
+      // Only the first of a frame is cut.
+      if (pieces > 0 && (left > room || pieces === 64)) break
+      const length = Math.min(left, room)
+      at = this.writeFrom(entry, frame, data, at, length)
+      room -= length
+      pieces++
+      if (entry.sent < entry.total) {
+        this.turn++
+        break
+      }
+      this.bulk.splice(this.turn, 1)
+    }
+    return [at, pieces]
+  }
+
+  private writeFrom(entry: Entry, frame: Uint8Array, data: DataView, start: number, length: number): number {
+    const flags = (entry.sent === 0 ? PieceFlag.first : 0) | (entry.sent + length === entry.total ? PieceFlag.last : 0)
+    const { type, status, correlation, index, kind, total } = entry
+    writePiece(data, start, { type, flags, status, correlation, index, kind, total, length })
+    let at = start + PIECE_HEADER
+    for (let left = length; left > 0;) {
+      const source = entry.body[entry.source]!
+      const count = Math.min(left, source.length - entry.position)
+      frame.set(count === source.length ? source : source.subarray(entry.position, entry.position + count), at)
+      at += count
+      left -= count
+      entry.position += count
+      if (entry.position === source.length) {
+        entry.source++
+        entry.position = 0
+      }
+    }
+    entry.sent += length
+    this.queuedBytes -= length
+    return at
+  }
+}

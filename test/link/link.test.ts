@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { LinkStatus } from '../../src/link/door.js'
+import { ask, dial, linkNode, part, peerIs, text, TOPIC } from '../support/links.js'
+
+const ECHO = 1
+const code = (expected: string) => (error: unknown) => (error as { code?: string }).code === expected
+
+test('parts of one call reach their owners, and what nobody here has is answered so', async (t) => {
+  const [a, b] = [await linkNode(t, 1), await linkNode(t, 2)]
+  b.worker.handle(ECHO, (peer, parts, answer) => parts.forEach(({ body }, i) => answer(i, Buffer.from(`worker to ${peer}: ${text(body)}`))))
+  b.link.door.handle(ECHO, (_, parts, answer) => parts.forEach(({ body }, i) => answer(i, [Buffer.from('coordinator: '), body])))
+  await dial(a, b, 2)
+  const unknown = 'BBBBBBBBBBBBBBBBBBBBBQ'
+  const answers = await ask(a.worker, 2, ECHO, [
+    part('one'),
+    part('two', 0, null),
+    part('three', 7),
+    part('four', 0, unknown),
+    part('five'),
+  ])
+  assert.deepEqual(
+    answers.map(({ body, status }) => [status, text(body)]),
+    [
+      [LinkStatus.ok, 'worker to 1: one'],
+      [LinkStatus.ok, 'coordinator: two'],
+      [LinkStatus.notHere, ''],
+      [LinkStatus.notHere, ''],
+      [LinkStatus.ok, 'worker to 1: five'],
+    ],
+  )
+})
+
+test('a part that waits does not hold the others of its call', async (t) => {
+  const [a, b] = [await linkNode(t, 1), await linkNode(t, 2)]
+  let finish: () => void = () => {}
+  b.worker.handle(ECHO, (_, parts, answer) => {
+    finish = () => answer(0, parts[0]!.body)
+    answer(1, parts[1]!.body)
+  })
+  await dial(a, b, 2)
+  const order: number[] = []
+  const seen = new Promise<void>((resolve) => {
+    const call = a.worker.call(
+      2,
+      ECHO,
+      [part('slow'), part('quick')],
+      (index) => {
+        order.push(index)
+        if (index === 1) finish()
+      },
+      10_000,
+    )
+    call.then(resolve, (error: unknown) => assert.fail(error as Error))
+  })
+  await seen
+  assert.deepEqual(order, [1, 0])
+})
+
+test('a call fails at once without a link, and in its time without an answer', async (t) => {
+  const [a, b] = [await linkNode(t, 1), await linkNode(t, 2)]
+  await assert.rejects(ask(a.worker, 2, ECHO, [part('x')]), code('ERR_MILLRACE_LINK_DOWN'))
+  b.worker.handle(ECHO, () => {})
+  b.worker.handle(2, (_, __, answer) => answer(0, Buffer.from('here')))
+  await dial(a, b, 2)
+  await assert.rejects(ask(a.worker, 2, ECHO, [part('x')], 50), code('ERR_MILLRACE_LINK_TIMEOUT'))
+  await ask(a.worker, 2, 2, [part('behind it')])
+  const stats = await b.link.stats()
+  assert.equal(stats?.open, 0, 'the peer forgot the call that was given up')
+})
+
+test('a kind without a handler, and a handler that throws, are answered failed', async (t) => {
+  const [a, b] = [await linkNode(t, 1), await linkNode(t, 2)]
+  b.worker.handle(2, (_, __, answer) => {
+    answer(0, Buffer.from('first'))
+    throw new Error('a bug')
+  })
+  await dial(a, b, 2)
+  assert.deepEqual((await ask(a.worker, 2, ECHO, [part('x')]))[0]?.status, LinkStatus.failed)
+  const answers = await ask(a.worker, 2, 2, [part('x'), part('y')])
+  assert.deepEqual(
+    answers.map((one) => one.status),
+    [LinkStatus.ok, LinkStatus.failed],
+  )
+})
+
+test('bodies of every size come whole, both ways', async (t) => {
+  const [a, b] = [await linkNode(t, 1), await linkNode(t, 2)]
+  b.worker.handle(ECHO, (_, parts, answer) => parts.forEach(({ body }, i) => answer(i, body)))
+  await dial(a, b, 2)
+  const sizes = [0, 1, 4095, 4096, 16384, 16385, 262144, 262145, 1 << 20, 20 << 20]
+  const bodies = sizes.map((size) => Buffer.alloc(size, `${size} `))
+  const answers = await ask(
+    a.worker,
+    2,
+    ECHO,
+    bodies.map((body) => part(body)),
+    30_000,
+  )
+  for (const [i, body] of bodies.entries()) assert.ok(body.equals(answers[i]!.body), `a body of ${sizes[i]} bytes`)
+})
+
+test('ten thousand small calls at once are all answered, each with its own', async (t) => {
+  const [a, b] = [await linkNode(t, 1), await linkNode(t, 2)]
+  b.worker.handle(ECHO, (_, parts, answer) => parts.forEach(({ body }, i) => answer(i, body)))
+  await dial(a, b, 2)
+  const results = await Promise.all(Array.from({ length: 10_000 }, (_, i) => ask(a.worker, 2, ECHO, [part(`${i}`)], 30_000)))
+  assert.ok(results.every(([answer], i) => text(answer!.body) === `${i}`))
+  await assert.rejects(
+    Promise.all(Array.from({ length: 10_100 }, () => ask(a.worker, 2, 99, [part('x')], 30_000))),
+    code('ERR_MILLRACE_LINK_BUSY'),
+  )
+})
+
+test('the link thread ends as by a bug: calls fail, another takes its port and place, peers and doors come back', async (t) => {
+  const [a, b] = [await linkNode(t, 1), await linkNode(t, 2)]
+  b.worker.handle(ECHO, (_, parts, answer) => answer(0, parts[0]!.body))
+  await dial(a, b, 2)
+  const port = b.link.port
+  b.link.fail()
+  await peerIs(a.worker, 2, false)
+  await peerIs(a.worker, 2, true)
+  assert.equal(b.link.port, port)
+  assert.equal(text((await ask(a.worker, 2, ECHO, [part('again')]))[0]!.body), 'again')
+  a.link.fail()
+  await peerIs(a.worker, 2, false)
+  await peerIs(a.worker, 2, true)
+  assert.equal(text((await ask(a.worker, 2, ECHO, [part('once more')]))[0]!.body), 'once more')
+  assert.equal(TOPIC.length, 22)
+})
