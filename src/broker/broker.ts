@@ -335,7 +335,14 @@ class Node implements Broker {
       recoveryPoint: place.recoveryPoint,
       logStartOffset: place.logStartOffset,
       cleanerOffset: place.cleanerOffset,
-      decision: { leader: state.leader, leaderEpoch: state.leaderEpoch, isr: state.isr, replicas: state.replicas },
+      highWatermark: place.highWatermark,
+      decision: {
+        leader: state.leader,
+        leaderEpoch: state.leaderEpoch,
+        isr: state.isr,
+        replicas: state.replicas,
+        partitionEpoch: state.partitionEpoch,
+      },
     }
   }
 

@@ -17,6 +17,7 @@ export interface Place {
   readonly recoveryPoint: number
   readonly logStartOffset: number
   readonly cleanerOffset: number | undefined
+  readonly highWatermark: number
 }
 
 export class DataDirs {
@@ -71,7 +72,7 @@ export class DataDirs {
     const known = this.places.get(keyOf(topicPartition))
     const missing = this.unusable[0]
     if (!known && isOld && missing !== undefined) {
-      return { path: missing, cleanShutdown: false, recoveryPoint: 0, logStartOffset: 0, cleanerOffset: undefined }
+      return { path: missing, cleanShutdown: false, recoveryPoint: 0, logStartOffset: 0, cleanerOffset: undefined, highWatermark: 0 }
     }
     const dir = known ?? this.emptiest()
     if (!known) this.places.set(keyOf(topicPartition), dir)
@@ -82,6 +83,7 @@ export class DataDirs {
       recoveryPoint: dir.recoveryPointOf(topicPartition),
       logStartOffset: dir.logStartOffsetOf(topicPartition),
       cleanerOffset: dir.cleanerOffsetOf(topicPartition),
+      highWatermark: dir.highWatermarkOf(topicPartition),
     }
   }
 
@@ -96,8 +98,8 @@ export class DataDirs {
     }
   }
 
-  checkpoint({ topic, partition, recoveryPoint, logStartOffset, cleanerOffset }: LogCheckpoint): void {
-    this.places.get(partitionDirName(topic, partition))?.noteOffsets({ topic, partition }, recoveryPoint, logStartOffset, cleanerOffset)
+  checkpoint(checkpoint: LogCheckpoint): void {
+    this.note(checkpoint)
     this.pendingWrite ??= this.env.timers.after(WRITE_AFTER_MS, () => {
       this.pendingWrite = undefined
       for (const dir of this.dirs) dir.writeCheckpoints()
@@ -117,10 +119,13 @@ export class DataDirs {
   /** The final offsets, then the clean marker where everything was closed cleanly, then the locks. */
   close(checkpoints: readonly LogCheckpoint[], clean: boolean): void {
     this.pendingWrite?.cancel()
-    for (const { topic, partition, recoveryPoint, logStartOffset, cleanerOffset } of checkpoints) {
-      this.places.get(partitionDirName(topic, partition))?.noteOffsets({ topic, partition }, recoveryPoint, logStartOffset, cleanerOffset)
-    }
+    for (const checkpoint of checkpoints) this.note(checkpoint)
     for (const dir of this.dirs) dir.close(clean)
+  }
+
+  private note({ topic, partition, recoveryPoint, logStartOffset, cleanerOffset, highWatermark }: LogCheckpoint): void {
+    const dir = this.places.get(partitionDirName(topic, partition))
+    dir?.noteOffsets({ topic, partition }, recoveryPoint, logStartOffset, cleanerOffset, highWatermark)
   }
 
   private emptiest(): LogDir {

@@ -3,7 +3,7 @@
 
 import type { AppendResult } from '../log/types.js'
 import { errors } from '../model/errors.js'
-import type { AppendTerms, FetchItem, FetchOutcome } from '../replica/hosted-partition.js'
+import type { AppendTerms, FetchItem, FetchOutcome, FetchReader } from '../replica/hosted-partition.js'
 import { failedAppend, failedFetch } from '../replica/hosted-partition.js'
 import type { ProduceSink } from '../replica/purgatory/produce-queue.js'
 import * as operations from '../replica/partition-operations.js'
@@ -161,13 +161,13 @@ export class PartitionService {
   }
 
   /** One pass over what this worker owns. `budget`: bytes left of the whole answer; the first batch found is whole whatever its size. */
-  planLocal(items: readonly FetchItem[], readCommitted: boolean, maxBytes: number, minOne: boolean): FetchOutcome[] {
+  planLocal(items: readonly FetchItem[], reader: FetchReader, maxBytes: number, minOne: boolean): FetchOutcome[] {
     let budget = maxBytes
     let first = minOne
     return items.map((item) => {
       const hosted = this.replicas.find(item.topic, item.partition)
       if (!hosted) return failedFetch(this.replicas.missingCode(item.topic, item.partition))
-      const outcome = hosted.planFetch(item, readCommitted, Math.max(0, budget), first)
+      const outcome = hosted.planFetch(item, reader, Math.max(0, budget), first)
       if (outcome.plan) {
         budget -= outcome.plan.size
         first = false
@@ -177,7 +177,7 @@ export class PartitionService {
   }
 
   /** One pass over all owners, without waiting for data. */
-  async planAll(items: readonly FetchItem[], readCommitted: boolean, maxBytes: number): Promise<FetchOutcome[]> {
+  async planAll(items: readonly FetchItem[], reader: FetchReader, maxBytes: number): Promise<FetchOutcome[]> {
     const results: FetchOutcome[] = Array.from({ length: items.length })
     const byOwner = new Map<number, number[]>()
     items.forEach((item, i) => {
@@ -191,9 +191,9 @@ export class PartitionService {
         // Each owner may fill its share; the caller cuts the sum. A single batch over its share still goes out whole.
         const share = Math.max(1, Math.floor((maxBytes * indexes.length) / items.length))
         const outcomes = here
-          ? this.planLocal(asked, readCommitted, share, true)
+          ? this.planLocal(asked, reader, share, true)
           : await (
-              this.options.peer(owner)?.call<FetchOutcome[]>('plan', { items: asked, readCommitted, maxBytes: share }) ??
+              this.options.peer(owner)?.call<FetchOutcome[]>('plan', { items: asked, reader, maxBytes: share }) ??
               Promise.reject(new Error('gone'))
             ).catch(() => asked.map(() => failedFetch(errors.NOT_LEADER_OR_FOLLOWER.code)))
         indexes.forEach((i, at) => (results[i] = outcomes[at]!))
@@ -241,8 +241,8 @@ export class PartitionService {
       ],
       [
         'plan',
-        ({ items, readCommitted, maxBytes }: { items: FetchItem[]; readCommitted: boolean; maxBytes: number }) =>
-          this.planLocal(items, readCommitted, maxBytes, true),
+        ({ items, reader, maxBytes }: { items: FetchItem[]; reader: FetchReader; maxBytes: number }) =>
+          this.planLocal(items, reader, maxBytes, true),
       ],
       ['describeLogs', () => operations.describeLogs(this.replicas)],
       ['watch', (request: WatchRequest) => this.watchedElsewhere(request)],

@@ -23,6 +23,7 @@ import { InProcessConnection } from './in-process-connection.js'
 import { Listener } from './listener/listener.js'
 import type { ListenCommand, LogFailure, PortMessage, WorkerInit, WorkerUpdate } from './messages.js'
 import { PartitionService } from './partition-service.js'
+import { replicationSettings } from './replication-settings.js'
 import { type Peer, RequestProcessor, type Respond } from './request-processor.js'
 import { ensureGroupTopic } from './group-topic.js'
 
@@ -64,6 +65,7 @@ export class BrokerWorker {
       nodeId: init.nodeId,
       runInPool,
       settingsOf: (topic) => ({ log: this.configs.logConfig(topic), minInsyncReplicas: this.configs.topic(topic).minInsyncReplicas }),
+      replicationSettings: () => replicationSettings(this.configs),
       onCheckpointDue: (checkpoint) => main.notify('checkpoint', checkpoint),
       onLogFailed: (topic, partition, dir, error) =>
         main.notify('log-failed', { topic, partition, dir, message: error.message } satisfies LogFailure),

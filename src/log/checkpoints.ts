@@ -11,6 +11,7 @@ const VERSION = 0
 export const RECOVERY_POINT_FILE = 'recovery-point-offset-checkpoint'
 export const LOG_START_OFFSET_FILE = 'log-start-offset-checkpoint'
 export const CLEANER_OFFSET_FILE = 'cleaner-offset-checkpoint'
+export const HIGH_WATERMARK_FILE = 'replication-offset-checkpoint'
 export const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint'
 
 export function writeCheckpoint(dir: string, name: string, lines: readonly string[]): void {

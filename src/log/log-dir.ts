@@ -5,7 +5,14 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, statfsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CLEANER_OFFSET_FILE, LOG_START_OFFSET_FILE, readOffsets, RECOVERY_POINT_FILE, writeOffsets } from './checkpoints.js'
+import {
+  CLEANER_OFFSET_FILE,
+  HIGH_WATERMARK_FILE,
+  LOG_START_OFFSET_FILE,
+  readOffsets,
+  RECOVERY_POINT_FILE,
+  writeOffsets,
+} from './checkpoints.js'
 import type { OffsetEntry } from './checkpoints.js'
 import { errorCodeOf, errorText, LogError } from './codes.js'
 import { readFileIfAny, removeIfAny, replaceFile, syncDirNow } from './files.js'
@@ -41,6 +48,7 @@ interface KnownOffsets {
   logStartOffset: number
   /** 0: never compacted. */
   cleanerOffset: number
+  highWatermark: number
 }
 
 export class LogDir {
@@ -124,18 +132,27 @@ export class LogDir {
     return this.#offsets.get(keyOf(topicPartition))?.cleanerOffset ?? 0
   }
 
+  highWatermarkOf(topicPartition: TopicPartition): number {
+    return this.#offsets.get(keyOf(topicPartition))?.highWatermark ?? 0
+  }
+
   /** A log's offsets moved; written by the next `writeCheckpoints`. */
   noteOffsets(
     topicPartition: TopicPartition,
     recoveryPoint: number,
     logStartOffset: number,
     cleanerOffset = this.cleanerOffsetOf(topicPartition),
+    highWatermark = this.highWatermarkOf(topicPartition),
   ): void {
     const key = keyOf(topicPartition)
     const known = this.#offsets.get(key)
-    if (known && known.recoveryPoint === recoveryPoint && known.logStartOffset === logStartOffset && known.cleanerOffset === cleanerOffset)
-      return
-    this.#offsets.set(key, { topicPartition, recoveryPoint, logStartOffset, cleanerOffset })
+    const isSame =
+      known?.recoveryPoint === recoveryPoint &&
+      known.logStartOffset === logStartOffset &&
+      known.cleanerOffset === cleanerOffset &&
+      known.highWatermark === highWatermark
+    if (isSame) return
+    this.#offsets.set(key, { topicPartition, recoveryPoint, logStartOffset, cleanerOffset, highWatermark })
     this.#dirty = true
   }
 
@@ -162,6 +179,11 @@ export class LogDir {
         this.path,
         CLEANER_OFFSET_FILE,
         all.filter((known) => known.cleanerOffset > 0).map((known) => entryOf(known, known.cleanerOffset)),
+      )
+      writeOffsets(
+        this.path,
+        HIGH_WATERMARK_FILE,
+        all.map((known) => entryOf(known, known.highWatermark)),
       )
       this.#dirty = false
     } catch (error) {
@@ -249,7 +271,7 @@ function loadOffsets(path: string, env: Env): Map<string, KnownOffsets> {
   const at = (key: string): KnownOffsets | undefined => {
     const topicPartition = parsePartitionDirName(key)
     if (!topicPartition) return undefined
-    const known = offsets.get(key) ?? { topicPartition, recoveryPoint: 0, logStartOffset: 0, cleanerOffset: 0 }
+    const known = offsets.get(key) ?? { topicPartition, recoveryPoint: 0, logStartOffset: 0, cleanerOffset: 0, highWatermark: 0 }
     offsets.set(key, known)
     return known
   }
@@ -264,6 +286,10 @@ function loadOffsets(path: string, env: Env): Map<string, KnownOffsets> {
   for (const [key, offset] of readable(path, CLEANER_OFFSET_FILE, env)) {
     const known = at(key)
     if (known) known.cleanerOffset = offset
+  }
+  for (const [key, offset] of readable(path, HIGH_WATERMARK_FILE, env)) {
+    const known = at(key)
+    if (known) known.highWatermark = offset
   }
   return offsets
 }

@@ -12,6 +12,7 @@ import { lookUp, planRead, readInto, sendTo } from './read.js'
 import { abortedTransactionsIn, findMaxTimestamp, findTimestamp } from './reads.js'
 import { applyRetention, flushIfDue } from './retention/apply.js'
 import { deleteRecordsBefore, truncateFullyAndStartAt, truncateTo } from './truncation.js'
+import { keepAside, verifyBatchAt } from './verify.js'
 import type { LogError } from './codes.js'
 import type { Cleanable } from './compaction/cleanable.js'
 import type { CompactionSummary } from './compaction/compactor.js'
@@ -123,9 +124,9 @@ export class Log {
     return appendAsLeader(this.#state, records, leaderEpoch, origin, requestVersion)
   }
 
-  /** Copies batches as another replica stored them: offsets and epochs are theirs. */
-  appendAsFollower(records: Uint8Array): AppendResult {
-    return appendAsFollower(this.#state, records)
+  /** Copies batches as another replica stored them: offsets and epochs are theirs. `isChecked`: `checkReplicated` has passed these very bytes. */
+  appendAsFollower(records: Uint8Array, isChecked = false): AppendResult {
+    return appendAsFollower(this.#state, records, isChecked)
   }
 
   /**
@@ -220,6 +221,12 @@ export class Log {
     return this.#state.producers.summaries()
   }
 
+  /** A follower takes over its leader's log start (DeleteRecords, retention there). Beyond its own end nothing of it is left to keep. */
+  raiseLogStart(offset: number): void {
+    if (offset > this.logEndOffset) truncateFullyAndStartAt(this.#state, offset)
+    else this.#state.advanceLogStart(offset)
+  }
+
   // ---- cutting
 
   /** Drops every batch that holds an offset at or above `offset`, and everything memory knew of them. */
@@ -235,6 +242,18 @@ export class Log {
   /** DeleteRecords: moves the log start; -1 means the high watermark. Files go by retention once they lie wholly below. */
   deleteRecordsBefore(offset: number): { readonly errorCode: number; readonly lowWatermark: number } {
     return deleteRecordsBefore(this.#state, offset)
+  }
+
+  // ---- damage
+
+  /** What is wrong with the batch that holds `offset`, which is quarantined then; undefined: it is sound. Throws LogError when it cannot be read. */
+  verifyBatchAt(offset: number): string | undefined {
+    return verifyBatchAt(this.#state, offset)
+  }
+
+  /** Keeps copies of the segments from `offset` on as `<base>.log.damaged-<n>`, before they are cut. */
+  async keepAside(offset: number): Promise<void> {
+    await keepAside(this.#state, offset)
   }
 
   // ---- upkeep, called by the owner from time to time

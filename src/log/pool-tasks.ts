@@ -1,6 +1,7 @@
 // What a log asks of the background pool. Plain async functions over structured-clonable arguments: they run on a
 // pool thread (or inline in tests and with `workers: 0`) and touch only files no handle is appending to.
 
+import { copyFile, constants } from 'node:fs/promises'
 import { native } from './native.js'
 import type { CompactionOptions, CompactionResult, RecoveryReport } from './native.js'
 
@@ -20,8 +21,19 @@ export interface CompactSegmentsTask {
   readonly options: CompactionOptions
 }
 
-export type PoolTask = RecoverSegmentTask | CompactSegmentsTask
-export type PoolResult<T extends PoolTask> = T extends RecoverSegmentTask ? RecoveryReport : CompactionResult
+/** Keeps a file as it is now, sharing blocks where the file system can. */
+export interface CopyFileTask {
+  readonly name: 'copyFile'
+  readonly from: string
+  readonly to: string
+}
+
+export type PoolTask = RecoverSegmentTask | CompactSegmentsTask | CopyFileTask
+export type PoolResult<T extends PoolTask> = T extends RecoverSegmentTask
+  ? RecoveryReport
+  : T extends CompactSegmentsTask
+    ? CompactionResult
+    : undefined
 
 export async function recoverSegment(task: RecoverSegmentTask): Promise<RecoveryReport> {
   return native().recoverSegment(task.dir, task.baseOffset, task.fromPosition, task.indexIntervalBytes, task.maxUncompressed)
@@ -33,6 +45,17 @@ export async function compactSegments(task: CompactSegmentsTask): Promise<Compac
 
 /** The one entry a pool worker calls: dispatches by name. */
 export async function runPoolTask<T extends PoolTask>(task: T): Promise<PoolResult<T>> {
-  const result = task.name === 'recoverSegment' ? await recoverSegment(task) : await compactSegments(task)
-  return result as PoolResult<T>
+  return (await run(task)) as PoolResult<T>
+}
+
+async function run(task: PoolTask): Promise<RecoveryReport | CompactionResult | undefined> {
+  switch (task.name) {
+    case 'recoverSegment':
+      return recoverSegment(task)
+    case 'compactSegments':
+      return compactSegments(task)
+    case 'copyFile':
+      await copyFile(task.from, task.to, constants.COPYFILE_FICLONE)
+      return undefined
+  }
 }

@@ -53,6 +53,11 @@ export class Quarantine {
     }
   }
 
+  /** The log was cut at `offset`: what lay above is gone with it. */
+  forgetFrom(offset: number): void {
+    if (this.#ranges.some((range) => range.firstOffset >= offset)) this.#store(this.#ranges.filter((range) => range.firstOffset < offset))
+  }
+
   #store(ranges: QuarantinedRange[]): void {
     ranges.sort((a, b) => a.firstOffset - b.firstOffset)
     if (ranges.length === 0) removeIfAny(join(this.#dir, NAME))

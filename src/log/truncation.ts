@@ -8,7 +8,11 @@ import type { LogState } from './log-state.js'
 /** Drops every batch that holds an offset at or above `offset`, and everything memory knew of them. */
 export function truncateTo(log: LogState, offset: number): void {
   if (log.failure !== undefined) throw log.failure
-  if (offset >= log.logEndOffset) return
+  if (offset >= log.logEndOffset) {
+    // An epoch that began at the end without a record (this node led and wrote nothing) may be one the leader does not know.
+    log.epochs.truncateFromEnd(log.logEndOffset)
+    return
+  }
   log.writeStaged()
   if (offset <= log.segments.first.baseOffset) {
     truncateFullyAndStartAt(log, offset)
@@ -26,6 +30,7 @@ export function truncateTo(log: LogState, offset: number): void {
   active.generation = ++log.generation
   active.txnIndex.truncateTo(offset)
   endsAt(log, offset)
+  log.quarantine.forgetFrom(offset)
   log.snapshots.removeAbove(offset)
   reloadProducers(log, offset)
   log.segmentsChanged()

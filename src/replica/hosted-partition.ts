@@ -3,8 +3,10 @@
 
 import { errors } from '../model/errors.js'
 import type { Log } from '../log/log.js'
+import { checkReplicated } from '../log/replicated-batches.js'
 import type { AbortedTransaction, AppendOrigin, AppendResult, ReadPlan } from '../log/types.js'
 import { type LeaderAndIsr, PartitionState } from './partition/partition-state.js'
+import { readReplicaFor } from './partition/read-replica.js'
 import { ProduceQueue, type ProduceSink, type ProduceWait } from './purgatory/produce-queue.js'
 
 /** What a producer asked for: `acks`, and whether this call wants the `disk` promise whatever the topic's is. */
@@ -26,6 +28,15 @@ export interface FetchItem {
   readonly lastFetchedEpoch: number
 }
 
+/** Who fetches, and how far it may read. Crosses threads. */
+export interface FetchReader {
+  readonly readCommitted: boolean
+  /** A client that may read from a follower says where it is ('' : anywhere); null: from the leader only (before Fetch 11). */
+  readonly rackId: string | null
+  /** The node lets clients of a rack read there (replica.selector.class). */
+  readonly rackAware: boolean
+}
+
 /** What one partition has for a fetch. The bytes themselves are read by whoever holds the socket. */
 export interface FetchOutcome {
   readonly errorCode: number
@@ -35,7 +46,23 @@ export interface FetchOutcome {
   readonly abortedTransactions: readonly AbortedTransaction[] | null
   readonly plan: ReadPlan | null
   readonly divergingEpoch: { readonly epoch: number; readonly endOffset: number } | null
+  /** The replica the client should read from instead; -1: this one. */
+  readonly preferredReadReplica: number
 }
+
+/** What became of a leader's answer on a follower. */
+export interface ReplicatedAppend {
+  readonly errorCode: number
+  /** Bytes appended. */
+  readonly size: number
+  /** The batch that was not appended because its checksum is wrong; undefined: none. */
+  readonly corrupt: { readonly offset: number; readonly message: string } | undefined
+}
+
+const SET_TOO_SMALL = failedAppend(
+  errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND.code,
+  'written, but fewer replicas than min.insync.replicas are in sync by now',
+)
 
 export function failedFetch(errorCode: number): FetchOutcome {
   return {
@@ -46,6 +73,7 @@ export function failedFetch(errorCode: number): FetchOutcome {
     abortedTransactions: null,
     plan: null,
     divergingEpoch: null,
+    preferredReadReplica: -1,
   }
 }
 
@@ -67,8 +95,12 @@ export class HostedPartition {
   readonly partition: number
   readonly log: Log
   readonly state: PartitionState
-  minInsyncReplicas = 1
-  /** The topic's promise is `disk` (millrace.ack=disk, or Kafka's flush.messages=1). */
+  /** Of a leader with followers: told when there is something for them. */
+  onReplicationNews: ((hosted: HostedPartition) => void) | null = null
+  /** Of a follower on the `disk` promise: told when it has synced more. */
+  onSynced: ((hosted: HostedPartition) => void) | null = null
+  /** What verification found wrong with this log. A damaged replica may not lead, and leaves the ISR before it repairs itself. */
+  damage: { readonly offset: number; readonly message: string } | null = null
   private readonly produce = new ProduceQueue()
   private readonly watchers = new Set<() => void>()
   private syncing = false
@@ -81,14 +113,22 @@ export class HostedPartition {
     this.state = state
   }
 
-  becomeWhatControllerSays(decision: LeaderAndIsr): void {
-    const before = this.state.role
-    const epochBefore = this.state.leaderEpoch
-    if (!this.state.apply(decision)) return
-    if (this.state.role === 'leader' && this.state.leaderEpoch > epochBefore) this.log.assignEpochStart(this.state.leaderEpoch)
-    if (before === 'leader' && this.state.role !== 'leader') this.produce.failAbove(-1, failedAppend(errors.NOT_LEADER_OR_FOLLOWER.code))
-    const moved = this.state.localDurable(this.log.durableOffset)
-    if (this.state.localWritten(this.log.writtenOffset) || moved) this.watermarkMoved()
+  /** True when something changed. */
+  becomeWhatControllerSays(decision: LeaderAndIsr, now = 0): boolean {
+    const { state } = this
+    const before = state.role
+    const epochBefore = state.leaderEpoch
+    // Where the new epoch begins is where the file ends, for the log and for the state.
+    if (this.log.writtenOffset < this.log.logEndOffset) this.flush()
+    if (!state.apply(decision, now)) return false
+    if (state.role === 'leader' && state.leaderEpoch > epochBefore) this.log.assignEpochStart(state.leaderEpoch)
+    if (before === 'leader' && state.role !== 'leader') this.produce.failAbove(-1, failedAppend(errors.NOT_LEADER_OR_FOLLOWER.code))
+    const moved = state.localDurable(this.log.durableOffset)
+    if (state.localWritten(this.log.writtenOffset) || moved) this.watermarkMoved()
+    // Whatever role it has now: who waits on the old one must look again.
+    if (before !== state.role || epochBefore !== state.leaderEpoch) this.wake()
+    this.onReplicationNews?.(this)
+    return true
   }
 
   /**
@@ -109,9 +149,10 @@ export class HostedPartition {
     }
     const required = result.lastOffset + 1
     const wait = this.waitFor(terms)
-    if (wait === 'durable' && state.promise !== 'disk' && !result.duplicate) state.holdForDisk(result.baseOffset, required)
+    const toDisk = wait === 'durable' || wait === 'synced'
+    if (toDisk && state.promise !== 'disk' && !result.duplicate) state.holdForDisk(result.baseOffset, required)
     this.produce.add(required, wait, sink, slot, result)
-    if (wait === 'durable') this.syncWanted = true
+    if (toDisk) this.syncWanted = true
     if (log.writtenOffset < log.logEndOffset) return true
     this.wrote()
     return false
@@ -127,10 +168,11 @@ export class HostedPartition {
     this.wrote()
   }
 
-  planFetch(item: FetchItem, readCommitted: boolean, maxBytes: number, minOne: boolean): FetchOutcome {
+  planFetch(item: FetchItem, reader: FetchReader, maxBytes: number, minOne: boolean): FetchOutcome {
     const { log, state } = this
-    const leader = state.checkLeader(item.currentLeaderEpoch)
-    if (leader !== errors.NONE.code) return failedFetch(leader)
+    const { readCommitted } = reader
+    const refusal = reader.rackId === null ? state.checkLeader(item.currentLeaderEpoch) : state.checkReplica(item.currentLeaderEpoch)
+    if (refusal !== errors.NONE.code) return failedFetch(refusal)
     const highWatermark = state.highWatermark
     const lastStableOffset = Math.min(highWatermark, log.lastStableOffset)
     const logStartOffset = log.logStartOffset
@@ -142,8 +184,14 @@ export class HostedPartition {
       abortedTransactions: null,
       plan: null,
       divergingEpoch: null,
+      preferredReadReplica: -1,
+    }
+    if (reader.rackAware && reader.rackId !== null && reader.rackId !== '' && state.role === 'leader') {
+      const preferredReadReplica = readReplicaFor(state, reader.rackId, item.fetchOffset)
+      if (preferredReadReplica !== -1) return { ...base, preferredReadReplica }
     }
     if (item.lastFetchedEpoch >= 0) {
+      if (item.fetchOffset < logStartOffset) return failedFetch(errors.OFFSET_OUT_OF_RANGE.code)
       const end = log.epochEndOffset(item.lastFetchedEpoch)
       if (end.leaderEpoch < 0 || end.endOffset < 0) return failedFetch(errors.OFFSET_OUT_OF_RANGE.code)
       if (end.leaderEpoch < item.lastFetchedEpoch || end.endOffset < item.fetchOffset) {
@@ -175,24 +223,94 @@ export class HostedPartition {
     this.wake()
   }
 
+  // ---- as a leader of followers
+
+  /** Progress of followers or the in-sync set changed: `moved` says that the high watermark did. */
+  replicationMoved(moved: boolean): void {
+    if (!moved) return
+    this.release()
+    this.watermarkMoved()
+    this.onReplicationNews?.(this)
+  }
+
+  // ---- as a follower
+
+  /**
+   * Batches of a leader's answer: checked as a whole, then appended; nothing behind a wrong checksum is. Staged only: `flushReplicated` is owed
+   * before the next fetch says that they are here.
+   */
+  appendReplicated(records: Uint8Array, leaderEpoch: number): ReplicatedAppend {
+    const { log } = this
+    const checked = checkReplicated(records, leaderEpoch, log.logEndOffset)
+    if (checked.size === 0) return { errorCode: 0, size: 0, corrupt: checked.corrupt }
+    // The leader's log start may lie within its first batch, which comes whole.
+    if (checked.baseOffset < log.logEndOffset && checked.firstLastOffset >= log.logEndOffset) this.truncate(checked.baseOffset)
+    const result = log.appendAsFollower(records.subarray(0, checked.size), true)
+    return { errorCode: result.errorCode, size: result.errorCode === 0 ? checked.size : 0, corrupt: checked.corrupt }
+  }
+
+  /** write(2) of what was appended; then the leader's high watermark and log start hold here as far as this log reaches. Kafka's error code. */
+  flushReplicated(): number {
+    const errorCode = this.log.flushStaged()
+    if (errorCode !== errors.NONE.code) this.state.stagedLost(this.log.logEndOffset)
+    this.state.localWritten(this.log.writtenOffset)
+    if (this.state.promise === 'disk' && this.state.durableOffset < this.log.writtenOffset) this.startSync()
+    return errorCode
+  }
+
+  followLeader(highWatermark: number, logStartOffset: number): void {
+    if (this.state.followLeader(highWatermark)) this.watermarkMoved()
+    if (logStartOffset > this.log.logStartOffset) {
+      this.log.raiseLogStart(logStartOffset)
+      this.cutBack()
+    }
+  }
+
+  /** Drops everything at and above `offset`. */
+  truncate(offset: number): void {
+    this.log.truncateTo(offset)
+    this.cutBack()
+  }
+
+  /** Drops everything; the log begins at `offset`. */
+  restartAt(offset: number): void {
+    this.log.truncateFullyAndStartAt(offset)
+    this.state.startedAt(offset)
+    this.cutBack()
+  }
+
+  private cutBack(): void {
+    if (this.log.logStartOffset > this.state.highWatermark) this.state.startedAt(this.log.logStartOffset)
+    this.state.truncated(this.log.logEndOffset)
+    this.log.updateHighWatermark(this.state.highWatermark)
+    this.wake()
+  }
+
   private refusal(terms: AppendTerms): number {
     const leader = this.state.checkLeader(-1)
     if (leader !== errors.NONE.code) return leader
-    return terms.acks === -1 ? this.state.checkMinInSync(this.minInsyncReplicas) : errors.NONE.code
+    return terms.acks === -1 ? this.state.checkMinInSync() : errors.NONE.code
   }
 
   private waitFor(terms: AppendTerms): ProduceWait {
     if (terms.acks === 0) return 'written'
-    if (terms.disk || this.state.promise === 'disk') return 'durable'
+    if (terms.disk || this.state.promise === 'disk') return terms.acks === -1 ? 'durable' : 'synced'
     return terms.acks === -1 ? 'committed' : 'written'
   }
 
   private wrote(): void {
     const { log, state } = this
     const moved = state.localWritten(log.writtenOffset)
-    this.produce.release(log.writtenOffset, state.highWatermark, state.durableOffset)
+    this.release()
     if (this.syncWanted || (state.promise === 'disk' && state.durableOffset < log.writtenOffset)) this.startSync()
+    if (this.onReplicationNews !== null) this.onReplicationNews(this)
     if (moved) this.watermarkMoved()
+  }
+
+  private release(): void {
+    const { log, state } = this
+    const tooSmall = state.minInSyncReplicas > 1 && state.checkMinInSyncAfterAppend() !== errors.NONE.code
+    this.produce.release(log.writtenOffset, state.highWatermark, state.durableOffset, tooSmall ? SET_TOO_SMALL : null)
   }
 
   /** Group commit: one fsync at a time; all that was written while it ran shares the next one. */
@@ -211,10 +329,12 @@ export class HostedPartition {
 
   private synced(durable: number): void {
     this.syncing = false
-    const moved = this.state.localDurable(durable)
-    this.produce.release(this.log.writtenOffset, this.state.highWatermark, this.state.durableOffset)
+    // A truncation while it ran took back what lies above.
+    const moved = this.state.localDurable(Math.min(durable, this.log.writtenOffset))
+    this.release()
     if (this.syncWanted) this.startSync()
     if (moved) this.watermarkMoved()
+    this.onSynced?.(this)
   }
 
   private watermarkMoved(): void {

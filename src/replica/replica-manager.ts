@@ -9,8 +9,11 @@ import { errors } from '../model/errors.js'
 import type { Uuid } from '../model/topic-partition.js'
 import type { AppendTerms } from './hosted-partition.js'
 import { failedAppend, HostedPartition } from './hosted-partition.js'
+import { anyBroker, type BrokerDirectory } from './partition/leader-and-isr.js'
 import { type AckPromise, type LeaderAndIsr, PartitionState } from './partition/partition-state.js'
 import type { ProduceSink } from './purgatory/produce-queue.js'
+import { Replication, type ReplicationDoors } from './replication.js'
+import { defaultReplicationSettings, type ReplicationSettings } from './settings.js'
 
 /** Everything needed to open one partition. Crosses threads. */
 export interface OpenPartition {
@@ -24,6 +27,8 @@ export interface OpenPartition {
   /** Where compaction goes on; undefined: from the start. */
   readonly cleanerOffset: number | undefined
   readonly decision: LeaderAndIsr
+  /** From replication-offset-checkpoint; undefined: not known. */
+  readonly highWatermark?: number
 }
 
 export interface TopicSettings {
@@ -39,6 +44,7 @@ export interface LogCheckpoint {
   readonly recoveryPoint: number
   readonly logStartOffset: number
   readonly cleanerOffset: number | undefined
+  readonly highWatermark: number
 }
 
 export interface ReplicaManagerOptions {
@@ -46,6 +52,10 @@ export interface ReplicaManagerOptions {
   readonly nodeId: number
   readonly runInPool: RunInPool
   settingsOf(topic: string): TopicSettings
+  /** Left out: Kafka's defaults. */
+  replicationSettings?(): ReplicationSettings
+  /** Left out: this node knows of no other. */
+  readonly brokers?: BrokerDirectory
   onCheckpointDue(checkpoint: LogCheckpoint): void
   onLogFailed(topic: string, partition: number, dir: string, error: Error): void
   onRecoveryProgress(topic: string, partition: number, done: number, total: number): void
@@ -54,6 +64,11 @@ export interface ReplicaManagerOptions {
 export class ReplicaManager {
   private readonly options: ReplicaManagerOptions
   private readonly byTopic = new Map<string, (HostedPartition | undefined)[]>()
+  /** Topic id → name, of what is hosted. */
+  private readonly topicNames = new Map<Uuid, string>()
+  private replication: Replication | undefined
+  /** Read once, and again when settings change. */
+  private knownSettings: ReplicationSettings | undefined
   /** Partitions whose directory cannot be used: answered with KAFKA_STORAGE_ERROR. */
   private readonly offline = new Map<string, Error>()
   /** Opens under way: a second one of the same partition waits for it, two logs on one directory would destroy it. */
@@ -66,6 +81,32 @@ export class ReplicaManager {
 
   find(topic: string, partition: number): HostedPartition | undefined {
     return this.byTopic.get(topic)?.[partition]
+  }
+
+  findById(topicId: Uuid, partition: number): HostedPartition | undefined {
+    const topic = this.topicNames.get(topicId)
+    return topic === undefined ? undefined : this.find(topic, partition)
+  }
+
+  /** Starts to copy from and serve other nodes. Without it this node has no other. */
+  replicate(doors: ReplicationDoors): Replication {
+    const { env, nodeId, brokers = anyBroker, onCheckpointDue } = this.options
+    this.replication = new Replication({
+      env,
+      nodeId,
+      brokers,
+      doors,
+      settings: () => this.replicationSettings(),
+      replicas: this,
+      onHighWatermarkDue: ({ topic, partition, log }) => onCheckpointDue(this.checkpointOf(topic, partition, log.dir, log)),
+    })
+    for (const hosted of this.all()) this.replication.changed(hosted)
+    return this.replication
+  }
+
+  private replicationSettings(): ReplicationSettings {
+    this.knownSettings ??= this.options.replicationSettings?.() ?? defaultReplicationSettings
+    return this.knownSettings
   }
 
   /** The outcome for a partition that `find` does not know: it failed to open, or it is not here (yet). */
@@ -82,7 +123,7 @@ export class ReplicaManager {
     while (this.opening.has(key)) await this.opening.get(key)
     const known = this.find(request.topic, request.partition)
     if (known) {
-      known.becomeWhatControllerSays(request.decision)
+      this.decide(known, request.decision)
       return
     }
     const opened = this.openLog(request).finally(() => this.opening.delete(key))
@@ -118,18 +159,26 @@ export class ReplicaManager {
       this.options.onLogFailed(topic, partition, dir, error as Error)
       return
     }
-    const state = new PartitionState(nodeId, log.logEndOffset, log.logStartOffset, log.durableOffset)
+    const highWatermark = Math.max(log.logStartOffset, Math.min(request.highWatermark ?? 0, log.logEndOffset))
+    const state = new PartitionState(nodeId, log.logEndOffset, highWatermark, log.durableOffset, this.options.brokers)
+    log.updateHighWatermark(highWatermark)
     const hosted = new HostedPartition(topic, partition, log, state)
     this.applySettings(hosted, settings)
     this.offline.delete(`${topic}-${partition}`)
     let partitions = this.byTopic.get(topic)
     if (!partitions) this.byTopic.set(topic, (partitions = []))
     partitions[partition] = hosted
-    hosted.becomeWhatControllerSays(request.decision)
+    this.topicNames.set(request.topicId, topic)
+    this.decide(hosted, request.decision)
   }
 
-  /** Settings of a topic changed. */
+  private decide(hosted: HostedPartition, decision: LeaderAndIsr): void {
+    if (hosted.becomeWhatControllerSays(decision, this.options.env.clock.monotonic())) this.replication?.changed(hosted)
+  }
+
+  /** Settings of a topic, or of the node, changed. */
   reconfigure(topic: string): void {
+    this.knownSettings = undefined
     const settings = this.options.settingsOf(topic)
     for (const hosted of this.byTopic.get(topic) ?? []) {
       if (!hosted) continue
@@ -146,9 +195,25 @@ export class ReplicaManager {
     this.byTopic.delete(topic)
     for (const hosted of partitions ?? []) {
       if (!hosted) continue
-      hosted.resign(errors.UNKNOWN_TOPIC_OR_PARTITION.code)
-      await hosted.log.delete()
+      this.topicNames.delete(hosted.log.topicId)
+      await this.drop(hosted, errors.UNKNOWN_TOPIC_OR_PARTITION.code)
     }
+  }
+
+  /** The partition was reassigned away from this node: its log goes as a deleted topic's does. */
+  async deleteReplica(topic: string, partition: number): Promise<void> {
+    await this.opening.get(`${topic}-${partition}`)
+    this.offline.delete(`${topic}-${partition}`)
+    const hosted = this.find(topic, partition)
+    if (!hosted) return
+    this.byTopic.get(topic)![partition] = undefined
+    await this.drop(hosted, errors.NOT_LEADER_OR_FOLLOWER.code)
+  }
+
+  private async drop(hosted: HostedPartition, errorCode: number): Promise<void> {
+    this.replication?.removed(hosted, errorCode)
+    hosted.resign(errorCode)
+    await hosted.log.delete()
   }
 
   /** See `HostedPartition.append`. What is staged is written at the next `flush`. */
@@ -177,6 +242,7 @@ export class ReplicaManager {
   /** Writes out and closes every log. Resolves with the final checkpoints. */
   async close(clean: boolean): Promise<LogCheckpoint[]> {
     this.flush()
+    this.replication?.close()
     const hosted = [...this.all()]
     await Promise.all(
       hosted.map(async (one) => {
@@ -189,12 +255,14 @@ export class ReplicaManager {
   }
 
   private applySettings(hosted: HostedPartition, settings: TopicSettings): void {
-    hosted.minInsyncReplicas = settings.minInsyncReplicas
+    hosted.state.minInSyncReplicas = settings.minInsyncReplicas
+    hosted.state.lagTimeMaxMs = this.replicationSettings().lagTimeMaxMs
     hosted.state.promise = promiseOf(settings)
   }
 
   private checkpointOf(topic: string, partition: number, dir: string, log: Log): LogCheckpoint {
-    return { topic, partition, dir, recoveryPoint: log.recoveryPoint, logStartOffset: log.logStartOffset, cleanerOffset: log.cleanerOffset }
+    const { recoveryPoint, logStartOffset, cleanerOffset, highWatermark } = log
+    return { topic, partition, dir, recoveryPoint, logStartOffset, cleanerOffset, highWatermark }
   }
 }
 

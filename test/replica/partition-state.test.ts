@@ -7,7 +7,7 @@ import { type LeaderAndIsr, PartitionState } from '../../src/replica/partition/p
 const ME = 1
 
 function decision(over: Partial<LeaderAndIsr> = {}): LeaderAndIsr {
-  return { leader: ME, leaderEpoch: 0, isr: [ME], replicas: [1, 2, 3], ...over }
+  return { leader: ME, leaderEpoch: 0, isr: [ME], replicas: [1, 2, 3], partitionEpoch: 0, ...over }
 }
 
 function leader(over: Partial<LeaderAndIsr> = {}): PartitionState {
@@ -30,7 +30,7 @@ test('the high watermark is the smallest end of the in-sync set', () => {
   assert.equal(state.followerFetched(3, 5), true)
   assert.equal(state.highWatermark, 5)
   assert.equal(state.followerFetched(9, 0), false, 'a node that holds no replica counts for nothing')
-  state.apply(decision({ leaderEpoch: 0, isr: [1, 2] }))
+  state.apply(decision({ leaderEpoch: 0, isr: [1, 2], partitionEpoch: 1 }), 40_000)
   assert.equal(state.highWatermark, 8)
 })
 
@@ -91,7 +91,7 @@ test('a request that believes in another epoch is fenced', () => {
   assert.equal(state.checkLeader(5), 0)
   assert.equal(state.checkLeader(4), errors.FENCED_LEADER_EPOCH.code)
   assert.equal(state.checkLeader(6), errors.UNKNOWN_LEADER_EPOCH.code)
-  state.apply(decision({ leader: 2, leaderEpoch: 6 }))
+  state.apply(decision({ leader: 2, leaderEpoch: 6, partitionEpoch: 1 }))
   assert.equal(state.checkLeader(6), errors.NOT_LEADER_OR_FOLLOWER.code)
 })
 
@@ -103,8 +103,10 @@ test('an older decision changes nothing', () => {
 
 test('an ISR below the minimum refuses acks=all', () => {
   const state = leader({ isr: [1, 2] })
-  assert.equal(state.checkMinInSync(2), 0)
-  assert.equal(state.checkMinInSync(3), errors.NOT_ENOUGH_REPLICAS.code)
+  state.minInSyncReplicas = 2
+  assert.equal(state.checkMinInSync(), 0)
+  state.minInSyncReplicas = 3
+  assert.equal(state.checkMinInSync(), errors.NOT_ENOUGH_REPLICAS.code)
 })
 
 type Event =
@@ -169,7 +171,9 @@ test('the high watermark never goes back and never passes the in-sync minimum, t
           state.followerFetched(event.replica, to)
         } else if (event.kind === 'decide') {
           const epoch = state.leaderEpoch + event.epochStep
-          if (state.apply(decision({ leader: event.leader, leaderEpoch: epoch, isr: event.isr }))) {
+          if (
+            state.apply(decision({ leader: event.leader, leaderEpoch: epoch, isr: event.isr, partitionEpoch: state.partitionEpoch + 1 }))
+          ) {
             isr = event.isr
             if (event.leader !== ME) followers = new Map()
           }

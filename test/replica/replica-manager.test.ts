@@ -29,7 +29,7 @@ function manager(config: Partial<LogConfig> = {}): { manager: ReplicaManager; fa
 }
 
 function request(t: TestContext, over: Partial<OpenPartition> = {}): OpenPartition {
-  const decision = { leader: 1, leaderEpoch: 0, isr: [1], replicas: [1] }
+  const decision = { leader: 1, leaderEpoch: 0, isr: [1], replicas: [1], partitionEpoch: 0 }
   return {
     topic: 't',
     topicId: TOPIC_ID,
@@ -54,7 +54,7 @@ function append(replicas: ReplicaManager): Promise<number> {
 test('a partition that is asked to open twice at once is opened once', async (t) => {
   const { manager: replicas } = manager()
   const open = request(t)
-  const later = { ...open, decision: { ...open.decision, leaderEpoch: 4 } }
+  const later = { ...open, decision: { ...open.decision, leaderEpoch: 4, partitionEpoch: 1 } }
   const hosted = await Promise.all([open, open, later].map((one) => replicas.open(one).then(() => replicas.find('t', 0))))
   assert.equal(new Set(hosted).size, 1)
   assert.equal(hosted[0]!.state.leaderEpoch, 4)

@@ -112,6 +112,7 @@ export function hasNews(wanted: WantedPartition, outcome: FetchOutcome): boolean
     outcome.errorCode !== 0 ||
     outcome.plan !== null ||
     outcome.divergingEpoch !== null ||
+    outcome.preferredReadReplica !== -1 ||
     outcome.highWatermark !== wanted.toldHighWatermark ||
     outcome.logStartOffset !== wanted.toldLogStartOffset
   remember(wanted, outcome)

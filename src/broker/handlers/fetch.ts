@@ -6,8 +6,9 @@
 import type { MetadataImage } from '../../controller/image.js'
 import { errors } from '../../model/errors.js'
 import type { FetchRequest, FetchResponse } from '../../protocol/schema/fetch.js'
-import type { FetchOutcome } from '../../replica/hosted-partition.js'
+import type { FetchOutcome, FetchReader } from '../../replica/hosted-partition.js'
 import { failedFetch } from '../../replica/hosted-partition.js'
+import { isRackAware } from '../replication-settings.js'
 import { type FetchContext, hasNews, remember, rotate, type WantedPartition } from './fetch-session.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
@@ -25,6 +26,9 @@ export function handleFetch(
   context: RequestContext,
   broker: HandlerContext,
 ): FetchResponse | Promise<FetchResponse> {
+  // Followers of this system fetch over the link. Whoever claims to be one here would move in-sync sets.
+  const replicaId = context.version >= 15 ? request.replicaState.replicaId : request.replicaId
+  if (replicaId >= 0) return { throttleTimeMs: 0, errorCode: errors.INVALID_REQUEST.code, sessionId: 0, responses: [], nodeEndpoints: [] }
   const image = broker.image()
   const { fetchSessions, partitions, configs } = broker.services
   const fetch = fetchSessions.context(request, context.version, broker.env.clock.monotonic(), (id) => image.topicNames.get(id))
@@ -41,7 +45,7 @@ class FetchJob {
   private readonly broker: HandlerContext
   private readonly fetch: Waiting
   private readonly maxBytes: number
-  private readonly readCommitted: boolean
+  private readonly reader: FetchReader
   private readonly deadline: number
 
   constructor(request: FetchRequest, context: RequestContext, broker: HandlerContext, fetch: Waiting, maxBytes: number) {
@@ -50,7 +54,12 @@ class FetchJob {
     this.broker = broker
     this.fetch = fetch
     this.maxBytes = maxBytes
-    this.readCommitted = request.isolationLevel === READ_COMMITTED
+    this.reader = {
+      readCommitted: request.isolationLevel === READ_COMMITTED,
+      // Clients from before say nothing of a rack and know no other place to read than the leader.
+      rackId: context.version >= 11 ? request.rackId : null,
+      rackAware: request.rackId !== '' && isRackAware(broker.services.configs),
+    }
     this.deadline = broker.env.clock.monotonic() + request.maxWaitMs
   }
 
@@ -66,11 +75,11 @@ class FetchJob {
   }
 
   private planHere(): FetchOutcome[] {
-    return this.withUnknown(this.broker.services.partitions.planLocal(this.items(), this.readCommitted, this.maxBytes, true))
+    return this.withUnknown(this.broker.services.partitions.planLocal(this.items(), this.reader, this.maxBytes, true))
   }
 
   private async planEverywhere(): Promise<FetchOutcome[]> {
-    return this.withUnknown(await this.broker.services.partitions.planAll(this.items(), this.readCommitted, this.maxBytes))
+    return this.withUnknown(await this.broker.services.partitions.planAll(this.items(), this.reader, this.maxBytes))
   }
 
   private items(): readonly WantedPartition[] {
@@ -99,7 +108,7 @@ class FetchJob {
     if (outcomes.length === 0 || this.request.maxWaitMs <= 0) return true
     let bytes = 0
     for (const outcome of outcomes) {
-      if (outcome.errorCode !== 0 || outcome.divergingEpoch) return true
+      if (outcome.errorCode !== 0 || outcome.divergingEpoch || outcome.preferredReadReplica !== -1) return true
       bytes += outcome.plan?.size ?? 0
     }
     return bytes >= this.request.minBytes
@@ -195,8 +204,8 @@ class FetchJob {
           ? this.currentLeader(wanted)
           : NO_LEADER,
       snapshotId: NO_SNAPSHOT,
-      abortedTransactions: this.readCommitted ? abortedTransactions : null,
-      preferredReadReplica: -1,
+      abortedTransactions: this.reader.readCommitted ? abortedTransactions : null,
+      preferredReadReplica: outcome.preferredReadReplica,
       records,
     }
   }

@@ -1,56 +1,89 @@
-// One partition's replication state on this node: role, leader epoch, in-sync set, high watermark. A pure state machine: it does no
-// I/O and reads no clock; the replica manager tells it what happened and acts on what it answers. Runs on the partition's owner.
+// One partition's replication state on this node: role, epochs, in-sync set, high watermark. A pure state machine: it does no I/O and reads
+// no clock; its owner tells it what happened, and when, and acts on what it answers. Runs on the partition's owner.
 //
 //   offline ──becomeLeader──▶ leader ──becomeFollower──▶ follower ──becomeLeader──▶ leader …
 //
-// Invariants: the leader epoch never goes back; the high watermark never goes back; it never passes the smallest log end offset of
-// the in-sync set, nor (promise `disk`) the leader's durable offset; while a record with a per-call `disk` promise is not yet durable
-// it does not pass that record.
+// Invariants: leader epoch and partition epoch never go back; the high watermark goes back only with a truncation of the log; it never
+// passes the end of any member of the maximal in-sync set (committed or proposed), nor (promise `disk`) what the leader itself has synced;
+// below min.insync.replicas it does not move; while a record with a per-call `disk` promise is not yet durable it does not pass that record.
+//
+// The `disk` promise with several replicas: a follower of such a topic says beside its fetch offset how far it has synced, and only that
+// counts, so what is committed is on the disks of the whole ISR. A per-call `disk` (the leader's fsync) on a `process` topic is the leader's alone.
 
 import { errors } from '../../model/errors.js'
+import { FollowerProgress } from './follower-progress.js'
+import { InSyncSet, type IsrVerdict } from './isr.js'
+import { anyBroker, type BrokerDirectory, type IsrAnswer, type IsrProposal, type LeaderAndIsr } from './leader-and-isr.js'
 
+export type { LeaderAndIsr } from './leader-and-isr.js'
 export type PartitionRole = 'offline' | 'leader' | 'follower'
-
-export interface LeaderAndIsr {
-  readonly leader: number
-  readonly leaderEpoch: number
-  readonly isr: readonly number[]
-  readonly replicas: readonly number[]
-}
 
 /** `process`: survives kill -9 (page cache). `disk`: survives power loss (fsync). */
 export type AckPromise = 'process' | 'disk'
 
+const DEFAULT_LAG_MS = 30_000
+
 export class PartitionState {
+  promise: AckPromise = 'process'
+  /** The topic's min.insync.replicas; a partition with fewer replicas asks for all of them, as Kafka does. */
+  minInSyncReplicas = 1
+  /** replica.lag.time.max.ms */
+  lagTimeMaxMs = DEFAULT_LAG_MS
   private readonly nodeId: number
+  readonly brokers: BrokerDirectory
+  private readonly inSync = new InSyncSet()
   private currentRole: PartitionRole = 'offline'
+  private leader = -1
   private epoch = -1
-  private inSync: readonly number[] = []
+  private version = -1
+  private epochStart = -1
   private assigned: readonly number[] = []
-  private readonly followerEnds = new Map<number, number>()
+  /** Of a leader: the other replicas. */
+  private followers: FollowerProgress[] = []
   private written: number
   private durable: number
   private watermark: number
   /** What producers asked `disk` for and fsync has not covered yet lies in [undurableFrom, undurableEnd). From Infinity: none. */
   private undurableFrom = Infinity
   private undurableEnd = 0
-  promise: AckPromise = 'process'
+  /** The newest time this machine was told. */
+  private now = 0
 
-  constructor(nodeId: number, logEndOffset: number, highWatermark: number, durableOffset = logEndOffset) {
+  constructor(
+    nodeId: number,
+    logEndOffset: number,
+    highWatermark: number,
+    durableOffset = logEndOffset,
+    brokers: BrokerDirectory = anyBroker,
+  ) {
     this.nodeId = nodeId
     this.written = logEndOffset
     this.durable = durableOffset
     this.watermark = highWatermark
+    this.brokers = brokers
   }
 
   get role(): PartitionRole {
     return this.currentRole
   }
+  get leaderId(): number {
+    return this.leader
+  }
   get leaderEpoch(): number {
     return this.epoch
   }
+  get partitionEpoch(): number {
+    return this.version
+  }
+  /** As the controller has committed it. */
   get isr(): readonly number[] {
-    return this.inSync
+    return this.inSync.members
+  }
+  get maximalIsr(): readonly number[] {
+    return this.inSync.maximal
+  }
+  get replicas(): readonly number[] {
+    return this.assigned
   }
   get highWatermark(): number {
     return this.watermark
@@ -58,15 +91,29 @@ export class PartitionState {
   get durableOffset(): number {
     return this.durable
   }
+  get progress(): readonly FollowerProgress[] {
+    return this.followers
+  }
+  get isInSync(): boolean {
+    return this.inSync.members.includes(this.nodeId)
+  }
 
-  /** Takes over what the controller decided. An older epoch is ignored (false). */
-  apply(decision: LeaderAndIsr): boolean {
-    if (decision.leaderEpoch < this.epoch) return false
+  /** Takes over what the controller decided. A stale decision (by either epoch), or the one already in force, changes nothing (false). */
+  apply(decision: LeaderAndIsr, now = this.now): boolean {
+    this.now = now
+    if (decision.leaderEpoch < this.epoch || decision.partitionEpoch < this.version) return false
+    if (decision.leaderEpoch === this.epoch && decision.partitionEpoch === this.version) return false
+    const wasLeader = this.currentRole === 'leader'
+    const isNewEpoch = decision.leaderEpoch > this.epoch
+    this.leader = decision.leader
     this.epoch = decision.leaderEpoch
-    this.inSync = decision.isr
+    this.version = decision.partitionEpoch
     this.assigned = decision.replicas
+    // What was in flight is either this state or was overtaken by it.
+    this.inSync.commit(decision.isr)
     this.currentRole = decision.leader === this.nodeId ? 'leader' : decision.leader === -1 ? 'offline' : 'follower'
-    if (this.currentRole !== 'leader') this.followerEnds.clear()
+    if (this.currentRole === 'leader') this.lead(wasLeader, isNewEpoch, now)
+    else this.followers = []
     this.advanceWatermark()
     return true
   }
@@ -74,13 +121,23 @@ export class PartitionState {
   /** The outcome a request gets that says it believes in `currentLeaderEpoch` (-1: it does not say). Kafka's fencing (KIP-320). */
   checkLeader(currentLeaderEpoch: number): number {
     if (this.currentRole !== 'leader') return errors.NOT_LEADER_OR_FOLLOWER.code
-    if (currentLeaderEpoch === -1 || currentLeaderEpoch === this.epoch) return errors.NONE.code
-    return currentLeaderEpoch < this.epoch ? errors.FENCED_LEADER_EPOCH.code : errors.UNKNOWN_LEADER_EPOCH.code
+    return this.checkEpoch(currentLeaderEpoch)
+  }
+
+  /** For what a follower may answer as well (KIP-392). */
+  checkReplica(currentLeaderEpoch: number): number {
+    if (this.currentRole === 'offline') return errors.NOT_LEADER_OR_FOLLOWER.code
+    return this.checkEpoch(currentLeaderEpoch)
   }
 
   /** Before an acks=all append. */
-  checkMinInSync(minInSyncReplicas: number): number {
-    return this.inSync.length < minInSyncReplicas ? errors.NOT_ENOUGH_REPLICAS.code : errors.NONE.code
+  checkMinInSync(): number {
+    return this.isUnderMinInSync ? errors.NOT_ENOUGH_REPLICAS.code : errors.NONE.code
+  }
+
+  /** When an acks=all append is committed: the set may have shrunk since it was appended. */
+  checkMinInSyncAfterAppend(): number {
+    return this.inSync.maximal.length < this.effectiveMinInSync ? errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND.code : errors.NONE.code
   }
 
   /** write(2) returned for everything below `offset`. True when the high watermark moved. */
@@ -109,29 +166,166 @@ export class PartitionState {
     if (this.undurableFrom >= logEndOffset || this.durable >= this.undurableEnd) this.undurableFrom = Infinity
   }
 
-  /** A follower asked for `fetchOffset`: it has everything below. True when the high watermark moved. */
-  followerFetched(replicaId: number, fetchOffset: number): boolean {
-    if (!this.assigned.includes(replicaId)) return false
-    this.followerEnds.set(replicaId, fetchOffset)
-    return this.advanceWatermark()
-  }
-
-  /** After a truncation. The high watermark is what the caller's log still holds at most. */
+  /** After a truncation. The high watermark is what the log still holds at most. */
   truncated(logEndOffset: number): void {
     this.written = logEndOffset
     this.durable = Math.min(this.durable, logEndOffset)
     this.watermark = Math.min(this.watermark, logEndOffset)
+    this.stagedLost(logEndOffset)
+  }
+
+  /** The log begins anew at `offset`, or its start has passed the high watermark. */
+  startedAt(offset: number): void {
+    this.written = Math.max(this.written, offset)
+    this.watermark = offset
+    this.durable = Math.max(this.durable, offset)
+  }
+
+  /** A follower heard its leader: the high watermark is the leader's, as far as this log reaches. True when it moved. */
+  followLeader(leaderHighWatermark: number): boolean {
+    const reached = Math.min(leaderHighWatermark, this.written)
+    if (this.currentRole !== 'follower' || reached <= this.watermark) return false
+    this.watermark = reached
+    return true
+  }
+
+  // ---- of a leader: its followers
+
+  follower(replicaId: number): FollowerProgress | undefined {
+    for (const follower of this.followers) if (follower.id === replicaId) return follower
+    return undefined
+  }
+
+  /**
+   * A follower asked for `fetchOffset`: it has everything below, and has synced what is below `durableOffset`. True when the high watermark moved.
+   * Only for a fetch that does not diverge from this log: what a diverging one has is not ours.
+   */
+  followerFetched(replicaId: number, fetchOffset: number, now = this.now, durableOffset = fetchOffset, brokerEpoch = -1n): boolean {
+    this.now = now
+    const follower = this.follower(replicaId)
+    if (follower === undefined) return false
+    // A new life starts its catch-up anew: what the old one had reached would hold the high watermark up for the whole lag time.
+    if ((brokerEpoch !== follower.brokerEpoch && !follower.inSync) || fetchOffset < this.watermark) follower.forgetCaughtUp()
+    follower.brokerEpoch = brokerEpoch
+    follower.fetched(fetchOffset, this.promise === 'disk' ? Math.min(fetchOffset, durableOffset) : fetchOffset, this.written, now)
+    return this.advanceWatermark()
+  }
+
+  /** After a fetch of `replicaId`: whether it has earned its way into the ISR, or lost it. At most one proposal is in flight. */
+  proposeAfterFetch(replicaId: number): IsrProposal | undefined {
+    const follower = this.follower(replicaId)
+    if (follower === undefined || this.inSync.inFlight !== undefined) return undefined
+    if (follower.inSync) return this.hasLost(follower) ? this.propose(this.inSync.members.filter((id) => id !== replicaId)) : undefined
+    return this.mayJoin(follower) ? this.propose([...this.inSync.members, replicaId]) : undefined
+  }
+
+  /** From time to time: followers that have not caught up for replica.lag.time.max.ms leave the ISR. */
+  proposeShrink(now: number): IsrProposal | undefined {
+    this.now = now
+    if (this.currentRole !== 'leader' || this.inSync.inFlight !== undefined) return undefined
+    const stays = (id: number): boolean => {
+      const follower = this.follower(id)
+      return follower === undefined || (follower.isCaughtUp(this.written, now, this.lagTimeMaxMs) && !this.hasLost(follower))
+    }
+    const staying = this.inSync.members.filter(stays)
+    return staying.length < this.inSync.members.length ? this.propose(staying) : undefined
+  }
+
+  /** Whether this very proposal still waits for its answer. */
+  isProposed(proposal: IsrProposal): boolean {
+    return this.currentRole === 'leader' && this.inSync.inFlight === proposal
+  }
+
+  /** What the controller said to a proposal. 'again': send the same one again. */
+  proposalAnswered(proposal: IsrProposal, answer: IsrAnswer): { readonly verdict: IsrVerdict; readonly moved: boolean } {
+    const verdict = this.inSync.answered(proposal, answer)
+    if (verdict !== 'settled') return { verdict, moved: false }
+    const isNews = answer.errorCode === errors.NONE.code
+    // Metadata of a later state may have come first; then the answer is old.
+    if (isNews && answer.leaderEpoch === this.epoch && answer.partitionEpoch >= this.version) {
+      this.version = answer.partitionEpoch
+      this.inSync.commit(answer.isr)
+    }
+    this.markMembers()
+    return { verdict, moved: this.advanceWatermark() }
+  }
+
+  private get effectiveMinInSync(): number {
+    return Math.min(this.minInSyncReplicas, Math.max(1, this.assigned.length))
+  }
+
+  private get isUnderMinInSync(): boolean {
+    return this.inSync.members.length < this.effectiveMinInSync
+  }
+
+  private checkEpoch(currentLeaderEpoch: number): number {
+    if (currentLeaderEpoch === -1 || currentLeaderEpoch === this.epoch) return errors.NONE.code
+    return currentLeaderEpoch < this.epoch ? errors.FENCED_LEADER_EPOCH.code : errors.UNKNOWN_LEADER_EPOCH.code
+  }
+
+  private lead(wasLeader: boolean, isNewEpoch: boolean, now: number): void {
+    const others = new Set([...this.assigned, ...this.inSync.members])
+    others.delete(this.nodeId)
+    this.followers = Array.from(others, (id) => this.follower(id) ?? new FollowerProgress(id))
+    this.markMembers()
+    if (wasLeader && !isNewEpoch) return
+    this.epochStart = this.written
+    for (const follower of this.followers) follower.reset(now, this.written, !wasLeader)
+  }
+
+  private markMembers(): void {
+    for (const follower of this.followers) {
+      follower.inSync = this.inSync.members.includes(follower.id)
+      follower.inMaximalIsr = this.inSync.maximal.includes(follower.id)
+    }
+  }
+
+  private propose(members: readonly number[]): IsrProposal {
+    const newIsr = members.map((id) => ({ id, brokerEpoch: this.brokerEpochFor(id) }))
+    const proposal = { leaderEpoch: this.epoch, partitionEpoch: this.version, newIsr }
+    // The maximal set is in force BEFORE the proposal leaves.
+    this.inSync.propose(proposal)
+    this.markMembers()
+    return proposal
+  }
+
+  private brokerEpochFor(id: number): bigint {
+    const seen = this.follower(id)?.brokerEpoch ?? -1n
+    return seen >= 0n || id !== this.nodeId ? seen : (this.brokers.liveEpochOf(id) ?? -1n)
+  }
+
+  /** An in-sync member has all that is committed. One that asks for less has lost it (a power failure), or says its log is damaged. */
+  private hasLost(follower: FollowerProgress): boolean {
+    return follower.damaged || (follower.endOffset >= 0 && follower.endOffset < this.watermark)
+  }
+
+  private mayJoin(follower: FollowerProgress): boolean {
+    return follower.endOffset >= this.watermark && follower.endOffset >= this.epochStart && this.isEligible(follower)
+  }
+
+  /** Alive, and the life that fetched is the one that is registered. */
+  private isEligible(follower: FollowerProgress): boolean {
+    if (follower.damaged || !this.assigned.includes(follower.id)) return false
+    const live = this.brokers.liveEpochOf(follower.id)
+    return live !== undefined && (live < 0n || follower.brokerEpoch < 0n || live === follower.brokerEpoch)
   }
 
   private advanceWatermark(): boolean {
     if (this.currentRole !== 'leader') return false
     let lowest = this.promise === 'disk' ? this.durable : Math.min(this.written, Math.max(this.undurableFrom, this.durable))
-    for (const replica of this.inSync) {
-      if (replica === this.nodeId) continue
-      lowest = Math.min(lowest, this.followerEnds.get(replica) ?? 0)
-    }
     if (lowest <= this.watermark) return false
+    if (this.followers.length > 0) {
+      if (this.isUnderMinInSync) return false
+      for (const follower of this.followers) if (follower.endOffset < lowest && this.isWaitedFor(follower)) lowest = follower.endOffset
+      if (lowest <= this.watermark) return false
+    }
     this.watermark = lowest
     return true
+  }
+
+  /** Beside the maximal set, one that has just caught up is waited for, or it would never reach a moving high watermark to join. */
+  private isWaitedFor(follower: FollowerProgress): boolean {
+    if (follower.inMaximalIsr) return true
+    return follower.endOffset >= 0 && follower.isCaughtUp(this.written, this.now, this.lagTimeMaxMs) && this.isEligible(follower)
   }
 }

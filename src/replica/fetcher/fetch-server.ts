@@ -1,0 +1,393 @@
+// A partition leader's side of replication on one worker: takes the parts of followers' fetches, notes how far they are, and answers each part
+// when there is something for it, or when its time is up. Reads from the file straight into the answer. Single-threaded, on the owner.
+//
+// A fetch is judged first (leader? epoch? which life of the broker? same history?), and only one that passes counts as progress. A newer fetch of the
+// same replica and partition ends the older one. Parts of one frame wait together for `minBytes`.
+
+import type { Env, Timer } from '../../env/env.js'
+import { errors } from '../../model/errors.js'
+import type { HostedPartition } from '../hosted-partition.js'
+import type { ReplicationSettings } from '../settings.js'
+import { ByteBudget } from './byte-budget.js'
+import { fetchKey } from './fetcher-state.js'
+import { decodeFetchPart, encodeFetchAnswer, type ReplicaFetchAnswer, type ReplicaFetchPart } from './messages.js'
+import { Outflow } from './outflow.js'
+import type { FetchPart } from './replica-link.js'
+
+export interface FetchServerOptions {
+  readonly env: Env
+  settings(): ReplicationSettings
+  /** The registered life of a broker; undefined: fenced or gone. */
+  liveEpochOf(id: number): bigint | undefined
+  find(topicId: string, partition: number): HostedPartition | undefined
+  /** A follower's progress may have changed the in-sync set or the high watermark. */
+  onProgress(hosted: HostedPartition, replica: number, moved: boolean): void
+  /** A follower got a wrong checksum for the batch at `offset`: is it wrong in this log as well? */
+  onCorruptReport(hosted: HostedPartition, replica: number, offset: number): void
+}
+
+/** Parts of one frame that wait equally long. */
+interface Group {
+  readonly minBytes: number
+  readonly parked: Set<Parked>
+  timer: Timer | undefined
+}
+
+interface Parked {
+  readonly key: string
+  readonly replica: number
+  readonly part: ReplicaFetchPart
+  readonly hosted: HostedPartition
+  readonly group: Group
+  readonly answer: (body: Uint8Array) => void
+}
+
+interface Peer {
+  readonly outflow: Outflow
+  /** By partition: at most one fetch of a replica and partition is parked. */
+  readonly parked: Map<string, Parked>
+}
+
+export interface FetchServerCounters {
+  parts: number
+  bytes: number
+  fenced: number
+  diverging: number
+}
+
+export class FetchServer {
+  readonly counters: FetchServerCounters = { parts: 0, bytes: 0, fenced: 0, diverging: 0 }
+  private readonly options: FetchServerOptions
+  private readonly peers = new Map<number, Peer>()
+  private readonly byPartition = new Map<HostedPartition, Set<Parked>>()
+  private readonly throttle = new ByteBudget()
+  private throttleTimer: Timer | undefined
+  /** Something may have become answerable this turn. */
+  private readonly news = new Set<HostedPartition>()
+  private readonly relieved = new Set<Peer>()
+  private drainScheduled = false
+  private closed = false
+
+  constructor(options: FetchServerOptions) {
+    this.options = options
+  }
+
+  /** The parts of one frame that this worker owns. `answer` is called once for each, now or later. */
+  serve(replica: number, parts: readonly FetchPart[], answer: (index: number, body: Uint8Array) => void): void {
+    const groups = new Map<string, Group>()
+    const admitted: Parked[] = []
+    parts.forEach(({ topicId, partition, body }, index) => {
+      this.counters.parts++
+      const reply = (bytes: Uint8Array): void => answer(index, bytes)
+      const one = this.admit(replica, topicId, partition, body, reply, groups)
+      if (one) admitted.push(one)
+    })
+    // Those in sync first: a producer waits for them.
+    admitted.sort((a, b) => Number(this.isCatchUp(a)) - Number(this.isCatchUp(b)))
+    for (const one of admitted) this.park(one)
+    for (const group of groups.values()) this.answerReady(group)
+    this.drainSoon()
+  }
+
+  /** The link to a follower broke: nobody reads these answers. */
+  peerDown(replica: number): void {
+    const peer = this.peers.get(replica)
+    if (!peer) return
+    for (const one of Array.from(peer.parked.values())) this.unpark(one)
+    this.peers.delete(replica)
+  }
+
+  /** The partition left this worker. */
+  forget(hosted: HostedPartition, errorCode: number): void {
+    for (const one of Array.from(this.byPartition.get(hosted) ?? [])) this.refuse(one, errorCode)
+    for (const peer of this.peers.values()) peer.outflow.arrived(fetchKey(hosted.log.topicId, hosted.partition))
+  }
+
+  close(): void {
+    this.closed = true
+    this.throttleTimer?.cancel()
+    for (const id of Array.from(this.peers.keys())) this.peerDown(id)
+  }
+
+  private peer(replica: number): Peer {
+    let peer = this.peers.get(replica)
+    if (!peer) this.peers.set(replica, (peer = { outflow: new Outflow(), parked: new Map() }))
+    return peer
+  }
+
+  /** Judges a part, and notes what it says. undefined: it is answered. */
+  private admit(
+    replica: number,
+    topicId: string,
+    partition: number,
+    body: Uint8Array,
+    reply: (body: Uint8Array) => void,
+    groups: Map<string, Group>,
+  ): Parked | undefined {
+    const key = fetchKey(topicId, partition)
+    const peer = this.peer(replica)
+    const part = tryDecode(body)
+    if (part === undefined) {
+      reply(encodeFetchAnswer(refusal(errors.INVALID_REQUEST.code)))
+      return undefined
+    }
+    const isReport = part.maxBytes === 0
+    if (!isReport) {
+      peer.outflow.arrived(key)
+      this.relieved.add(peer)
+      const older = peer.parked.get(key)
+      if (older) this.finish(older, 0)
+    }
+    const hosted = this.options.find(topicId, partition)
+    if (!hosted) {
+      reply(encodeFetchAnswer(refusal(errors.NOT_LEADER_OR_FOLLOWER.code)))
+      return undefined
+    }
+    const errorCode = this.judge(hosted, replica, part)
+    if (errorCode !== errors.NONE.code) {
+      this.counters.fenced++
+      reply(encodeFetchAnswer(this.refusalOf(hosted, errorCode)))
+      return undefined
+    }
+    const diverging = divergence(hosted, part)
+    if (diverging) {
+      this.counters.diverging++
+      reply(encodeFetchAnswer(diverging))
+      return undefined
+    }
+    this.note(hosted, replica, part)
+    if (isReport) {
+      reply(encodeFetchAnswer(this.head(hosted, 0)))
+      return undefined
+    }
+    const groupKey = `${part.maxWaitMs}/${part.minBytes}`
+    let group = groups.get(groupKey)
+    if (!group) groups.set(groupKey, (group = { minBytes: part.minBytes, parked: new Set(), timer: undefined }))
+    return { key, replica, part, hosted, group, answer: reply }
+  }
+
+  private judge(hosted: HostedPartition, replica: number, part: ReplicaFetchPart): number {
+    const { state, log } = hosted
+    const leader = state.checkLeader(part.currentLeaderEpoch)
+    if (leader !== errors.NONE.code) return leader
+    if (log.failure !== undefined) return errors.KAFKA_STORAGE_ERROR.code
+    if (state.follower(replica) === undefined) return errors.NOT_LEADER_OR_FOLLOWER.code
+    const live = this.options.liveEpochOf(replica)
+    // An older life of the broker; a newer one than our metadata knows may go on, it only cannot join the ISR yet.
+    if (live !== undefined && live >= 0n && part.replicaEpoch >= 0n && part.replicaEpoch < live) return errors.STALE_BROKER_EPOCH.code
+    return part.fetchOffset < log.logStartOffset ? errors.OFFSET_OUT_OF_RANGE.code : errors.NONE.code
+  }
+
+  private note(hosted: HostedPartition, replica: number, part: ReplicaFetchPart): void {
+    const { state } = hosted
+    const follower = state.follower(replica)!
+    follower.logStartOffset = part.logStartOffset
+    follower.damaged = part.damaged
+    const durable = part.durableOffset < 0 ? part.fetchOffset : part.durableOffset
+    const moved = state.followerFetched(replica, part.fetchOffset, this.options.env.clock.monotonic(), durable, part.replicaEpoch)
+    this.options.onProgress(hosted, replica, moved)
+    if (part.corruptOffset >= 0) this.options.onCorruptReport(hosted, replica, part.corruptOffset)
+  }
+
+  // ---- waiting
+
+  private park(one: Parked): void {
+    this.peer(one.replica).parked.set(one.key, one)
+    let parked = this.byPartition.get(one.hosted)
+    if (!parked) this.byPartition.set(one.hosted, (parked = new Set()))
+    parked.add(one)
+    one.hosted.onReplicationNews = this.onNews
+    const { group } = one
+    group.parked.add(one)
+    group.timer ??= this.options.env.timers.after(one.part.maxWaitMs, () => this.timeUp(group))
+  }
+
+  private unpark(one: Parked): void {
+    const { group, hosted } = one
+    group.parked.delete(one)
+    if (group.parked.size === 0) {
+      group.timer?.cancel()
+      group.timer = undefined
+    }
+    const peer = this.peers.get(one.replica)
+    if (peer?.parked.get(one.key) === one) peer.parked.delete(one.key)
+    const parked = this.byPartition.get(hosted)
+    parked?.delete(one)
+    if (parked?.size !== 0) return
+    this.byPartition.delete(hosted)
+    hosted.onReplicationNews = null
+  }
+
+  private timeUp(group: Group): void {
+    group.timer = undefined
+    for (const one of Array.from(group.parked)) this.finish(one, this.mayServe(one) ? one.part.maxBytes : 0)
+  }
+
+  /** Called from the middle of an append: only notes it. */
+  private readonly onNews = (hosted: HostedPartition): void => {
+    this.news.add(hosted)
+    this.drainSoon()
+  }
+
+  private drainSoon(): void {
+    if (this.drainScheduled || this.closed || (this.news.size === 0 && this.relieved.size === 0)) return
+    this.drainScheduled = true
+    queueMicrotask(() => {
+      this.drainScheduled = false
+      if (!this.closed) this.drain()
+    })
+  }
+
+  private drain(): void {
+    const groups = new Set<Group>()
+    for (const hosted of this.news) for (const one of this.byPartition.get(hosted) ?? []) groups.add(one.group)
+    this.news.clear()
+    for (const peer of this.relieved) for (const one of peer.parked.values()) if (hasData(one)) groups.add(one.group)
+    this.relieved.clear()
+    for (const group of groups) this.answerReady(group)
+  }
+
+  private answerReady(group: Group): void {
+    let bytes = 0
+    for (const one of Array.from(group.parked)) {
+      const errorCode = one.hosted.state.checkLeader(one.part.currentLeaderEpoch)
+      if (errorCode !== errors.NONE.code) this.refuse(one, errorCode)
+      // What lies between offsets is not known without a look at the file; one record is at least one byte.
+      else if (hasData(one)) bytes += group.minBytes > 1 ? this.available(one) : 1
+    }
+    const isEnough = bytes >= Math.max(1, group.minBytes)
+    for (const one of Array.from(group.parked)) {
+      if (isEnough && hasData(one)) {
+        if (this.mayServe(one)) this.finish(one, one.part.maxBytes)
+      } else if (this.options.settings().rackAware && one.hosted.state.highWatermark > one.part.highWatermark) this.finish(one, 0)
+    }
+  }
+
+  private available({ hosted, part }: Parked): number {
+    const plan = hosted.log.planRead(part.fetchOffset, part.maxBytes, Infinity, true)
+    return plan.kind === 'error' ? Infinity : plan.size
+  }
+
+  private isCatchUp({ hosted, replica }: Parked): boolean {
+    return hosted.state.follower(replica)?.inMaximalIsr !== true
+  }
+
+  /** Room on the way to that follower, and for a catching-up one leader.replication.throttled.rate. */
+  private mayServe(one: Parked): boolean {
+    const settings = this.options.settings()
+    const catchUp = this.isCatchUp(one)
+    if (!this.peer(one.replica).outflow.hasRoom(catchUp, settings.fetchResponseMaxBytes)) return false
+    if (!catchUp) return true
+    const now = this.options.env.clock.monotonic()
+    this.throttle.setRate(settings.leaderThrottledRate, now)
+    if (this.throttle.isOpen(now)) return true
+    this.throttleTimer ??= this.options.env.timers.after(this.throttle.opensAt(now) - now, () => {
+      this.throttleTimer = undefined
+      for (const peer of this.peers.values()) this.relieved.add(peer)
+      this.drainSoon()
+    })
+    return false
+  }
+
+  // ---- answering
+
+  private refuse(one: Parked, errorCode: number): void {
+    this.unpark(one)
+    one.answer(encodeFetchAnswer(this.refusalOf(one.hosted, errorCode)))
+  }
+
+  /** Answers with up to `maxBytes` of records; 0: with none. */
+  private finish(one: Parked, maxBytes: number): void {
+    this.unpark(one)
+    const { hosted, part } = one
+    if (maxBytes === 0 || !hasData(one)) {
+      one.answer(encodeFetchAnswer(this.head(hosted, 0)))
+      return
+    }
+    const { log } = hosted
+    const plan = log.planRead(part.fetchOffset, maxBytes, Infinity, true)
+    if (plan.kind === 'error') {
+      one.answer(encodeFetchAnswer(this.refusalOf(hosted, plan.errorCode)))
+      return
+    }
+    const body = this.read(one, plan.size, (target, at) => log.readInto(plan, target, at))
+    const catchUp = this.isCatchUp(one)
+    this.counters.bytes += plan.size
+    this.peer(one.replica).outflow.sent(one.key, plan.size, catchUp)
+    if (catchUp) this.throttle.spend(plan.size, this.options.env.clock.monotonic())
+    one.answer(body)
+  }
+
+  private read({ hosted }: Parked, size: number, read: (target: Uint8Array, at: number) => number): Uint8Array {
+    try {
+      return encodeFetchAnswer(this.head(hosted, size), read)
+    } catch (error) {
+      this.options.env.logger.error(
+        { topic: hosted.topic, partition: hosted.partition, error: (error as Error).message },
+        'records for a follower could not be read',
+      )
+      return encodeFetchAnswer(this.refusalOf(hosted, errors.KAFKA_STORAGE_ERROR.code))
+    }
+  }
+
+  private head({ log, state }: HostedPartition, recordsSize: number): ReplicaFetchAnswer {
+    return {
+      errorCode: 0,
+      leaderEpoch: state.leaderEpoch,
+      highWatermark: state.highWatermark,
+      logStartOffset: log.logStartOffset,
+      logEndOffset: log.writtenOffset,
+      divergingEpoch: -1,
+      divergingEndOffset: -1,
+      recordsSize,
+    }
+  }
+
+  private refusalOf({ log, state }: HostedPartition, errorCode: number): ReplicaFetchAnswer {
+    return { ...refusal(errorCode), leaderEpoch: state.leaderEpoch, logStartOffset: log.logStartOffset, logEndOffset: log.writtenOffset }
+  }
+}
+
+/** Peers are authenticated, but a newer one may say what this one cannot read. */
+function tryDecode(body: Uint8Array): ReplicaFetchPart | undefined {
+  try {
+    return decodeFetchPart(body)
+  } catch {
+    return undefined
+  }
+}
+
+function hasData({ hosted, part }: Parked): boolean {
+  return hosted.log.writtenOffset > part.fetchOffset
+}
+
+function refusal(errorCode: number): ReplicaFetchAnswer {
+  return {
+    errorCode,
+    leaderEpoch: -1,
+    highWatermark: -1,
+    logStartOffset: -1,
+    logEndOffset: -1,
+    divergingEpoch: -1,
+    divergingEndOffset: -1,
+    recordsSize: 0,
+  }
+}
+
+/** What to answer to a follower whose history is not this log's; undefined: it is. */
+function divergence({ log, state }: HostedPartition, part: ReplicaFetchPart): ReplicaFetchAnswer | undefined {
+  const bounds = { leaderEpoch: state.leaderEpoch, logStartOffset: log.logStartOffset, logEndOffset: log.writtenOffset }
+  const outOfRange = { ...refusal(errors.OFFSET_OUT_OF_RANGE.code), ...bounds }
+  // Without an epoch (an empty log, or one from before epochs) only the range can be judged.
+  if (part.lastFetchedEpoch < 0) return part.fetchOffset > log.logEndOffset ? outOfRange : undefined
+  const end = log.epochEndOffset(part.lastFetchedEpoch)
+  if (end.leaderEpoch < 0 || end.endOffset < 0) return outOfRange
+  if (end.leaderEpoch === part.lastFetchedEpoch && end.endOffset >= part.fetchOffset) return undefined
+  return {
+    ...refusal(0),
+    ...bounds,
+    highWatermark: state.highWatermark,
+    divergingEpoch: end.leaderEpoch,
+    divergingEndOffset: end.endOffset,
+  }
+}

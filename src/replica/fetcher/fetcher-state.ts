@@ -1,0 +1,222 @@
+// What one worker fetches from one leader node: which partitions to ask for, when, and what follows from an answer. A pure state machine: no I/O,
+// no clock of its own. `ReplicaFetcher` acts on what it returns.
+//
+//   ready ──take──▶ asked ──append, truncate, restart──▶ ready …        (the next ask goes out as soon as the answer is in the log)
+//     ▲               └──error, link broken──▶ backing off ──time──▶ ready
+//     └── a new leader epoch, from every state; answers to what was asked before are stale
+//
+// Each partition is asked for on its own: an idle one stays parked at the leader while others come and go, so frames of one leader overlap.
+
+import { errors } from '../../model/errors.js'
+import { ByteBudget } from './byte-budget.js'
+import type { ReplicaFetchAnswer } from './messages.js'
+import { divergingPoint, type LocalLog, outOfRangePoint } from './truncation-point.js'
+import type { ReplicationSettings } from '../settings.js'
+
+/** The first pause after an error; it doubles up to replica.fetch.backoff.ms, so that a leader that is a moment late costs little. */
+const FIRST_BACKOFF_MS = 20
+/** An idle partition is asked for less often: replica.fetch.wait.max.ms doubles this many times. */
+const IDLE_DOUBLINGS = 3
+/** Wrong checksums in a row from which on it is no accident of the way. */
+const CORRUPT_REPORT_AFTER = 3
+
+export interface Ask {
+  readonly key: string
+  /** Tells this ask from earlier and later ones of the partition. */
+  readonly id: number
+  readonly topicId: string
+  readonly partition: number
+  readonly leaderEpoch: number
+  readonly maxBytes: number
+  readonly minBytes: number
+  readonly maxWaitMs: number
+  /** What came with a wrong checksum last time; -1: nothing. */
+  readonly corruptOffset: number
+}
+
+export type FetchStep =
+  /** Of an ask that does not count any more. */
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'append' }
+  | { readonly kind: 'truncate'; readonly offset: number }
+  | { readonly kind: 'restart'; readonly offset: number }
+  | { readonly kind: 'wait'; readonly errorCode: number }
+
+interface Entry {
+  readonly key: string
+  readonly topicId: string
+  readonly partition: number
+  leaderEpoch: number
+  inSync: boolean
+  /** The ask that is out; 0: none. */
+  asked: number
+  readyAt: number
+  failures: number
+  emptyAnswers: number
+  corruptInARow: number
+  corruptOffset: number
+}
+
+export function fetchKey(topicId: string, partition: number): string {
+  return `${topicId}-${partition}`
+}
+
+export class FetcherState {
+  private readonly entries = new Map<string, Entry>()
+  private readonly budget = new ByteBudget()
+  private nextAsk = 1
+
+  get size(): number {
+    return this.entries.size
+  }
+
+  /** This node follows a partition of this leader, in this epoch. The same epoch again changes at most whether the replica is in sync. */
+  follow(topicId: string, partition: number, leaderEpoch: number, inSync: boolean, now: number): void {
+    const key = fetchKey(topicId, partition)
+    const known = this.entries.get(key)
+    if (known && known.leaderEpoch >= leaderEpoch) {
+      if (known.leaderEpoch === leaderEpoch) known.inSync = inSync
+      return
+    }
+    this.entries.set(key, {
+      key,
+      topicId,
+      partition,
+      leaderEpoch,
+      inSync,
+      asked: 0,
+      readyAt: now,
+      failures: 0,
+      emptyAnswers: 0,
+      corruptInARow: 0,
+      corruptOffset: -1,
+    })
+  }
+
+  unfollow(topicId: string, partition: number): void {
+    this.entries.delete(fetchKey(topicId, partition))
+  }
+
+  follows(key: string): boolean {
+    return this.entries.has(key)
+  }
+
+  isAsked(key: string): boolean {
+    return (this.entries.get(key)?.asked ?? 0) !== 0
+  }
+
+  /** What to ask now: replicas in sync first, then those that catch up while follower.replication.throttled.rate allows. */
+  take(now: number, settings: ReplicationSettings): Ask[] {
+    this.budget.setRate(settings.followerThrottledRate, now)
+    const mayCatchUp = this.budget.isOpen(now)
+    const live: Ask[] = []
+    const catchingUp: Ask[] = []
+    for (const entry of this.entries.values()) {
+      if (entry.asked !== 0 || entry.readyAt > now) continue
+      if (entry.inSync) live.push(this.ask(entry, settings))
+      else if (mayCatchUp) catchingUp.push(this.ask(entry, settings))
+    }
+    return catchingUp.length === 0 ? live : [...live, ...catchingUp]
+  }
+
+  /** When there will be something to take; Infinity: only an answer changes anything. */
+  nextDue(now: number): number {
+    let due = Infinity
+    const opensAt = this.budget.opensAt(now)
+    for (const entry of this.entries.values()) {
+      if (entry.asked === 0) due = Math.min(due, entry.inSync ? entry.readyAt : Math.max(entry.readyAt, opensAt))
+    }
+    return due
+  }
+
+  /** An answer came. 'append': then `appended`, `corrupted` or `appendFailed` is owed; 'truncate' and 'restart': then `moved`. */
+  answered(key: string, id: number, answer: ReplicaFetchAnswer, local: LocalLog, now: number, settings: ReplicationSettings): FetchStep {
+    const entry = this.entries.get(key)
+    if (!entry || entry.asked !== id) return { kind: 'stale' }
+    entry.asked = 0
+    if (answer.errorCode === errors.OFFSET_OUT_OF_RANGE.code && answer.logEndOffset >= 0) {
+      const step = outOfRangePoint(answer.logStartOffset, answer.logEndOffset, local)
+      if (step.kind === 'continue') this.backOff(entry, now, settings)
+      return step.kind === 'continue' ? { kind: 'wait', errorCode: answer.errorCode } : step
+    }
+    if (answer.errorCode !== errors.NONE.code || answer.leaderEpoch !== entry.leaderEpoch) {
+      this.backOff(entry, now, settings)
+      return { kind: 'wait', errorCode: answer.errorCode || errors.UNKNOWN_LEADER_EPOCH.code }
+    }
+    if (answer.divergingEndOffset >= 0) {
+      return { kind: 'truncate', offset: divergingPoint(answer.divergingEpoch, answer.divergingEndOffset, local) }
+    }
+    return { kind: 'append' }
+  }
+
+  /** The answer is written; `bytes` 0: the leader had nothing new. */
+  appended(key: string, bytes: number, now: number): void {
+    const entry = this.entries.get(key)
+    if (!entry) return
+    if (!entry.inSync) this.budget.spend(bytes, now)
+    entry.failures = 0
+    entry.readyAt = now
+    entry.emptyAnswers = bytes > 0 ? 0 : Math.min(entry.emptyAnswers + 1, IDLE_DOUBLINGS)
+    if (bytes > 0) {
+      entry.corruptInARow = 0
+      entry.corruptOffset = -1
+    }
+  }
+
+  /** The log was cut or began anew: the next ask says so at once. */
+  moved(key: string, now: number): void {
+    const entry = this.entries.get(key)
+    if (entry) entry.readyAt = now
+  }
+
+  /** A batch of the answer has a wrong checksum. Asked for again, at once the first time. True: it keeps happening, which is to be reported. */
+  corrupted(key: string, offset: number, now: number, settings: ReplicationSettings): boolean {
+    const entry = this.entries.get(key)
+    if (!entry) return false
+    entry.corruptOffset = offset
+    entry.corruptInARow++
+    entry.failures = entry.corruptInARow
+    if (entry.corruptInARow === 1) entry.readyAt = now
+    else this.backOff(entry, now, settings)
+    return entry.corruptInARow === CORRUPT_REPORT_AFTER
+  }
+
+  /** This node could not write: the disk is full or the log is out of service. */
+  appendFailed(key: string, now: number, settings: ReplicationSettings): void {
+    const entry = this.entries.get(key)
+    if (entry) this.backOff(entry, now, settings)
+  }
+
+  /** An ask that will not be answered: the link broke or its time ran out. */
+  lost(key: string, id: number, now: number, settings: ReplicationSettings): void {
+    const entry = this.entries.get(key)
+    if (!entry || entry.asked !== id) return
+    entry.asked = 0
+    this.backOff(entry, now, settings)
+  }
+
+  /** The leader can be reached again: nothing is gained by waiting. */
+  retryNow(now: number): void {
+    for (const entry of this.entries.values()) entry.readyAt = Math.min(entry.readyAt, now)
+  }
+
+  private ask(entry: Entry, settings: ReplicationSettings): Ask {
+    entry.asked = this.nextAsk++
+    return {
+      key: entry.key,
+      id: entry.asked,
+      topicId: entry.topicId,
+      partition: entry.partition,
+      leaderEpoch: entry.leaderEpoch,
+      maxBytes: settings.fetchMaxBytes,
+      minBytes: settings.fetchMinBytes,
+      maxWaitMs: settings.fetchWaitMaxMs * 2 ** Math.max(0, entry.emptyAnswers - 1),
+      corruptOffset: entry.corruptOffset,
+    }
+  }
+
+  private backOff(entry: Entry, now: number, settings: ReplicationSettings): void {
+    entry.readyAt = now + Math.min(settings.fetchBackoffMs, FIRST_BACKOFF_MS * 2 ** Math.min(entry.failures, 16))
+    entry.failures++
+  }
+}

@@ -1,0 +1,211 @@
+// Replication end to end: real logs, links in memory, virtual time.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { errors } from '../../src/model/errors.js'
+import { Cluster } from './support/cluster.js'
+
+test('what is committed is on every in-sync replica, byte for byte, and followers learn the high watermark', async (t) => {
+  const cluster = await Cluster.start(t)
+  const outcome = cluster.produce(1, 5)
+  assert.equal(outcome.code, 'waiting', 'acks=all waits for the followers')
+  assert.equal(cluster.at(1).state.highWatermark, 0)
+  await cluster.until(() => outcome.code !== 'waiting')
+  assert.equal(outcome.code, 0)
+  for (const id of [1, 2, 3]) assert.deepEqual(cluster.bytes(id), cluster.bytes(1))
+  assert.equal(cluster.at(1).state.highWatermark, 5)
+  await cluster.until(() => cluster.at(2).state.highWatermark === 5 && cluster.at(3).state.highWatermark === 5)
+})
+
+test('a follower that is cut off leaves the ISR after the lag time, and comes back when it has caught up', async (t) => {
+  const cluster = await Cluster.start(t)
+  cluster.cut.add(3)
+  const outcome = cluster.produce(1)
+  await cluster.run(25_000)
+  assert.equal(outcome.code, 'waiting')
+  assert.deepEqual(cluster.state.isr, [1, 2, 3])
+  await cluster.until(() => outcome.code !== 'waiting', 30_000)
+  assert.equal(outcome.code, 0)
+  assert.deepEqual(cluster.state.isr, [1, 2])
+  cluster.cut.delete(3)
+  await cluster.until(() => cluster.state.isr.length === 3)
+  await cluster.until(() => cluster.at(3).state.isInSync)
+  assert.deepEqual(cluster.bytes(3), cluster.bytes(1))
+})
+
+test('below min ISR acks=all is refused before the append, and nothing more is committed', async (t) => {
+  const cluster = await Cluster.start(t, { minInsyncReplicas: 2 })
+  cluster.cut.add(2).add(3)
+  const early = cluster.produce(1)
+  await cluster.until(() => cluster.state.isr.length === 1, 60_000)
+  await cluster.run(10)
+  assert.equal(cluster.produce(1).code, errors.NOT_ENOUGH_REPLICAS.code)
+  assert.equal(cluster.produce(1, 1, 1).code, 0, 'acks=1 asks for the leader alone')
+  await cluster.run(1000)
+  assert.equal(cluster.at(1).state.highWatermark, 0)
+  assert.equal(early.code, 'waiting', 'its request timeout will tell its producer')
+  cluster.cut.clear()
+  await cluster.until(() => early.code === 0)
+})
+
+test('while a join is in flight the high watermark already waits for the joining follower', async (t) => {
+  const cluster = await Cluster.start(t, { holdProposals: true })
+  await cluster.decide({ isr: [1, 2] })
+  await cluster.until(() => cluster.heldProposals === 1)
+  assert.deepEqual(
+    cluster.at(1).state.maximalIsr.toSorted((a, b) => a - b),
+    [1, 2, 3],
+  )
+  cluster.cut.add(3)
+  const outcome = cluster.produce(1)
+  await cluster.run(1000)
+  assert.equal(outcome.code, 'waiting')
+  cluster.answerProposal(errors.INELIGIBLE_REPLICA.code)
+  await cluster.run(35_000)
+  assert.equal(outcome.code, 0)
+})
+
+test('a proposal of unknown fate is sent again as it was, and a stale one waits for the metadata', async (t) => {
+  const cluster = await Cluster.start(t, { holdProposals: true })
+  await cluster.decide({ isr: [1, 2] })
+  await cluster.until(() => cluster.heldProposals === 1)
+  cluster.loseProposal()
+  await cluster.until(() => cluster.heldProposals === 1)
+  assert.equal(cluster.proposals[0]!.proposal, cluster.proposals[1]!.proposal)
+  cluster.state = { ...cluster.state, partitionEpoch: cluster.state.partitionEpoch + 1 }
+  cluster.answerProposal()
+  await cluster.run(2000)
+  assert.equal(cluster.heldProposals, 0, 'nothing is proposed on top of a state that is known to be old')
+  await cluster.tell()
+  await cluster.until(() => cluster.heldProposals === 1)
+  cluster.answerProposal()
+  await cluster.until(() => cluster.at(1).state.isr.length === 3)
+})
+
+test('a follower truncates to the end of the leader epoch, not to its high watermark (KIP-101)', async (t) => {
+  const cluster = await Cluster.start(t, { nodes: 2 })
+  const first = cluster.produce(1, 2)
+  await cluster.until(() => first.code === 0)
+  // The follower has the second batch but has not heard that it is committed when it restarts and the leader dies.
+  const second = cluster.produce(1, 1)
+  await cluster.until(() => second.code === 0)
+  await cluster.stop(2)
+  await cluster.boot(2, 2)
+  assert.equal(cluster.at(2).log.logEndOffset, 3, 'nothing is cut before the leader was asked')
+  await cluster.stop(1)
+  await cluster.decide({ leader: 2, isr: [2] })
+  await cluster.boot(1, 2)
+  await cluster.until(() => cluster.state.isr.length === 2)
+  assert.equal(cluster.at(2).log.logEndOffset, 3)
+  assert.deepEqual(cluster.bytes(1), cluster.bytes(2))
+})
+
+test("a deposed leader drops what only it had, and takes over the new leader's history", async (t) => {
+  const cluster = await Cluster.start(t)
+  const committed = cluster.produce(1, 3)
+  await cluster.until(() => committed.code === 0)
+  cluster.cut.add(1)
+  const lost = cluster.produce(1, 4, -1, 'only here')
+  assert.equal(cluster.produce(1, 1, 1, 'only here').code, 0)
+  await cluster.decide({ leader: 2, isr: [2, 3] }, [2, 3])
+  const next = cluster.produce(2, 2, -1, 'new history')
+  await cluster.until(() => next.code === 0)
+  cluster.cut.delete(1)
+  await cluster.tell([1])
+  assert.equal(lost.code, errors.NOT_LEADER_OR_FOLLOWER.code)
+  await cluster.until(() => cluster.state.isr.length === 3)
+  assert.deepEqual(cluster.bytes(1), cluster.bytes(2))
+  assert.equal(cluster.at(1).log.logEndOffset, 5)
+  assert.ok(cluster.node(1).replication.fetcher.counters.truncations >= 1)
+})
+
+test('two fast leader changes leave two epochs to step over, and the logs still agree in the end (KIP-279)', async (t) => {
+  const cluster = await Cluster.start(t)
+  const committed = cluster.produce(1, 1)
+  await cluster.until(() => committed.code === 0)
+  // Each in turn leads alone, unseen by the others, and writes what only it has.
+  for (const id of [1, 2, 3]) cluster.cut.add(id)
+  cluster.produce(1, 3, 1, 'of 1 in epoch 0')
+  await cluster.decide({ leader: 2, isr: [2] }, [2])
+  cluster.produce(2, 2, 1, 'of 2 in epoch 1')
+  await cluster.decide({ leader: 1, isr: [1] }, [1])
+  cluster.produce(1, 2, 1, 'of 1 in epoch 2')
+  await cluster.decide({ leader: 3, isr: [3] }, [3])
+  cluster.produce(3, 4, 1, 'of 3 in epoch 3')
+  cluster.cut.clear()
+  await cluster.tell()
+  await cluster.until(() => cluster.state.isr.length === 3)
+  for (const id of [1, 2]) assert.deepEqual(cluster.bytes(id), cluster.bytes(3))
+})
+
+test('a leader that wrote nothing in its epoch does not go round in circles as a follower', async (t) => {
+  const cluster = await Cluster.start(t, { nodes: 2 })
+  const committed = cluster.produce(1, 2)
+  await cluster.until(() => committed.code === 0)
+  cluster.cut.add(1).add(2)
+  await cluster.decide({ leader: 2, isr: [2] }, [2])
+  await cluster.decide({ leader: 1, isr: [1] }, [1])
+  cluster.cut.clear()
+  await cluster.tell()
+  await cluster.until(() => cluster.state.isr.length === 2)
+  assert.ok(cluster.node(2).replication.fetcher.counters.truncations <= 1)
+})
+
+test('a batch that is spoilt on the way is never appended; it is asked for again', async (t) => {
+  const cluster = await Cluster.start(t)
+  let spoilt = 0
+  cluster.spoil = (_from, to, body) => {
+    if (to !== 2 || body.length < 120 || spoilt++ > 1) return body
+    const copy = Uint8Array.from(body)
+    copy[copy.length - 3]! ^= 4
+    return copy
+  }
+  const outcome = cluster.produce(1, 3)
+  await cluster.until(() => outcome.code === 0)
+  assert.equal(spoilt > 1, true)
+  assert.equal(cluster.node(2).replication.fetcher.counters.corruptBatches, 2)
+  assert.deepEqual(cluster.bytes(2), cluster.bytes(1))
+  assert.deepEqual(cluster.node(1).damages, [], 'the leader looked: its own bytes are sound')
+})
+
+test('DeleteRecords moves the log start of every replica', async (t) => {
+  const cluster = await Cluster.start(t)
+  for (let i = 0; i < 5; i++) cluster.produce(1, 2)
+  await cluster.until(() => cluster.at(1).state.highWatermark === 10)
+  assert.equal(cluster.at(1).log.deleteRecordsBefore(5).lowWatermark, 5)
+  cluster.produce(1, 1)
+  await cluster.until(() => cluster.at(2).log.logStartOffset === 5 && cluster.at(3).log.logStartOffset === 5)
+})
+
+test("a new replica begins at the leader's log start, within a batch too", async (t) => {
+  const cluster = await Cluster.start(t, { nodes: 2 })
+  await cluster.stop(2)
+  await cluster.decide({ isr: [1] })
+  cluster.produce(1, 10)
+  cluster.produce(1, 10)
+  cluster.at(1).log.deleteRecordsBefore(13)
+  await cluster.boot(2)
+  await cluster.until(() => cluster.state.isr.length === 2)
+  assert.equal(cluster.at(2).log.logStartOffset, 13)
+  assert.equal(cluster.at(2).log.logEndOffset, 20)
+})
+
+test('fetches of an earlier life of a broker are fenced and count for nothing', async (t) => {
+  const cluster = await Cluster.start(t)
+  cluster.epochs.set(3, 999n)
+  const stale = cluster.node(1).replication.server.counters.fenced
+  const node = cluster.node(3)
+  // The old process still runs and does not know yet.
+  ;(node.replication as unknown as { options: { doors: { brokerEpoch(): bigint } } }).options.doors.brokerEpoch = () => 103n
+  const outcome = cluster.produce(1)
+  await cluster.run(5000)
+  assert.equal(outcome.code, 'waiting')
+  assert.ok(cluster.node(1).replication.server.counters.fenced > stale)
+})
+
+test('on the disk promise a record is committed when the in-sync disks have it', async (t) => {
+  const cluster = await Cluster.start(t, { log: { ack: 'disk' } })
+  const outcome = cluster.produce(1, 3)
+  await cluster.until(() => outcome.code === 0)
+  for (const id of [1, 2, 3]) assert.equal(cluster.at(id).log.durableOffset, 3)
+})
