@@ -6,7 +6,7 @@ const workers = Number(workersText)
 
 async function openOnce(): Promise<void> {
   const began = performance.now()
-  const { open } = await import('../../src/index.js')
+  const { open } = await import('millrace')
   const loadMs = performance.now() - began
   const called = performance.now()
   const millrace = await open({ dataDir: dataDir!, workers })
@@ -16,7 +16,7 @@ async function openOnce(): Promise<void> {
 }
 
 async function ingest(): Promise<void> {
-  const { open } = await import('../../src/index.js')
+  const { open } = await import('millrace')
   const millrace = await open({ dataDir: dataDir!, workers })
   const value = Buffer.alloc(Number(recordText), 65)
   let failed: unknown

@@ -122,7 +122,7 @@ class Node implements Broker {
       this.controller.onChange((zxid, changes) => this.broadcast(zxid, changes))
       await this.controller.registerBroker({ endpoints: this.endpoints(reserved), rack: this.configs!.getString('broker.rack') || null })
       await this.openPartitions(this.workers)
-      await this.listen(reserved)
+      await Promise.all([this.listen(reserved), this.dirs.durable()])
       if (this.listeners.length > 0) await this.broadcasts
     } finally {
       for (const { fd } of reserved) if (fd >= 0) native().closeDescriptor(fd)

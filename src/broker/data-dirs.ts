@@ -56,6 +56,18 @@ export class DataDirs {
     for (const dir of dirs) for (const { topicPartition } of dir.partitions()) this.places.set(keyOf(topicPartition), dir)
   }
 
+  /** Settles when who the directories belong to is durable: nothing is served before. */
+  async durable(): Promise<void> {
+    await Promise.all(
+      this.dirs.map((dir, index) =>
+        dir.durable.catch((error: Error) => {
+          if (index === 0) throw error
+          dir.fail(error)
+        }),
+      ),
+    )
+  }
+
   status(): LogDirStatus[] {
     return [
       ...this.dirs.map(({ path, failure }) => ({ path, failed: failure !== undefined })),

@@ -26,8 +26,8 @@ async function registerBench(program: Command): Promise<void> {
     program.command('bench').description('measure produce, consume and latency against any Kafka-compatible broker').helpOption(false)
     return
   }
-  const path = './bench/command.js'
-  const { registerBenchCommand } = (await import(path)) as { registerBenchCommand(program: Command): void | Promise<void> }
+  // In the bundle it is a promise: these modules stay outside.
+  const { registerBenchCommand } = (await import('./bench/command.js')) as { registerBenchCommand(program: Command): void | Promise<void> }
   await registerBenchCommand(program)
 }
 
@@ -60,4 +60,4 @@ async function main(): Promise<void> {
   }
 }
 
-await main()
+void main()

@@ -37,12 +37,40 @@ export const silentLogger: Logger = {
   child: () => silentLogger,
 }
 
-/** JSON lines on stderr (stdout belongs to the command's own output). `level` is a pino level name. */
+/** Pino's levels. */
+const LEVELS: Readonly<Record<string, number>> = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60, silent: Infinity }
+
+/**
+ * JSON lines on stderr (stdout belongs to the command's own output). `level` is a pino level name. Pino is loaded by the first line that
+ * is really written: most threads never write one, and its loading is a tenth of a start.
+ */
 export function createLogger(level: string): Logger {
   if (level === 'silent') return silentLogger
-  // Loaded on first use: clients and short commands log nothing and should not pay for it.
-  const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino')
-  return pino({ level, base: null }, pino.destination({ fd: 2, sync: true }))
+  let root: Logger | undefined
+  return lazyLogger(LEVELS[level] ?? LEVELS['info']!, () => {
+    if (root === undefined) {
+      const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino')
+      root = pino({ level, base: null }, pino.destination({ fd: 2, sync: true }))
+    }
+    return root
+  })
+}
+
+/** Drops what is below `threshold` by itself, and asks for the real logger with the first line that is not. */
+function lazyLogger(threshold: number, open: () => Logger): Logger {
+  const nothing = (): void => {}
+  const level = (name: 'debug' | 'info' | 'warn' | 'error') =>
+    LEVELS[name]! < threshold ? nothing : (fields: object, text: string): void => open()[name](fields, text)
+  return {
+    debug: level('debug'),
+    info: level('info'),
+    warn: level('warn'),
+    error: level('error'),
+    child: (fields) => {
+      let own: Logger | undefined
+      return lazyLogger(threshold, () => (own ??= open().child(fields)))
+    },
+  }
 }
 
 export function realEnv(logger: Logger = silentLogger): Env {

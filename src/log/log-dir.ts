@@ -15,7 +15,7 @@ import {
 } from './checkpoints.js'
 import type { OffsetEntry } from './checkpoints.js'
 import { errorCodeOf, errorText, LogError } from './codes.js'
-import { readFileIfAny, removeIfAny, replaceFile, syncDirNow } from './files.js'
+import { readFileIfAny, removeIfAny, replaceFile, syncDirNow, syncPath } from './files.js'
 import { native } from './native.js'
 import { readTopicId } from './partition-metadata.js'
 import { parsePartitionDirName, partitionDirName } from '../model/topic-partition.js'
@@ -56,6 +56,8 @@ export class LogDir {
   readonly directoryId: Uuid
   /** The last stop was clean: logs opened from here need no scan. */
   readonly cleanShutdown: boolean
+  /** Settles when its identity is durable. A new directory is named while the caller goes on: nothing may be acknowledged before. */
+  readonly durable: Promise<void>
   readonly #env: Env
   #lock: number
   readonly #offsets: Map<string, KnownOffsets>
@@ -68,20 +70,23 @@ export class LogDir {
     mkdirSync(path, { recursive: true })
     const lock = lockOrExplain(path)
     try {
-      const directoryId = claimIdentity(options)
+      const identity = claimIdentity(options)
       const cleanShutdown = takeCleanMarker(path)
-      return new LogDir(options, lock, directoryId, cleanShutdown)
+      return new LogDir(options, lock, identity, cleanShutdown)
     } catch (error) {
       native().unlockFile(lock)
       throw error
     }
   }
 
-  private constructor(options: LogDirOptions, lock: number, directoryId: Uuid, cleanShutdown: boolean) {
+  private constructor(options: LogDirOptions, lock: number, { directoryId, durable }: Identity, cleanShutdown: boolean) {
     this.path = options.path
     this.#env = options.env
     this.#lock = lock
     this.directoryId = directoryId
+    this.durable = durable
+    // Told to whoever awaits it; a directory that is closed before has nothing to tell.
+    durable.catch(() => undefined)
     this.cleanShutdown = cleanShutdown
     this.#offsets = loadOffsets(options.path, options.env)
     this.#removeDeleted()
@@ -304,7 +309,16 @@ function readable(path: string, name: string, env: Env): Map<string, number> {
   }
 }
 
-function claimIdentity(options: LogDirOptions): Uuid {
+interface Identity {
+  readonly directoryId: Uuid
+  readonly durable: Promise<void>
+}
+
+/**
+ * Reads who the directory belongs to, or writes it. A directory that had no identity gets one that is synced in the background: lost
+ * with the power before it is durable, the directory is as new as it was, because nothing was acknowledged from it.
+ */
+function claimIdentity(options: LogDirOptions): Identity {
   const { path, env } = options
   const properties = readProperties(path)
   checkFormat(path, properties)
@@ -318,8 +332,15 @@ function claimIdentity(options: LogDirOptions): Uuid {
   if (options.clusterId !== undefined) wanted.set('cluster.id', options.clusterId)
   if (options.nodeId !== undefined) wanted.set('node.id', String(options.nodeId))
   const changed = wanted.size !== properties.size || Array.from(wanted).some(([name, value]) => properties.get(name) !== value)
-  if (changed) replaceFile(path, META_FILE, Buffer.from(Array.from(wanted, ([name, value]) => `${name}=${value}\n`).join('')))
-  return directoryId
+  if (!changed) return { directoryId, durable: Promise.resolve() }
+  const isNew = properties.size === 0
+  replaceFile(path, META_FILE, Buffer.from(Array.from(wanted, ([name, value]) => `${name}=${value}\n`).join('')), !isNew)
+  return { directoryId, durable: isNew ? syncIdentity(path) : Promise.resolve() }
+}
+
+async function syncIdentity(path: string): Promise<void> {
+  await syncPath(join(path, META_FILE))
+  await syncPath(path)
 }
 
 function readProperties(path: string): Map<string, string> {

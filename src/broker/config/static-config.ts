@@ -2,7 +2,7 @@
 // one file it is told to; everything else is pure. Used by `serve` and by `open()` before a node starts.
 
 import { readFileSync } from 'node:fs'
-import { parse as parseTomlText } from 'smol-toml'
+import { createRequire } from 'node:module'
 import { findSetting } from './registry.js'
 import { checkSetting, unknownSetting } from './validation.js'
 import { canonical } from './values.js'
@@ -72,7 +72,9 @@ function loadFile(file: string): Map<string, string> {
   }
   if (!file.endsWith('.toml')) return parseProperties(text)
   try {
-    return flattenToml(parseTomlText(text))
+    // Loaded when there is such a file.
+    const { parse } = createRequire(import.meta.url)('smol-toml') as typeof import('smol-toml')
+    return flattenToml(parse(text))
   } catch (cause) {
     throw new ConfigError(`the configuration file ${file} is not valid TOML: ${(cause as Error).message}`, { cause })
   }

@@ -1,10 +1,10 @@
 // The frame of a log entry and the verdict on a log file: `length u32 | crc32c u32 | payload`, the CRC over the
 // payload, whose first eight bytes are the zxid. Pure over the file's bytes; the caller acts on the verdict.
 
-import { crc32c } from '@node-rs/crc32'
 import { readTxn, writeTxn, type LoggedTxn } from './txn-codec.js'
 import type { Txn } from '../tree/types.js'
 import type { ByteWriter } from './bytes.js'
+import { crc32c } from './crc.js'
 
 /** File header: magic "MRTL", format version int32, first zxid int64. */
 export const LOG_MAGIC = 0x4d52544c

@@ -61,10 +61,7 @@ export class MemberStore {
   /** Opens the directory (created when missing) and recovers the tree. Synchronous: nothing is served before it. */
   static open(options: StoreOptions): { store: MemberStore; tree: ZnodeTree } {
     const full = { snapshotAfterBytes: 4 * 1024 * 1024, keepSnapshots: 3, write: writeDurably, ...options }
-    if (!fs.existsSync(full.dir)) {
-      fs.mkdirSync(full.dir, { recursive: true })
-      syncDirNow(path.dirname(full.dir))
-    }
+    fs.mkdirSync(full.dir, { recursive: true })
     for (const name of fs.readdirSync(full.dir)) if (name.endsWith('.tmp')) fs.unlinkSync(path.join(full.dir, name))
     const { tree, activeLog, replayedBytes } = recover(full.dir, full.logger)
     return { store: new MemberStore(full, activeLog && { ...activeLog }, replayedBytes), tree }
@@ -116,8 +113,12 @@ export class MemberStore {
       if (created) frames.unshift(logHeader(batch[0]!.zxid))
       this.#openLog(batch[0]!.zxid)
       const bytes = frames.length === 1 ? frames[0]! : Buffer.concat(frames)
-      // A new file's name is as much part of the promise as its bytes.
-      await Promise.all([this.#options.write(this.#fd, bytes, this.#activeLog!.size), created ? syncDir(this.#options.dir) : null])
+      // A new file's name is as much part of the promise as its bytes, and so is its directory's: that may be new as well.
+      const { dir } = this.#options
+      await Promise.all([
+        this.#options.write(this.#fd, bytes, this.#activeLog!.size),
+        ...(created ? [syncDir(dir), syncDir(path.dirname(dir))] : []),
+      ])
       this.#activeLog!.size += bytes.length
       this.#bytesSinceSnapshot += bytes.length
       this.#flushes++
@@ -254,15 +255,6 @@ async function syncDir(dir: string): Promise<void> {
   const fd = fs.openSync(dir, 'r')
   try {
     await fsync(fd)
-  } finally {
-    fs.closeSync(fd)
-  }
-}
-
-function syncDirNow(dir: string): void {
-  const fd = fs.openSync(dir, 'r')
-  try {
-    fs.fsyncSync(fd)
   } finally {
     fs.closeSync(fd)
   }

@@ -1,10 +1,10 @@
 // A snapshot of the tree as bytes: header, sessions, nodes parents first, CRC32C of all of it at the end. Pure;
 // `member-store.ts` writes and reads the files.
 
-import { crc32c } from '@node-rs/crc32'
 import { ZnodeTree, type SessionRecord } from '../tree/znode-tree.js'
 import type { Znode } from '../tree/znode.js'
 import { ByteReader, ByteWriter } from './bytes.js'
+import { crc32c } from './crc.js'
 import { readAcl, writeAcl } from './txn-codec.js'
 
 /** "MRTS". */

@@ -2,7 +2,7 @@
 // where one does not load, JavaScript stands in. Decompression throws nothing but ProtocolError, and compression what is a bug or
 // a codec that this platform lacks.
 
-import zlib from 'node:zlib'
+import { createRequire } from 'node:module'
 import { ProtocolError } from '../codec/protocol-error.js'
 import { asBuffer } from '../codec/reader.js'
 import { compressionNames } from './batch-header.js'
@@ -10,6 +10,10 @@ import type { CompressionName } from './batch-header.js'
 import { lz4Bound, lz4Compress, lz4Decompress } from './lz4-frame.js'
 import { lazily } from './native-packages.js'
 import { zstdBound } from './zstd-frame.js'
+
+const require = createRequire(import.meta.url)
+/** Loaded by the first gzip batch. */
+const zlib = (): typeof import('node:zlib') => require('node:zlib') as typeof import('node:zlib')
 
 /** What a batch may decompress to where nobody says otherwise: far above any sane batch, far below what hurts. */
 export const DEFAULT_MAX_DECOMPRESSED_BYTES = 256 * 1024 * 1024
@@ -24,8 +28,8 @@ function tooLarge(maxBytes: number): ProtocolError {
 }
 
 const gzip: Codec = {
-  compress: (bytes, level) => zlib.gzipSync(bytes, level === undefined ? undefined : { level }),
-  decompress: (bytes, maxBytes) => zlib.gunzipSync(bytes, { maxOutputLength: Math.max(1, maxBytes) }),
+  compress: (bytes, level) => zlib().gzipSync(bytes, level === undefined ? undefined : { level }),
+  decompress: (bytes, maxBytes) => zlib().gunzipSync(bytes, { maxOutputLength: Math.max(1, maxBytes) }),
 }
 
 // Snappy: blocks in the framing of Java's SnappyOutputStream, or one bare block as some clients write it.
@@ -164,7 +168,7 @@ const zstdStreams = lazily<ZstdStreams>(
   (require) => {
     const fzstd = require('fzstd') as Fzstd
     // Newer versions of Node bring zstd along.
-    const builtin = zlib as unknown as { zstdCompressSync?(bytes: Buffer): Buffer }
+    const builtin = zlib() as unknown as { zstdCompressSync?(bytes: Buffer): Buffer }
     return {
       compress(bytes) {
         if (builtin.zstdCompressSync) return builtin.zstdCompressSync(bytes)
