@@ -14,8 +14,8 @@ export class ZnodeError extends Error {
   /** For a failed multi: what ZooKeeper answers per operation. */
   readonly results: readonly OpResult[]
 
-  constructor(zkCode: number, path: string | null, results: readonly OpResult[] = []) {
-    super(`${zkCodeName(zkCode)}${path === null ? '' : ` for ${path}`}`)
+  constructor(zkCode: number, path: string | null, results: readonly OpResult[] = [], more = '') {
+    super(`${zkCodeName(zkCode)}${path === null ? '' : ` for ${path}`}${more === '' ? '' : `: ${more}`}`)
     this.zkCode = zkCode
     this.path = path
     this.results = results
