@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FRAME_HEADER, FrameType, ItemType, makeFrame, openFrame, PIECE_HEADER, readPiece, view } from '../../src/link/frames.js'
+import { SendQueue } from '../../src/link/send-queue.js'
+import { type IncomingItem, LinkSession } from '../../src/link/session.js'
+import { defaultLinkSettings, type LinkSettings } from '../../src/link/settings.js'
+
+const settings: LinkSettings = { ...defaultLinkSettings, chunkBytes: 1024, smallBytes: 64, windowBytes: 16_384, maxBodyBytes: 100_000 }
+
+function session(over: Partial<LinkSettings> = {}) {
+  const all = { ...settings, ...over }
+  const sent: Uint8Array[] = []
+  const items: IncomingItem[] = []
+  const broken: string[] = []
+  const transport = {
+    buffered: 0,
+    taken: true,
+    send(frame: Uint8Array) {
+      sent.push(Uint8Array.from(frame))
+      return this.taken
+    },
+    cork: (work: () => void) => work(),
+    close() {},
+  }
+  const agreed = { peer: 2, version: 1, windowBytes: all.windowBytes, maxBodyBytes: all.maxBodyBytes }
+  const events = {
+    items: (some: readonly IncomingItem[]) => void items.push(...some.map((item) => ({ ...item, body: Uint8Array.from(item.body) }))),
+    credited() {},
+    broken: (reason: string) => void broken.push(reason),
+  }
+  const it = new LinkSession(agreed, all, transport, events, new Uint8Array(SendQueue.frameBytes(all.chunkBytes)), 0)
+  const answer = (correlation: number, body: Uint8Array): void =>
+    it.enqueue({ type: ItemType.answer, status: 0, correlation, index: 0, kind: 0, body: [body] })
+  const pumpAll = (): void => {
+    while (it.pump());
+  }
+  return { it, sent, items, broken, transport, answer, pumpAll }
+}
+
+/** Correlations of the pieces of data frames, in the order sent. */
+function pieces(frames: readonly Uint8Array[]): number[] {
+  return frames
+    .filter((frame) => openFrame(frame)?.type === FrameType.data)
+    .flatMap((frame) => {
+      const found: number[] = []
+      for (let at = FRAME_HEADER; at < frame.length;) {
+        const piece = readPiece(view(frame), at)!
+        found.push(piece.correlation)
+        at += PIECE_HEADER + piece.length
+      }
+      return found
+    })
+}
+
+test('a small answer passes large ones under way, and large ones take turns', () => {
+  const { sent, answer, it, transport, pumpAll } = session()
+  answer(1, new Uint8Array(3000))
+  answer(2, new Uint8Array(3000))
+  transport.send = (frame) => {
+    sent.push(Uint8Array.from(frame))
+    if (sent.length === 2) answer(3, new Uint8Array(10))
+    return true
+  }
+  pumpAll()
+  assert.deepEqual(pieces(sent), [1, 2, 3, 1, 2, 1, 2])
+  assert.equal(it.queue.queuedBytes, 0)
+})
+
+test('what is sent stays within the peer’s window until it gives bytes back; large bodies leave room for small ones', () => {
+  const { it, sent, answer, pumpAll } = session()
+  answer(1, new Uint8Array(90_000))
+  pumpAll()
+  const bytes = sent.reduce((sum, frame) => sum + frame.length, 0)
+  assert.ok(bytes <= settings.windowBytes, `${bytes} bytes in flight`)
+  const before = sent.length
+  answer(2, new Uint8Array(10))
+  pumpAll()
+  assert.deepEqual(pieces(sent.slice(before)), [2])
+  it.receive(makeFrame(1, FrameType.credit, 8192), true, 0)
+  pumpAll()
+  assert.ok(sent.length > before + 1, 'credit lets more go')
+})
+
+test('bytes that wait in a stopped thread are not given back, and are when it goes on', () => {
+  const from = session()
+  const to = session()
+  const feed = (): void => {
+    from.pumpAll()
+    for (const frame of from.sent.splice(0)) {
+      const before = to.items.length
+      to.it.receive(frame, true, 0)
+      for (const item of to.items.slice(before)) to.it.hold(item.body.length)
+    }
+    for (const frame of to.sent.splice(0)) from.it.receive(frame, true, 0)
+  }
+  for (let i = 1; i <= 200; i++) from.answer(i, new Uint8Array(1000))
+  for (let i = 0; i < 100; i++) feed()
+  assert.ok(to.it.heldBytes <= 3 * settings.windowBytes, `a stopped thread holds ${to.it.heldBytes} bytes`)
+  assert.ok(from.it.queue.queuedBytes > 0)
+  const count = to.items.length
+  to.it.release(to.it.heldBytes)
+  for (let i = 0; i < 10; i++) feed()
+  assert.ok(to.items.length > count)
+})
+
+test('a body of many windows comes whole', () => {
+  const from = session()
+  const to = session()
+  const body = Uint8Array.from({ length: 90_000 }, (_, i) => i % 251)
+  from.answer(1, body)
+  for (let i = 0; i < 200 && to.items.length === 0; i++) {
+    from.pumpAll()
+    for (const frame of from.sent.splice(0)) to.it.receive(frame, true, 0)
+    for (const frame of to.sent.splice(0)) from.it.receive(frame, true, 0)
+  }
+  assert.deepEqual(to.items[0]?.body, body)
+})
+
+test('a flipped bit anywhere in a frame breaks the link before the frame means anything', () => {
+  const from = session()
+  from.answer(
+    1,
+    Uint8Array.from({ length: 40 }, (_, i) => i),
+  )
+  from.pumpAll()
+  const frame = from.sent[0]!
+  for (let bit = 0; bit < frame.length * 8; bit++) {
+    const { it, items, broken } = session()
+    const bad = Uint8Array.from(frame)
+    bad[bit >> 3]! ^= 1 << (bit & 7)
+    it.receive(bad, true, 0)
+    assert.deepEqual([items.length, broken.length, it.corruptFrames], [0, 1, 1], `bit ${bit}`)
+  }
+})
+
+test('a peer that passes its window, announces too much, or gives back what it did not get is cut off', () => {
+  const flood = session()
+  const from = session({ windowBytes: 1 << 20 })
+  for (let i = 0; i < 200; i++) from.answer(i, new Uint8Array(1000))
+  from.pumpAll()
+  flood.it.hold(settings.windowBytes + 1)
+  for (const frame of from.sent) flood.it.receive(frame, true, 0)
+  assert.match(flood.broken[0]!, /was allowed 16384/)
+  const large = session({ maxBodyBytes: 500 })
+  const sender = session()
+  sender.answer(1, new Uint8Array(5000))
+  sender.pumpAll()
+  large.it.receive(sender.sent[0]!, true, 0)
+  assert.match(large.broken[0]!, /maxBodyBytes/)
+  const generous = session()
+  generous.it.receive(makeFrame(1, FrameType.credit, 1), true, 0)
+  assert.match(generous.broken[0]!, /gave back/)
+})
+
+test('a silent peer is dead after its time, one that answers pings is not', () => {
+  const { it, sent, broken } = session()
+  it.tick(1000)
+  assert.equal(openFrame(sent[0]!)?.type, FrameType.ping)
+  it.receive(makeFrame(1, FrameType.pong, 0), true, 1001)
+  it.tick(5500)
+  assert.deepEqual(broken, [])
+  it.tick(6001)
+  assert.match(broken[0]!, /nothing was heard/)
+})
