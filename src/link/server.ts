@@ -36,6 +36,8 @@ export class LinkServer {
   /** One link per dialing node: a newer one means that the older is dead and we have not noticed. */
   private readonly byPeer = new Map<number, LinkConnection>()
   private unauthenticated = 0
+  /** Handshakes refused here. */
+  refused = 0
   private refusedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: LinkServerOptions) {
@@ -118,7 +120,10 @@ export class LinkServer {
           env.logger.info({ peer, address }, 'a node linked to this one')
           router.linkUp(connection, null)
         },
-        refused: ({ text }) => env.logger.warn({ address, reason: text }, 'a link was refused'),
+        refused: ({ text }) => {
+          this.refused++
+          env.logger.warn({ address, reason: text }, 'a link was refused')
+        },
         items: (items, owned) => router.received(connection.id, items, owned),
         drained: () => router.drained(connection.id),
         closed: (reason) => {

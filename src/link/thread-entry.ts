@@ -36,7 +36,11 @@ main.on('message', (command: LinkThreadCommand) => {
   else if (command.kind === 'placement') router.setPlacement(command.key, command.owners)
   else if (command.kind === 'peers') dialers.set(command.peers)
   else if (command.kind === 'stats')
-    report({ kind: 'stats', id: command.id, stats: { ...router.stats, arrayBuffers: process.memoryUsage().arrayBuffers } })
+    report({
+      kind: 'stats',
+      id: command.id,
+      stats: { ...router.stats, refused: server?.refused ?? 0, arrayBuffers: process.memoryUsage().arrayBuffers },
+    })
   else if (command.kind === 'close') end(0)
   else throw new Error('the link thread was told to fail')
 })

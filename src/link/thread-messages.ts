@@ -26,7 +26,11 @@ export type LinkThreadCommand =
   | { readonly kind: 'fail' }
 
 export interface LinkStats {
+  /** Authenticated ones, dialed and served. */
   readonly links: number
+  /** Handshakes that this node refused as the one dialed. */
+  readonly refused: number
+  /** Requests of peers, by owner, and calls of this node, that are not all answered. */
   readonly open: number
   readonly pending: number
   readonly arrayBuffers: number
