@@ -13,6 +13,7 @@ import { realEnv } from '../env/real.js'
 import { native } from '../log/native.js'
 import type { PoolTask } from '../log/pool-tasks.js'
 import { partitionDirName } from '../model/topic-partition.js'
+import type { MoveRequest } from '../replica/log-moves.js'
 import type { LogCheckpoint, OpenPartition } from '../replica/replica-manager.js'
 import type { MailboxHandler } from '../threads/mailbox.js'
 import { Placement } from '../threads/placement.js'
@@ -20,7 +21,8 @@ import { BackgroundPool } from '../threads/pool.js'
 import { ConfigStore } from './config/config-store.js'
 import { controllerRules } from './controller-rules.js'
 import { DataDirs } from './data-dirs.js'
-import type { ControllerCall, ListenCommand, LogFailure, WorkerInit, WorkerUpdate } from './messages.js'
+import type { ControllerCall, ListenCommand, LogFailure, MoveEnded, MovePrepared, WorkerInit, WorkerUpdate } from './messages.js'
+import { ReplicaMoves } from './replica-moves.js'
 import type { BrokerWorker } from './worker.js'
 import { WorkerPool } from './worker-pool.js'
 
@@ -83,6 +85,7 @@ class Node implements Broker {
   private controller: Controller | undefined
   private configs: ConfigStore | undefined
   private workers: WorkerPool | undefined
+  private moves: ReplicaMoves | undefined
   private listeners: readonly ListenCommand[] = []
   /** Settles when every change published so far is in force on every worker. */
   private broadcasts: Promise<unknown> = Promise.resolve()
@@ -111,17 +114,24 @@ class Node implements Broker {
     const reserved = this.reservePorts()
     this.workers = this.startWorkers()
     try {
-      this.dirs = DataDirs.open(this.options.dataDirs, this.nodeId, this.env)
+      this.dirs = DataDirs.open(
+        this.options.dataDirs,
+        this.nodeId,
+        this.env,
+        this.options.properties.get('millrace.accept.empty.log.dirs') === 'true',
+      )
       this.member = Member.open({ dir: join(this.options.dataDirs[0]!, 'ensemble'), env: this.env, memberId: this.nodeId })
       this.session = this.member.connect()
       this.controller = await this.openController(this.session)
       const { topics } = this.controller.image
       this.dirs.setAsideStrays((topic, partition) => partition < (topics.get(topic)?.partitions.length ?? 0))
       for (const topic of topics.values()) this.placement.assign(topic.name, this.hostedOf(topic))
+      this.moves = this.replicaMoves(this.dirs, this.workers)
       await this.workers.begin()
       this.controller.onChange((zxid, changes) => this.broadcast(zxid, changes))
       await this.controller.registerBroker({ endpoints: this.endpoints(reserved), rack: this.configs!.getString('broker.rack') || null })
       await this.openPartitions(this.workers)
+      await this.moves.resume()
       await Promise.all([this.listen(reserved), this.dirs.durable()])
       if (this.listeners.length > 0) await this.broadcasts
     } finally {
@@ -184,6 +194,18 @@ class Node implements Broker {
     return controller
   }
 
+  private replicaMoves(dirs: DataDirs, workers: WorkerPool): ReplicaMoves {
+    return new ReplicaMoves({
+      env: this.env,
+      dirs,
+      ownerOf: (topic, partition) => {
+        const owner = this.placement.table.get(topic)?.[partition]
+        return owner === undefined || owner < 0 ? undefined : owner
+      },
+      askOwner: (worker, request) => workers.caller(worker).call('move', request),
+    })
+  }
+
   /** Binds every port alone first: a port that another process has is an error that says so. Port 0 becomes a real one here. */
   private reservePorts(): { host: string; port: number; fd: number }[] {
     const reserved: { host: string; port: number; fd: number }[] = []
@@ -228,6 +250,9 @@ class Node implements Broker {
     const handlers = new Map<string, MailboxHandler>([
       ['controller', (call: ControllerCall) => this.callController(call)],
       ['pool', (task: PoolTask) => this.pool.run(task)],
+      ['move-replicas', (requests: readonly MoveRequest[]) => this.moves!.alter(requests)],
+      ['move-prepared', ({ request, checkpoint }: MovePrepared) => this.dirs!.movePrepared(request, checkpoint)],
+      ['move-ended', ({ request, moved }: MoveEnded) => this.dirs!.moveEnded(request, moved)],
       ['checkpoint', (checkpoint: LogCheckpoint) => this.dirs!.checkpoint(checkpoint)],
       [
         'log-failed',
@@ -266,8 +291,10 @@ class Node implements Broker {
   /** A replaced worker opens what its predecessor had and listens where it listened. */
   private async bringBack(worker: number): Promise<void> {
     const caller = this.workers!.caller(worker)
+    this.moves!.settle(worker)
     await caller.call('open', this.partitionsOf(worker, false))
     await Promise.all(this.listeners.map((command) => caller.call('listen', command)))
+    await this.moves!.resume(worker)
   }
 
   private async callController({ method, args }: ControllerCall): Promise<unknown> {
@@ -343,6 +370,7 @@ class Node implements Broker {
         replicas: state.replicas,
         partitionEpoch: state.partitionEpoch,
       },
+      ...(place.offline === undefined ? {} : { offline: place.offline }),
     }
   }
 

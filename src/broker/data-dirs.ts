@@ -1,15 +1,23 @@
 // The data directories of a node (`log.dirs`): where each partition lies, what is known of it, and which directories are still in
 // service. A failed one takes only its partitions offline. Runs on the thread coordinator.
 
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Env, Timer } from '../env/env.js'
+import { LogError } from '../log/codes.js'
+import { clearMovedIn, MOVED_IN_FILE } from '../log/future.js'
 import { LogDir } from '../log/log-dir.js'
 import type { TopicPartition } from '../model/topic-partition.js'
-import { partitionDirName } from '../model/topic-partition.js'
+import { KnownDirs } from './known-dirs.js'
+import { parsePartitionDirName, partitionDirName } from '../model/topic-partition.js'
+import type { MoveRequest } from '../replica/log-moves.js'
 import type { LogCheckpoint } from '../replica/replica-manager.js'
 import type { LogDirStatus } from './handlers/services.js'
 
 /** Checkpoints that come within this time share a write. */
 const WRITE_AFTER_MS = 1000
+/** Wishes for partitions that may never come are bounded. */
+const MAX_PREFERENCES = 10_000
 
 export interface Place {
   readonly path: string
@@ -18,6 +26,8 @@ export interface Place {
   readonly logStartOffset: number
   readonly cleanerOffset: number | undefined
   readonly highWatermark: number
+  /** It lies in a directory that is away: why it must not be opened. */
+  readonly offline?: string
 }
 
 export class DataDirs {
@@ -27,13 +37,23 @@ export class DataDirs {
   private readonly places = new Map<string, LogDir>()
   /** Directories that cannot be opened at all: reported, never used. */
   private readonly unusable: readonly string[]
+  /** Partitions that lie in one of those. */
+  private readonly away = new Set<string>()
+  /** Where partitions are moving to: partition directory name → data directory. */
+  private readonly moving = new Map<string, LogDir>()
+  /** Where partitions shall lie that are not here yet (AlterReplicaLogDirs before the topic was created). */
+  private readonly preferred = new Map<string, string>()
+  private readonly known: KnownDirs
   private pendingWrite: Timer | undefined
 
   /** Locks every directory. The first must be usable, because the metadata lives there; another one that fails is left out. */
-  static open(paths: readonly string[], nodeId: number, env: Env): DataDirs {
+  static open(paths: readonly string[], nodeId: number, env: Env, acceptEmpty = false): DataDirs {
     const dirs: LogDir[] = []
-    const unusable: string[] = []
+    const known = KnownDirs.read(paths, acceptEmpty)
+    const unusable = new Set(known.missing.map(({ path }) => path))
+    for (const { path, id } of known.missing) env.logger.error({ dir: path, directoryId: id }, missingText(path))
     for (const path of paths) {
+      if (known.isMissing(path)) continue
       try {
         dirs.push(LogDir.open({ path, env, nodeId }))
       } catch (error) {
@@ -42,18 +62,33 @@ export class DataDirs {
           for (const dir of dirs) dir.close(false)
           throw error
         }
-        unusable.push(path)
+        unusable.add(path)
         env.logger.error({ dir: path, error: (error as Error).message }, 'a data directory cannot be used; its partitions are offline')
       }
     }
-    return new DataDirs(dirs, unusable, env)
+    try {
+      return new DataDirs(dirs, [...unusable], known, env)
+    } catch (error) {
+      for (const dir of dirs) dir.close(false)
+      throw error
+    }
   }
 
-  private constructor(dirs: readonly LogDir[], unusable: readonly string[], env: Env) {
+  private constructor(dirs: readonly LogDir[], unusable: readonly string[], known: KnownDirs, env: Env) {
+    this.known = known
     this.dirs = dirs
     this.unusable = unusable
     this.env = env
-    for (const dir of dirs) for (const { topicPartition } of dir.partitions()) this.places.set(keyOf(topicPartition), dir)
+    for (const dir of dirs) {
+      for (const { topicPartition } of dir.partitions()) {
+        const other = this.places.get(keyOf(topicPartition))
+        this.places.set(keyOf(topicPartition), other ? theMovedOne(topicPartition, other, dir) : dir)
+      }
+    }
+    for (const dir of dirs) {
+      for (const topicPartition of dir.futures()) this.moving.set(keyOf(topicPartition), dir)
+      dir.dropFutures()
+    }
   }
 
   /** Settles when who the directories belong to is durable: nothing is served before. */
@@ -66,6 +101,8 @@ export class DataDirs {
         }),
       ),
     )
+    // After them: a directory that is known must have its identity.
+    this.known.remember(this.dirs.map(({ path, directoryId }) => ({ path, id: directoryId })))
   }
 
   status(): LogDirStatus[] {
@@ -73,6 +110,67 @@ export class DataDirs {
       ...this.dirs.map(({ path, failure }) => ({ path, failed: failure !== undefined })),
       ...this.unusable.map((path) => ({ path, failed: true })),
     ]
+  }
+
+  pathOf(topicPartition: TopicPartition): string | undefined {
+    return this.places.get(keyOf(topicPartition))?.path
+  }
+
+  /** A partition that comes later shall lie there. The oldest wishes are forgotten when there are too many. */
+  prefer(topicPartition: TopicPartition, path: string): void {
+    this.preferred.delete(keyOf(topicPartition))
+    this.preferred.set(keyOf(topicPartition), path)
+    if (this.preferred.size > MAX_PREFERENCES) this.preferred.delete(this.preferred.keys().next().value!)
+  }
+
+  /** Remembered until `moveEnded`, so that a worker's successor goes on with it. */
+  moveBegan({ topic, partition, target }: MoveRequest): void {
+    this.moving.set(
+      partitionDirName(topic, partition),
+      this.dirs.find(({ path }) => path === target)!,
+    )
+  }
+
+  /** The target's checkpoints know the log BEFORE it is there. */
+  movePrepared({ topic, partition, target }: MoveRequest, checkpoint: LogCheckpoint): void {
+    const { recoveryPoint, logStartOffset, cleanerOffset, highWatermark } = checkpoint
+    const dir = this.dirs.find(({ path }) => path === target)!
+    dir.noteOffsets({ topic, partition }, recoveryPoint, logStartOffset, cleanerOffset, highWatermark)
+    dir.writeCheckpoints()
+    if (dir.failure) throw dir.failure
+  }
+
+  moveEnded({ topic, partition, target }: MoveRequest, moved: boolean): void {
+    const key = partitionDirName(topic, partition)
+    if (this.moving.get(key)?.path === target) this.moving.delete(key)
+    const dir = this.dirs.find(({ path }) => path === target)!
+    const before = this.places.get(key)
+    if (moved) {
+      if (before !== dir) before?.forget({ topic, partition })
+      this.places.set(key, dir)
+    } else if (before !== dir) dir.forget({ topic, partition })
+  }
+
+  /** Moves that a worker's end, or the node's, cut short. Those that had come to their end are taken note of; the others are to be asked for again. */
+  unfinishedMoves(isMeant: (topicPartition: TopicPartition) => boolean): MoveRequest[] {
+    const unfinished: MoveRequest[] = []
+    for (const [key, dir] of this.moving) {
+      const topicPartition = parsePartitionDirName(key)!
+      if (!isMeant(topicPartition)) continue
+      const request = { ...topicPartition, target: dir.path }
+      const current = this.places.get(key)
+      if (current !== dir && existsSync(dir.partitionDir(topicPartition))) {
+        if (current && existsSync(current.partitionDir(topicPartition))) theMovedOne(topicPartition, current, dir)
+        this.moveEnded(request, true)
+      } else if (current && current !== dir) unfinished.push(request)
+      else this.moving.delete(key)
+    }
+    return unfinished
+  }
+
+  /** What a move that was cut short left of its copy. */
+  dropFuture(request: MoveRequest): void {
+    this.dirs.find(({ path }) => path === request.target)?.dropFutures(request)
   }
 
   /**
@@ -83,10 +181,20 @@ export class DataDirs {
     const topicPartition = { topic, partition }
     const known = this.places.get(keyOf(topicPartition))
     const missing = this.unusable[0]
-    if (!known && isOld && missing !== undefined) {
-      return { path: missing, cleanShutdown: false, recoveryPoint: 0, logStartOffset: 0, cleanerOffset: undefined, highWatermark: 0 }
+    if (!known && missing !== undefined && (isOld || this.away.has(keyOf(topicPartition)))) {
+      this.away.add(keyOf(topicPartition))
+      const offline = `its data directory is not in service (away: ${this.unusable.join(', ')})`
+      return {
+        path: missing,
+        cleanShutdown: false,
+        recoveryPoint: 0,
+        logStartOffset: 0,
+        cleanerOffset: undefined,
+        highWatermark: 0,
+        offline,
+      }
     }
-    const dir = known ?? this.emptiest()
+    const dir = known ?? this.wished(topicPartition) ?? this.emptiest()
     if (!known) this.places.set(keyOf(topicPartition), dir)
     return {
       path: dir.path,
@@ -120,10 +228,12 @@ export class DataDirs {
 
   /** A deleted topic's partitions have no place any more. */
   forget(topic: string): void {
+    for (const key of this.away) if (key.slice(0, key.lastIndexOf('-')) === topic) this.away.delete(key)
     for (const [key, dir] of this.places) {
       const split = key.lastIndexOf('-')
       if (key.slice(0, split) !== topic) continue
       dir.forget({ topic, partition: Number(key.slice(split + 1)) })
+      this.moving.delete(key)
       this.places.delete(key)
     }
   }
@@ -140,12 +250,40 @@ export class DataDirs {
     dir?.noteOffsets({ topic, partition }, recoveryPoint, logStartOffset, cleanerOffset, highWatermark)
   }
 
+  private wished(topicPartition: TopicPartition): LogDir | undefined {
+    const path = this.preferred.get(keyOf(topicPartition))
+    this.preferred.delete(keyOf(topicPartition))
+    return this.dirs.find((dir) => dir.path === path && dir.failure === undefined)
+  }
+
   private emptiest(): LogDir {
     const counts = new Map<LogDir, number>()
     for (const dir of this.places.values()) counts.set(dir, (counts.get(dir) ?? 0) + 1)
     const usable = this.dirs.filter((dir) => dir.failure === undefined)
     return (usable.length > 0 ? usable : this.dirs).reduce((best, dir) => ((counts.get(dir) ?? 0) < (counts.get(best) ?? 0) ? dir : best))
   }
+}
+
+function missingText(path: string): string {
+  return (
+    `the data directory that was at ${path} is empty or gone; its partitions are offline, nothing is written there. ` +
+    `Mount it and start again; if it is lost for good, start once with --set millrace.accept.empty.log.dirs=true: its partitions begin empty`
+  )
+}
+
+/** Of two directories with one partition: the one that a move had brought whole, and had not tidied up after yet. The other is set aside. */
+function theMovedOne(topicPartition: TopicPartition, one: LogDir, other: LogDir): LogDir {
+  const marked = [one, other].filter((dir) => existsSync(join(dir.partitionDir(topicPartition), MOVED_IN_FILE)))
+  if (marked.length !== 1) {
+    throw new LogError(
+      'ERR_MILLRACE_DUPLICATE_PARTITION',
+      `${keyOf(topicPartition)} is in ${one.path} and in ${other.path}: move one of the two out of the data directories, then start again`,
+    )
+  }
+  const moved = marked[0]!
+  ;(moved === one ? other : one).setAside(topicPartition)
+  clearMovedIn(moved.partitionDir(topicPartition))
+  return moved
 }
 
 function keyOf({ topic, partition }: TopicPartition): string {

@@ -57,12 +57,12 @@ export class OwnRecords implements RecordSource {
   read(plan: ReadPlan, position: number, length: number, target: Buffer): void {
     const hosted = this.replicas.find(this.topic, this.partition)
     if (!hosted) throw new Error(`${this.topic}-${this.partition} left this node while its records were being sent`)
-    const read = hosted.log.readInto(plan, target, 0, position, length)
+    const read = hosted.logOf(plan).readInto(plan, target, 0, position, length)
     if (read !== length) throw new Error(`${this.topic}-${this.partition}: ${read} bytes where ${length} were planned`)
   }
 
   send(plan: ReadPlan, position: number, length: number, descriptor: number): number {
-    return this.replicas.find(this.topic, this.partition)?.log.sendTo(plan, position, length, descriptor) ?? 0
+    return this.replicas.find(this.topic, this.partition)?.logOf(plan).sendTo(plan, position, length, descriptor) ?? 0
   }
 
   release(): void {}

@@ -2,7 +2,8 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { MetadataDelta, MetadataImage } from '../controller/image.js'
-import type { OpenPartition } from '../replica/replica-manager.js'
+import type { MoveRequest } from '../replica/log-moves.js'
+import type { LogCheckpoint, OpenPartition } from '../replica/replica-manager.js'
 import type { LogDirStatus } from './handlers/services.js'
 
 /** Everything a worker starts from. */
@@ -41,6 +42,18 @@ export interface PortMessage {
 export interface ControllerCall {
   readonly method: string
   readonly args: readonly unknown[]
+}
+
+/** Worker → coordinator `move-prepared`: a move is about to end; the checkpoints come first. */
+export interface MovePrepared {
+  readonly request: MoveRequest
+  readonly checkpoint: LogCheckpoint
+}
+
+/** Worker → coordinator `move-ended`. */
+export interface MoveEnded {
+  readonly request: MoveRequest
+  readonly moved: boolean
 }
 
 export interface LogFailure {

@@ -9,6 +9,7 @@ import { compactDue } from '../log/compaction/schedule.js'
 import { native } from '../log/native.js'
 import type { ReadPlan, RunInPool } from '../log/types.js'
 import { GROUP_METADATA_TOPIC } from '../model/topic-partition.js'
+import type { MoveRequest } from '../replica/log-moves.js'
 import { type LogCheckpoint, type OpenPartition, ReplicaManager } from '../replica/replica-manager.js'
 import { type Caller, Mailbox, type MailboxHandler, type MailboxHandlers } from '../threads/mailbox.js'
 import type { PlacementTable } from '../threads/placement.js'
@@ -69,6 +70,9 @@ export class BrokerWorker {
       onCheckpointDue: (checkpoint) => main.notify('checkpoint', checkpoint),
       onLogFailed: (topic, partition, dir, error) =>
         main.notify('log-failed', { topic, partition, dir, message: error.message } satisfies LogFailure),
+      moveBytesPerSecond: () => this.configs.getNumber('replica.alter.log.dirs.io.max.bytes.per.second') / (this.peers.size + 1),
+      onMovePrepared: (request, checkpoint) => main.call('move-prepared', { request, checkpoint }),
+      onMoveEnded: (request, moved) => main.notify('move-ended', { request, moved }),
       onRecoveryProgress: (topic, partition, done, total) => main.notify('recovery', { topic, partition, done, total }),
     })
     this.groups = new GroupCoordinators({ env, replicas: this.replicas, configs: this.configs, image: () => this.image })
@@ -91,6 +95,7 @@ export class BrokerWorker {
       ['listen', (command: ListenCommand) => this.listen(command)],
       ['peer', ({ id, port }: PortMessage) => this.addPeer(id, port)],
       ['connect', ({ port }: PortMessage) => this.connect(port)],
+      ['move', (request: MoveRequest) => this.replicas.move(request)],
       ['checkpoints', () => this.replicas.checkpoints()],
       ['close', (clean: boolean) => this.close(clean)],
     ])
@@ -231,6 +236,7 @@ export class BrokerWorker {
       fetchSessions: new FetchSessions(this.configs.getNumber('max.incremental.fetch.session.cache.slots'), sessionId),
       openRecords: (topic, partition, plan) => this.openRecords(topic, partition, plan),
       logDirs: () => this.init.logDirs,
+      moveReplicas: (moves) => this.main.call('move-replicas', moves),
       callGroupCoordinator: (partition, method, argument) => this.callGroup({ partition, method, argument }),
       groupPartitionFor: (groupId) => this.groupPartitionFor(groupId),
     }

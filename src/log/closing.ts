@@ -1,6 +1,7 @@
 // The end of an open log: closed, or deleted with its directory.
 
 import { renameSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { errorCodeOf, errorText } from './codes.js'
 import { syncDirNow } from './files.js'
@@ -50,6 +51,32 @@ export async function deleteLog(log: LogState): Promise<void> {
   syncDirNow(dirname(log.dir))
   log.dir = target
   removeLater([target], log.config.fileDeleteDelayMs, log.env)
+}
+
+/** Another name for the directory, in the same parent. With `reopen` appends go on under it; no sync may be in flight then. */
+export function renameLog(log: LogState, name: string, reopen: boolean): void {
+  const target = join(dirname(log.dir), name)
+  if (reopen) for (const segment of log.segments.all) segment.closeHandle()
+  try {
+    renameSync(log.dir, target)
+    log.dir = target
+    for (const segment of log.segments.all) segment.movedTo(target)
+    for (const part of [log.snapshots, log.epochs, log.quarantine]) part.movedTo(target)
+    syncDirNow(dirname(target))
+  } finally {
+    if (reopen) log.active.activate(log.config)
+  }
+}
+
+/** Of a log that another took the place of: its directory is on its way out, what readers have planned of it is still read. */
+export function retireLog(log: LogState): void {
+  const oldName = basename(log.dir)
+  renameLog(log, deletedDirName(oldName, log.env.random.bytes(16)), false)
+  log.env.timers.after(log.config.fileDeleteDelayMs, () => {
+    closeLog(log, false)
+      .then(() => rm(log.dir, { recursive: true, force: true }))
+      .catch((error: unknown) => log.env.logger.warn({ dir: log.dir, code: errorCodeOf(error) }, 'a replaced log could not be removed'))
+  })
 }
 
 /** `<topic>-<partition>.<uuid hex>-delete`, cut so that it stays a legal file name. */

@@ -93,6 +93,11 @@ export class Flusher {
     this.#rolled = this.#rolled.filter((rolled) => rolled.segment !== segment)
   }
 
+  /** A sync is in flight or queued: the handles it has must stay open. */
+  get isBusy(): boolean {
+    return this.#running !== undefined
+  }
+
   /** Resolves when nothing is in flight or queued; never rejects. */
   async idle(): Promise<void> {
     while (this.#running) await Promise.allSettled([this.#running, this.#next])

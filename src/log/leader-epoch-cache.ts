@@ -13,7 +13,7 @@ interface EpochStart {
 const UNKNOWN: EpochEndOffset = { leaderEpoch: -1, endOffset: -1 }
 
 export class LeaderEpochCache {
-  readonly #dir: string
+  #dir: string
   /** Ascending in both fields. */
   #entries: EpochStart[] = []
 
@@ -24,6 +24,11 @@ export class LeaderEpochCache {
       if (!match) throw new LogError('ERR_MILLRACE_CHECKPOINT', `${dir}/${LEADER_EPOCH_FILE}: unreadable line "${line}"`)
       this.#entries.push({ epoch: Number(match[1]), startOffset: Number(match[2]) })
     }
+  }
+
+  /** Its directory got another name. */
+  movedTo(dir: string): void {
+    this.#dir = dir
   }
 
   get entries(): readonly EpochStart[] {

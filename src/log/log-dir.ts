@@ -16,6 +16,8 @@ import {
 import type { OffsetEntry } from './checkpoints.js'
 import { errorCodeOf, errorText, LogError } from './codes.js'
 import { readFileIfAny, removeIfAny, replaceFile, syncDirNow, syncPath } from './files.js'
+import { deletedDirName } from './closing.js'
+import { parseFutureDirName } from './future.js'
 import { native } from './native.js'
 import { readTopicId } from './partition-metadata.js'
 import { parsePartitionDirName, partitionDirName } from '../model/topic-partition.js'
@@ -123,6 +125,23 @@ export class LogDir {
       found.push({ topicPartition, dir, topicId: readTopicId(dir) })
     }
     return found
+  }
+
+  /** Partitions that were on their way here when the process ended. */
+  futures(): TopicPartition[] {
+    return readdirSync(this.path)
+      .map(parseFutureDirName)
+      .filter((topicPartition) => topicPartition !== undefined)
+  }
+
+  /** Unfinished copies: of one partition, or all. Renamed as deleted ones at once. */
+  dropFutures(topicPartition?: TopicPartition): void {
+    for (const name of readdirSync(this.path)) {
+      const of = parseFutureDirName(name)
+      if (!of || (topicPartition && keyOf(of) !== keyOf(topicPartition))) continue
+      renameSync(join(this.path, name), join(this.path, deletedDirName(keyOf(of), this.#env.random.bytes(16))))
+    }
+    this.#removeDeleted()
   }
 
   recoveryPointOf(topicPartition: TopicPartition): number {
@@ -306,6 +325,17 @@ function readable(path: string, name: string, env: Env): Map<string, number> {
     if (errorCodeOf(error) !== 'ERR_MILLRACE_CHECKPOINT') throw error
     env.logger.warn({ dir: path, file: name }, `unreadable checkpoint ignored: ${errorText(error)}`)
     return new Map()
+  }
+}
+
+/** Who a directory is; undefined: it is new, empty, or not there. */
+export function readDirectoryId(path: string): Uuid | undefined {
+  try {
+    return readProperties(path).get('directory.id')
+  } catch (error) {
+    // Not a directory, not readable: opening it says so.
+    if (errorCodeOf(error) === 'ENOTDIR' || errorCodeOf(error) === 'EACCES' || errorCodeOf(error) === 'EIO') return undefined
+    throw error
   }
 }
 

@@ -53,6 +53,8 @@ export class LogState {
   generation = 0
   cleanerOffset: number
   compacting: Promise<CompactionSummary | undefined> | undefined
+  /** A move of the log copies its files: none is replaced meanwhile. */
+  compactionPaused = false
 
   constructor(options: LogOptions, state: OpenedState) {
     this.options = options

@@ -4,7 +4,7 @@
 
 import { appendAsFollower } from './append-follower.js'
 import { appendAsLeader, flushStaged } from './append.js'
-import { closeLog, deleteLog } from './closing.js'
+import { closeLog, deleteLog, renameLog, retireLog } from './closing.js'
 import { compactionState, runCompaction } from './compaction/run.js'
 import { LogState } from './log-state.js'
 import { openState } from './open.js'
@@ -28,6 +28,7 @@ import type {
   ProducerSummary,
   QuarantinedRange,
   ReadPlan,
+  RolledFiles,
   TimestampOffset,
 } from './types.js'
 
@@ -286,6 +287,51 @@ export class Log {
   /** Runs one compaction when it is due (or `force`); at most one at a time. Resolves with what it did, or undefined. */
   async compact(now: number, force = false): Promise<CompactionSummary | undefined> {
     return runCompaction(this.#state, now, force)
+  }
+
+  // ---- moving to another data directory
+
+  /** Files that no append touches any more: rolled segments with what belongs to them. */
+  rolledFiles(): RolledFiles {
+    const { segments, snapshots, active, dir } = this.#state
+    const rolled = segments.all.filter((segment) => segment !== active)
+    return {
+      dir,
+      firstOffset: segments.first.baseOffset,
+      segmentOffsets: rolled.map((segment) => segment.baseOffset),
+      snapshotOffset: snapshots.offsets.includes(segments.first.baseOffset) ? segments.first.baseOffset : undefined,
+    }
+  }
+
+  /** While paused no file is replaced by compaction. Resolves when none is being replaced. */
+  async pauseCompaction(paused: boolean): Promise<void> {
+    this.#state.compactionPaused = paused
+    if (paused) await this.#state.compacting?.catch(() => undefined)
+  }
+
+  /** Grows when a file was cut or replaced. */
+  get generation(): number {
+    return this.#state.generation
+  }
+
+  /** A sync is in flight or queued. */
+  get isSyncing(): boolean {
+    return this.#state.flusher.isBusy
+  }
+
+  /** Gives the directory another name in the same parent; appends go on under it. Only while `isSyncing` is false. */
+  rename(name: string): void {
+    renameLog(this.#state, name, true)
+  }
+
+  /** Another log took this one's place: its directory is renamed as a deleted one; readers may finish until it is removed. */
+  retire(): void {
+    retireLog(this.#state)
+  }
+
+  /** The log start of the replica this one is a copy of. */
+  advanceLogStart(offset: number): void {
+    this.#state.advanceLogStart(offset)
   }
 
   // ---- the end

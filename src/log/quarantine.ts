@@ -11,13 +11,18 @@ const NAME = 'quarantine.json'
 const VERSION = 1
 
 export class Quarantine {
-  readonly #dir: string
+  #dir: string
   /** By first offset. */
   #ranges: QuarantinedRange[]
 
   constructor(dir: string) {
     this.#dir = dir
     this.#ranges = load(dir)
+  }
+
+  /** Its directory got another name. */
+  movedTo(dir: string): void {
+    this.#dir = dir
   }
 
   get ranges(): readonly QuarantinedRange[] {

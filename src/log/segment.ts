@@ -18,7 +18,7 @@ const ASK_LIMIT = 2 ** 31 - 1
 const asked = new Float64Array(3)
 
 export class Segment {
-  readonly dir: string
+  dir: string
   readonly baseOffset: number
   readonly txnIndex: TransactionIndex
   /** Bytes, staged ones included. */
@@ -50,6 +50,12 @@ export class Segment {
     this.createdMs = nowMs
     this.#indexConfig = config
     if (size === 0) this.#firstTimestamp = this.#maxTimestamp = -1
+  }
+
+  /** Its directory got another name. Open handles stay good for what is open. */
+  movedTo(dir: string): void {
+    this.dir = dir
+    this.txnIndex.movedTo(dir)
   }
 
   pathOf(suffix: string): string {

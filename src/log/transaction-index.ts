@@ -2,7 +2,7 @@
 // int16 version, int64 producer id, first offset, last offset, last stable offset). Loaded on first use; few entries.
 
 import { closeSync, ftruncateSync, openSync, truncateSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { errorCodeOf, isFullDisk, LogError } from './codes.js'
 import { fileName, readFileIfAny, removeIfAny, SUFFIX } from './files.js'
 
@@ -18,12 +18,17 @@ export interface AbortedEntry {
 }
 
 export class TransactionIndex {
-  readonly #path: string
+  #path: string
   #entries: AbortedEntry[] | undefined
   #unwritten: AbortedEntry[] = []
 
   constructor(dir: string, baseOffset: number) {
     this.#path = join(dir, fileName(baseOffset, SUFFIX.txnIndex))
+  }
+
+  /** Its directory got another name. */
+  movedTo(dir: string): void {
+    this.#path = join(dir, basename(this.#path))
   }
 
   get path(): string {

@@ -94,6 +94,15 @@ export interface QuarantinedRange {
   readonly foundAtMs: number
 }
 
+/** What a copy of a log may take file by file. */
+export interface RolledFiles {
+  readonly dir: string
+  readonly firstOffset: number
+  readonly segmentOffsets: readonly number[]
+  /** The producer state before the first segment, where there is one. */
+  readonly snapshotOffset: number | undefined
+}
+
 export type RunInPool = <T extends PoolTask>(task: T) => Promise<PoolResult<T>>
 
 export interface LogOptions {

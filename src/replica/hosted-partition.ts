@@ -93,7 +93,8 @@ export function failedAppend(errorCode: number, errorMessage: string | null = nu
 export class HostedPartition {
   readonly topic: string
   readonly partition: number
-  readonly log: Log
+  /** Another one after the replica moved between data directories. */
+  log: Log
   readonly state: PartitionState
   /** Of a leader with followers: told when there is something for them. */
   onReplicationNews: ((hosted: HostedPartition) => void) | null = null
@@ -104,6 +105,9 @@ export class HostedPartition {
   private readonly produce = new ProduceQueue()
   private readonly watchers = new Set<() => void>()
   private syncing = false
+  private durableHeld = false
+  /** The log before the last move, for plans that were made of it. */
+  private replaced: { readonly plannedDir: string; readonly log: Log } | undefined
   private syncWanted = false
 
   constructor(topic: string, partition: number, log: Log, state: PartitionState) {
@@ -123,7 +127,7 @@ export class HostedPartition {
     if (!state.apply(decision, now)) return false
     if (state.role === 'leader' && state.leaderEpoch > epochBefore) this.log.assignEpochStart(state.leaderEpoch)
     if (before === 'leader' && state.role !== 'leader') this.produce.failAbove(-1, failedAppend(errors.NOT_LEADER_OR_FOLLOWER.code))
-    const moved = state.localDurable(this.log.durableOffset)
+    const moved = !this.durableHeld && state.localDurable(this.log.durableOffset)
     if (state.localWritten(this.log.writtenOffset) || moved) this.watermarkMoved()
     // Whatever role it has now: who waits on the old one must look again.
     if (before !== state.role || epochBefore !== state.leaderEpoch) this.wake()
@@ -203,6 +207,29 @@ export class HostedPartition {
     if (plan.kind === 'error') return failedFetch(plan.errorCode)
     if (!readCommitted) return { ...base, plan: plan.size > 0 ? plan : null }
     return { ...base, plan: plan.size > 0 ? plan : null, abortedTransactions: log.abortedTransactions(item.fetchOffset, bound) }
+  }
+
+  /** The log that a plan was made of. */
+  logOf(plan: ReadPlan): Log {
+    return this.replaced?.plannedDir === plan.dir ? this.replaced.log : this.log
+  }
+
+  /** While held nothing more becomes durable for producers and readers: a move makes the other log as durable first. */
+  holdDurable(held: boolean): void {
+    if (this.durableHeld === held) return
+    this.durableHeld = held
+    if (held) return
+    this.syncing = false
+    this.syncWanted = true
+    this.wrote()
+  }
+
+  /** The future log of a move takes over: it has all that this one has. `plannedDir`: what plans of the old one name. */
+  replaceLog(log: Log, plannedDir: string): void {
+    this.replaced = { plannedDir, log: this.log }
+    this.log = log
+    this.holdDurable(false)
+    this.wake()
   }
 
   /** Calls `wake` at every move of the high watermark or of leadership, until the returned function is called. */
@@ -321,9 +348,14 @@ export class HostedPartition {
     }
     this.syncing = true
     this.syncWanted = false
-    this.log.sync().then(
-      (durable) => this.synced(durable),
-      () => this.syncFailed(),
+    const { log } = this
+    log.sync().then(
+      (durable) => {
+        if (this.log === log && !this.durableHeld) this.synced(durable)
+      },
+      () => {
+        if (this.log === log) this.syncFailed()
+      },
     )
   }
 

@@ -58,7 +58,9 @@ export interface LogDescription {
   /** The partition's directory. */
   readonly dir: string
   readonly size: number
-  readonly logEndOffset: number
+  /** Behind the replica whose place it shall take; 0 for a replica that is in place. */
+  readonly offsetLag: number
+  readonly isFuture: boolean
 }
 
 export function listOffsets(manager: ReplicaManager, question: ListOffsetsQuestion): ListOffsetsAnswer {
@@ -124,11 +126,13 @@ function refuseDelete(hosted: HostedPartition, offset: number): number {
 }
 
 export function describeLogs(manager: ReplicaManager): LogDescription[] {
-  return [...manager.all()].map(({ topic, partition, log }) => ({
-    topic,
-    partition,
-    dir: log.dir,
-    size: log.size,
-    logEndOffset: log.logEndOffset,
-  }))
+  const rows: LogDescription[] = []
+  for (const { topic, partition, log } of manager.all()) {
+    rows.push({ topic, partition, dir: log.dir, size: log.size, offsetLag: 0, isFuture: false })
+    const future = manager.futureOf(topic, partition)
+    if (!future) continue
+    const offsetLag = Math.max(0, log.logEndOffset - future.logEndOffset)
+    rows.push({ topic, partition, dir: future.dir, size: future.size, offsetLag, isFuture: true })
+  }
+  return rows
 }

@@ -1,12 +1,15 @@
 // The partitions of one worker: opens and closes them, finds them, flushes what a turn of the event loop staged. Knows no sockets and no
 // frames. Single-threaded, on the worker that owns the partitions (or the caller's thread with `workers: 0`).
 
+import { dirname } from 'node:path'
 import type { Env } from '../env/env.js'
 import { Log } from '../log/log.js'
 import type { LogConfig } from '../log/config.js'
 import type { RunInPool } from '../log/types.js'
 import { errors } from '../model/errors.js'
 import type { Uuid } from '../model/topic-partition.js'
+import type { FutureDescription, LogMovesOptions, MoveRequest } from './log-moves.js'
+import { LogMoves } from './log-moves.js'
 import type { AppendTerms } from './hosted-partition.js'
 import { failedAppend, HostedPartition } from './hosted-partition.js'
 import { anyBroker, type BrokerDirectory } from './partition/leader-and-isr.js'
@@ -29,6 +32,8 @@ export interface OpenPartition {
   readonly decision: LeaderAndIsr
   /** From replication-offset-checkpoint; undefined: not known. */
   readonly highWatermark?: number
+  /** Why it must not be opened: the partition stays out of service. */
+  readonly offline?: string
 }
 
 export interface TopicSettings {
@@ -58,6 +63,10 @@ export interface ReplicaManagerOptions {
   readonly brokers?: BrokerDirectory
   onCheckpointDue(checkpoint: LogCheckpoint): void
   onLogFailed(topic: string, partition: number, dir: string, error: Error): void
+  /** This worker's share of replica.alter.log.dirs.io.max.bytes.per.second. */
+  moveBytesPerSecond(): number
+  onMovePrepared(request: MoveRequest, checkpoint: LogCheckpoint): Promise<void>
+  onMoveEnded: LogMovesOptions['ended']
   onRecoveryProgress(topic: string, partition: number, done: number, total: number): void
 }
 
@@ -74,9 +83,19 @@ export class ReplicaManager {
   /** Opens under way: a second one of the same partition waits for it, two logs on one directory would destroy it. */
   private readonly opening = new Map<string, Promise<void>>()
   private dirty: HostedPartition[] = []
+  private readonly moves: LogMoves
 
   constructor(options: ReplicaManagerOptions) {
     this.options = options
+    this.moves = new LogMoves({
+      env: options.env,
+      find: (topic, partition) => this.find(topic, partition),
+      openFuture: (current, dir, firstOffset) => this.openFuture(current, dir, firstOffset),
+      bytesPerSecond: () => options.moveBytesPerSecond(),
+      prepared: (request, future, logStartOffset) =>
+        options.onMovePrepared(request, { ...this.checkpointOf(request.topic, request.partition, request.target, future), logStartOffset }),
+      ended: (request, moved) => options.onMoveEnded(request, moved),
+    })
   }
 
   find(topic: string, partition: number): HostedPartition | undefined {
@@ -137,6 +156,7 @@ export class ReplicaManager {
     const settings = settingsOf(topic)
     let log: Log
     try {
+      if (request.offline !== undefined) throw new Error(request.offline)
       log = await Log.open({
         dir,
         topicPartition: { topic, partition },
@@ -149,7 +169,7 @@ export class ReplicaManager {
         cleanerOffset: request.cleanerOffset,
         runInPool,
         onProgress: (done, total) => this.options.onRecoveryProgress(topic, partition, done, total),
-        onCheckpointDue: () => this.options.onCheckpointDue(this.checkpointOf(topic, partition, dir, log)),
+        onCheckpointDue: () => this.checkpointDue(topic, partition, log),
         onFailed: (error) => this.options.onLogFailed(topic, partition, dir, error),
       })
       // What a killed process left may be in the page cache only: on the `disk` promise nobody reads it before it is durable.
@@ -176,6 +196,51 @@ export class ReplicaManager {
     if (hosted.becomeWhatControllerSays(decision, this.options.env.clock.monotonic())) this.replication?.changed(hosted)
   }
 
+  /** Moves a replica to another data directory in the background; to the one it is in: gives up a move. Returns an error code. */
+  move(request: MoveRequest): number {
+    const hosted = this.find(request.topic, request.partition)
+    if (!hosted) {
+      const code = this.missingCode(request.topic, request.partition)
+      return code === errors.KAFKA_STORAGE_ERROR.code ? code : errors.REPLICA_NOT_AVAILABLE.code
+    }
+    if (hosted.log.failure) return errors.KAFKA_STORAGE_ERROR.code
+    if (dirname(hosted.log.dir) === request.target) this.moves.cancel(request.topic, request.partition)
+    else this.moves.start(request)
+    return errors.NONE.code
+  }
+
+  /** The copy of a partition that is on its way to another directory. */
+  futureOf(topic: string, partition: number): FutureDescription | undefined {
+    return this.moves.futureOf(topic, partition)
+  }
+
+  private openFuture(current: HostedPartition, dir: string, firstOffset: number): Promise<Log> {
+    const { topic, partition } = current
+    const { env, runInPool } = this.options
+    const opened = Log.open({
+      dir,
+      topicPartition: { topic, partition },
+      topicId: current.log.topicId,
+      config: current.log.config,
+      env,
+      cleanShutdown: false,
+      recoveryPoint: 0,
+      logStartOffset: firstOffset,
+      cleanerOffset: current.log.cleanerOffset,
+      runInPool,
+      // Until it takes over nobody keeps its offsets; then it is the partition's log like any other.
+      onCheckpointDue: () => void opened.then((log) => current.log === log && this.checkpointDue(topic, partition, log)),
+      onFailed: (error) => void opened.then((log) => current.log === log && this.options.onLogFailed(topic, partition, log.dir, error)),
+    })
+    return opened
+  }
+
+  /** A log that was replaced by a move has nothing to say any more. */
+  private checkpointDue(topic: string, partition: number, log: Log): void {
+    const known = this.find(topic, partition)
+    if (!known || known.log === log) this.options.onCheckpointDue(this.checkpointOf(topic, partition, log.dir, log))
+  }
+
   /** Settings of a topic, or of the node, changed. */
   reconfigure(topic: string): void {
     this.knownSettings = undefined
@@ -183,6 +248,7 @@ export class ReplicaManager {
     for (const hosted of this.byTopic.get(topic) ?? []) {
       if (!hosted) continue
       hosted.log.updateConfig(settings.log)
+      this.moves.reconfigure(hosted)
       this.applySettings(hosted, settings)
     }
   }
@@ -211,6 +277,7 @@ export class ReplicaManager {
   }
 
   private async drop(hosted: HostedPartition, errorCode: number): Promise<void> {
+    this.moves.cancel(hosted.topic, hosted.partition)
     this.replication?.removed(hosted, errorCode)
     hosted.resign(errorCode)
     await hosted.log.delete()
@@ -241,6 +308,7 @@ export class ReplicaManager {
 
   /** Writes out and closes every log. Resolves with the final checkpoints. */
   async close(clean: boolean): Promise<LogCheckpoint[]> {
+    await this.moves.close()
     this.flush()
     this.replication?.close()
     const hosted = [...this.all()]

@@ -23,6 +23,9 @@ function manager(config: Partial<LogConfig> = {}): { manager: ReplicaManager; fa
       settingsOf: () => ({ log: { ...defaultLogConfig, ...config }, minInsyncReplicas: 1 }),
       onCheckpointDue: () => {},
       onLogFailed: (topic, partition) => failures.push(`${topic}-${partition}`),
+      moveBytesPerSecond: () => Infinity,
+      onMovePrepared: () => Promise.resolve(),
+      onMoveEnded: () => {},
       onRecoveryProgress: () => {},
     }),
   }

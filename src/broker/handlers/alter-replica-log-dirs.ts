@@ -1,9 +1,7 @@
-// API 34, AlterReplicaLogDirs (KIP-113). 2: flexible. A replica that already lies in the named directory is fine; one that would have to
-// move is refused for now (KAFKA_STORAGE_ERROR would make tools retry for ever, so the code says what it is: not supported here).
+// API 34, AlterReplicaLogDirs (KIP-113). 2: flexible. Answers when the moves have begun; DescribeLogDirs tells how far they are.
 
-import { dirname } from 'node:path'
-import { errors } from '../../model/errors.js'
 import type { AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse } from '../../protocol/schema/alter-replica-log-dirs.js'
+import type { MoveRequest } from '../../replica/log-moves.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
 export async function handleAlterReplicaLogDirs(
@@ -11,22 +9,16 @@ export async function handleAlterReplicaLogDirs(
   _context: RequestContext,
   broker: HandlerContext,
 ): Promise<AlterReplicaLogDirsResponse> {
-  const logs = new Map((await broker.services.partitions.describeLogs()).map((log) => [`${log.topic}-${log.partition}`, log.dir]))
-  const paths = new Set(broker.services.logDirs().map(({ path }) => path))
-  const byTopic = new Map<string, { partitionIndex: number; errorCode: number }[]>()
+  const moves: MoveRequest[] = []
   for (const { path, topics } of request.dirs) {
-    for (const { name, partitions } of topics) {
-      const rows = byTopic.get(name) ?? []
-      byTopic.set(name, rows)
-      for (const partition of partitions)
-        rows.push({ partitionIndex: partition, errorCode: outcome(path, paths, logs.get(`${name}-${partition}`)) })
-    }
+    for (const { name, partitions } of topics) for (const partition of partitions) moves.push({ topic: name, partition, target: path })
   }
+  const codes = await broker.services.moveReplicas(moves)
+  const byTopic = new Map<string, { partitionIndex: number; errorCode: number }[]>()
+  moves.forEach(({ topic, partition }, i) => {
+    const rows = byTopic.get(topic) ?? []
+    byTopic.set(topic, rows)
+    rows.push({ partitionIndex: partition, errorCode: codes[i]! })
+  })
   return { throttleTimeMs: 0, results: [...byTopic].map(([topicName, partitions]) => ({ topicName, partitions })) }
-}
-
-function outcome(path: string, paths: ReadonlySet<string>, current: string | undefined): number {
-  if (!path.startsWith('/') || !paths.has(path)) return errors.LOG_DIR_NOT_FOUND.code
-  if (current === undefined) return errors.NOT_LEADER_OR_FOLLOWER.code
-  return dirname(current) === path ? errors.NONE.code : errors.UNSUPPORTED_VERSION.code
 }

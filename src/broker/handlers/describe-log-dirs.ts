@@ -24,7 +24,7 @@ async function describe(path: string, failed: boolean, logs: readonly LogDescrip
     name,
     partitions: here
       .filter((log) => log.topic === name)
-      .map((log) => ({ partitionIndex: log.partition, partitionSize: log.size, offsetLag: 0, isFutureKey: false })),
+      .map((log) => ({ partitionIndex: log.partition, partitionSize: log.size, offsetLag: log.offsetLag, isFutureKey: log.isFuture })),
   }))
   const space = failed ? undefined : await statfs(path).catch(() => undefined)
   return {

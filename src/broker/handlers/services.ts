@@ -2,6 +2,7 @@
 
 import type { ControllerApi } from '../../controller/controller-api.js'
 import type { ReadPlan } from '../../log/types.js'
+import type { MoveRequest } from '../../replica/log-moves.js'
 import type { ConfigStore } from '../config/config-store.js'
 import type { PartitionService } from '../partition-service.js'
 import type { FetchSessions } from './fetch-session.js'
@@ -25,6 +26,8 @@ export interface BrokerServices {
   openRecords(topic: string, partition: number, plan: ReadPlan): Uint8Array
   /** The node's data directories. */
   logDirs(): readonly LogDirStatus[]
+  /** Begins moves of replicas between this node's data directories; an error code for each. */
+  moveReplicas(moves: readonly MoveRequest[]): Promise<readonly number[]>
   /** Calls `method` of the group coordinator that owns `partition` of __consumer_offsets, on whichever worker that is. */
   callGroupCoordinator(partition: number, method: string, argument: object): Promise<object>
   /** The __consumer_offsets partition of a group id (Java hashCode mod partition count), creating the topic when missing; -1 while it cannot be. */

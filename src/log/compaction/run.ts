@@ -10,7 +10,8 @@ import type { LogState } from '../log-state.js'
 
 /** Share of compactable bytes that are dirty, and whether a run is due. undefined: not a compacted topic, or out of service. */
 export function compactionState(log: LogState, now: number): Cleanable | undefined {
-  if (!log.config.cleanupPolicy.compact || log.failure !== undefined || log.closed || !log.quarantine.isEmpty) return undefined
+  if (log.compactionPaused || !log.config.cleanupPolicy.compact || log.failure !== undefined || log.closed || !log.quarantine.isEmpty)
+    return undefined
   return cleanableOf(compactionHost(log), log.cleanerOffset, now)
 }
 

@@ -12,7 +12,7 @@ import type { ProducerState } from './producer-state.js'
 const crc32c = (data: Uint8Array, offset: number, length: number): number => native().crc32c(data, offset, length)
 
 export class SnapshotFiles {
-  readonly #dir: string
+  #dir: string
   /** Ascending. */
   #offsets: number[]
 
@@ -22,6 +22,11 @@ export class SnapshotFiles {
       .map((name) => offsetOfFile(name, SUFFIX.snapshot))
       .filter((offset) => offset !== undefined)
       .sort((a, b) => a - b)
+  }
+
+  /** Its directory got another name. */
+  movedTo(dir: string): void {
+    this.#dir = dir
   }
 
   get offsets(): readonly number[] {

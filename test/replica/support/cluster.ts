@@ -83,6 +83,9 @@ export class Cluster {
       brokers: { liveEpochOf: (other) => this.epochs.get(other), rackOf: (other) => racks?.[other] ?? null },
       onCheckpointDue: () => {},
       onLogFailed: () => {},
+      moveBytesPerSecond: () => Infinity,
+      onMovePrepared: () => Promise.resolve(),
+      onMoveEnded: () => {},
       onRecoveryProgress: () => {},
     })
     const replication = manager.replicate({

@@ -4,6 +4,10 @@ import { row } from './row.js'
 import type { SettingDefinition } from '../definition.js'
 
 export const MILLRACE_SETTINGS: readonly SettingDefinition[] = [
+  row('millrace.accept.empty.log.dirs', 'boolean', 'false', 'medium', {
+    acted: true,
+    doc: 'A data directory that the node has used before and that is empty or gone now is lost: forget it, and begin its partitions empty. For one start.',
+  }),
   row('millrace.ack', 'string', 'process', 'high', {
     values: ['process', 'disk'],
     dynamic: 'cluster-wide',

@@ -26,6 +26,12 @@ export const REPLICATION_SETTINGS: readonly SettingDefinition[] = [
   }),
   row('num.replica.alter.log.dirs.threads', 'int', null, 'high'),
   row('num.replica.fetchers', 'int', '1', 'high', { min: 1, dynamic: 'cluster-wide', doc: 'Fetchers to each other node.' }),
+  row('replica.alter.log.dirs.io.max.bytes.per.second', 'long', '9223372036854775807', 'medium', {
+    min: 0,
+    dynamic: 'per-broker',
+    acted: true,
+    doc: 'Bytes a second that moves of replicas between data directories may copy on this node.',
+  }),
   row('replica.fetch.backoff.ms', 'int', '1000', 'medium', {
     min: 0,
     acted: true,
