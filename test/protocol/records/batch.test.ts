@@ -172,3 +172,16 @@ test('sequences wrap from 2^31 - 1 to 0', () => {
   assert.equal(batchHeader.addSequence(0x7fffffff, 1), 0)
   assert.equal(batchHeader.addSequence(0x7fffffff - 2, 5), 2)
 })
+
+test('values alone, of any size and time, come out as the same bytes as the same values given as text', () => {
+  const asBytes = new BatchBuilder(64)
+  const asText = new BatchBuilder(64)
+  // Lengths on both sides of every size of a varint, offset deltas past one byte, times that fall and leave 32 bits.
+  const lengths = [0, 1, 12, 13, 63, 64, 127, 128, 8191, 8192, 70_000, ...Array.from({ length: 9000 }, (_, i) => i % 40)]
+  lengths.forEach((length, i) => {
+    const timestamp = [1000, 1000, 1063, 1064, 900, 2 ** 40][i % 6]!
+    const text = String.fromCharCode(97 + (i % 26)).repeat(length)
+    assert.equal(asBytes.append(timestamp, null, Buffer.from(text)), asText.append(timestamp, null, text))
+  })
+  assert.deepEqual(Buffer.from(asBytes.build()), Buffer.from(asText.build()))
+})
