@@ -145,11 +145,11 @@ function loadProducers(
     snapshotFloor: reports.size === 0 ? nextOffset : scannedFrom,
     endOffset: nextOffset,
     logStartOffset,
+    now: o.env.clock.now(),
+    expirationMs: o.config.producerIdExpirationMs,
     reports,
   })
   if (reports.size > 0) snapshots.removeAbove(scannedFrom)
-  const expired = state.expire(o.env.clock.now(), o.config.producerIdExpirationMs)
-  if (expired > 0) o.env.logger.debug({ dir: o.dir, expired }, 'producers that were silent for too long were forgotten')
 }
 
 function repairEpochs(

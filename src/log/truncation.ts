@@ -72,6 +72,8 @@ function reloadProducers(log: LogState, endOffset: number): void {
     snapshotFloor: endOffset,
     endOffset,
     logStartOffset: log.logStartOffset,
+    now: log.env.clock.now(),
+    expirationMs: log.config.producerIdExpirationMs,
     reports: new Map(),
   })
 }

@@ -114,6 +114,24 @@ test('state survives a clean stop through the snapshot, an unclean one through t
   }
 })
 
+test('a producer with records of long ago: forgotten with a snapshot, kept where the log is replayed (as Kafka), forgotten by the next check', async (t) => {
+  for (const clean of [true, false]) {
+    const dir = tempDir(t)
+    const env = new TestEnv()
+    const config = { producerIdExpirationMs: 1000, retentionMs: -1, messageTimestampAfterMaxMs: 1e12 }
+    const log = await openLog(t, { dir, env, config })
+    const old = batch([{ timestamp: START - 5000 }], { producerId: 9, producerEpoch: 0, baseSequence: 0 })
+    append(log, Uint8Array.from(old))
+    await log.close(clean)
+    const again = await openLog(t, { dir, env, clean, config })
+    assert.equal(again.producerStates().length, clean ? 0 : 1, clean ? 'by the snapshot' : 'by the log')
+    assert.equal(again.appendAsLeader(Uint8Array.from(old), 0, 'client', 12).duplicate, !clean)
+    again.flushStaged()
+    again.applyRetention(START)
+    assert.equal(again.producerStates().length, 0)
+  }
+})
+
 test('the snapshot is a version 1 file with a CRC over its entries', async (t) => {
   const dir = tempDir(t)
   const log = await openLog(t, { dir })

@@ -235,7 +235,7 @@ export class ProducerState {
   expire(now: number, expirationMs: number): number {
     let dropped = 0
     for (const entry of this.#producers.values()) {
-      if (entry.txnFirstOffset !== -1 || now - entry.lastTimestamp < expirationMs) continue
+      if (!isExpired(entry, now, expirationMs)) continue
       this.#producers.delete(entry.producerId)
       dropped++
     }
@@ -264,4 +264,9 @@ function followsInSequence(entry: ProducerEntry, epoch: number, baseSequence: nu
   if (epoch !== entry.epoch) return baseSequence === 0
   const last = entry.lastSequence
   return baseSequence === last + 1 || (baseSequence === 0 && last === MAX_SEQUENCE)
+}
+
+/** By the newest timestamp of its records, as Kafka counts: a producer whose records are dated long ago expires though it goes on. */
+export function isExpired(entry: ProducerEntry, now: number, expirationMs: number): boolean {
+  return entry.txnFirstOffset === -1 && now - entry.lastTimestamp >= expirationMs
 }

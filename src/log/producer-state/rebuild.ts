@@ -6,6 +6,7 @@ import { walkHeaders } from '../header-walk.js'
 import { SUFFIX } from '../files.js'
 import type { RecoveredBatch, RecoveryReport } from '../native.js'
 import type { Segment } from '../segment.js'
+import { isExpired } from './producer-state.js'
 import type { CompletedTransaction, ProducerState } from './producer-state.js'
 import type { SnapshotFiles } from './snapshot-files.js'
 
@@ -18,6 +19,9 @@ export interface RebuildOptions {
   /** Batches at or above this are not replayed. */
   readonly endOffset: number
   readonly logStartOffset: number
+  /** As Kafka: a producer of a snapshot that has been silent for too long is left out; one that the replay finds stays until the next check. */
+  readonly now: number
+  readonly expirationMs: number
   /** By segment base offset. Their transaction indexes are rewritten. */
   readonly reports: ReadonlyMap<number, RecoveryReport>
 }
@@ -26,7 +30,7 @@ export interface RebuildOptions {
 export function rebuildProducerState(o: RebuildOptions): number {
   const snapshot = o.snapshots.newestUpTo(o.snapshotFloor)
   const from = Math.max(snapshot?.offset ?? 0, 0)
-  o.state.restore(snapshot?.entries ?? [])
+  o.state.restore((snapshot?.entries ?? []).filter((entry) => !isExpired(entry, o.now, o.expirationMs)))
   o.segments.forEach((segment, i) => {
     const end = o.segments[i + 1]?.baseOffset ?? Number.MAX_SAFE_INTEGER
     if (end <= from || segment.baseOffset >= o.endOffset) return
