@@ -3,7 +3,7 @@
 // then it reads the immutable bytes through a handle of its own.
 
 import { native } from '../log/native.js'
-import { assertPlanned } from '../log/segment-reader.js'
+import { assertPlanned } from '../log/planned.js'
 import type { ReadPlan } from '../log/types.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
 import type { FilePiece } from './listener/response-writer.js'

@@ -1,12 +1,12 @@
-// Reading: which bytes answer a fetch, and copying them on the owner's thread. Plans cross threads; segment-reader.ts
-// reads them elsewhere. Look-ups by time and transaction are in reads.ts.
+// Reading: which bytes answer a fetch, and copying them on the owner's thread. Plans cross threads;
+// broker/file-records.ts reads them elsewhere. Look-ups by time and transaction are in reads.ts.
 
 import { storageError } from './append-results.js'
 import { Code, LogError } from './codes.js'
 import { PlanOut } from './native.js'
 import { describeRange } from './quarantine.js'
 import { withEpoch } from './reads.js'
-import { assertPlanned } from './segment-reader.js'
+import { assertPlanned } from './planned.js'
 import type { Segment } from './segment.js'
 import type { LogState } from './log-state.js'
 import type { OffsetError, ReadPlan, TimestampOffset } from './types.js'

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SegmentReader } from '../../src/log/segment-reader.js'
 import { append, batch, batchOfSize, openLog, readPlan, START, tempDir, wholeBatches } from './support.js'
 
 test('a fetch at an offset inside a batch returns the whole batch', async (t) => {
@@ -42,18 +41,6 @@ test('offsets outside the log are OFFSET_OUT_OF_RANGE, its end is empty', async 
   }
   const end = log.planRead(3, 100, log.writtenOffset, true)
   assert.ok(end.kind === 'plan' && end.size === 0)
-})
-
-test('another thread reads the same bytes from the plan alone', async (t) => {
-  const log = await openLog(t, { dir: tempDir(t) })
-  const reader = new SegmentReader(2)
-  t.after(() => reader.close())
-  append(log, batch(4))
-  const plan = log.planRead(0, 1 << 20, log.writtenOffset, true)
-  assert.ok(plan.kind === 'plan')
-  const target = Buffer.alloc(plan.size + 3)
-  assert.equal(reader.read(plan, target, 3), plan.size)
-  assert.deepEqual(target.subarray(3), readPlan(log, plan))
 })
 
 test('a plan made before the log was cut is refused, not answered with other bytes', async (t) => {
