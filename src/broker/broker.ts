@@ -4,10 +4,9 @@
 import { join } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
 import type { ControllerApi } from '../controller/controller-api.js'
-import { Controller } from '../controller/controller.js'
-import type { BrokerEndpoint, MetadataChange, TopicImage } from '../controller/image.js'
+import { ControllerNode } from '../controller/controller-node.js'
+import type { BrokerEndpoint, MetadataChange, MetadataImage, PartitionImage, TopicImage } from '../controller/image.js'
 import { Member } from '../ensemble/member.js'
-import type { ZnodeClient } from '../ensemble/znode-client.js'
 import type { Env, Logger } from '../env/env.js'
 import { realEnv } from '../env/real.js'
 import { native } from '../log/native.js'
@@ -81,8 +80,7 @@ class Node implements Broker {
   private readonly placement: Placement
   private dirs: DataDirs | undefined
   private member: Member | undefined
-  private session: ZnodeClient | undefined
-  private controller: Controller | undefined
+  private control: ControllerNode | undefined
   private configs: ConfigStore | undefined
   private workers: WorkerPool | undefined
   private moves: ReplicaMoves | undefined
@@ -101,7 +99,12 @@ class Node implements Broker {
   }
 
   get clusterId(): string {
-    return this.controller!.image.clusterId
+    return this.image.clusterId
+  }
+
+  /** The newest one this node has. */
+  private get image(): MetadataImage {
+    return this.control!.view.image
   }
 
   get localWorker(): BrokerWorker | undefined {
@@ -121,16 +124,19 @@ class Node implements Broker {
         this.options.properties.get('millrace.accept.empty.log.dirs') === 'true',
       )
       this.member = Member.open({ dir: join(this.options.dataDirs[0]!, 'ensemble'), env: this.env, memberId: this.nodeId })
-      this.session = this.member.connect()
-      this.controller = await this.openController(this.session)
-      const { topics } = this.controller.image
+      this.control = await this.joinCluster(this.member, reserved)
+      const { topics } = this.image
       this.dirs.setAsideStrays((topic, partition) => partition < (topics.get(topic)?.partitions.length ?? 0))
       for (const topic of topics.values()) this.placement.assign(topic.name, this.hostedOf(topic))
       this.moves = this.replicaMoves(this.dirs, this.workers)
-      await this.workers.begin()
-      this.controller.onChange((zxid, changes) => this.broadcast(zxid, changes))
-      await this.controller.registerBroker({ endpoints: this.endpoints(reserved), rack: this.configs!.getString('broker.rack') || null })
+      const missed: [bigint, readonly MetadataChange[]][] = []
+      let hear = (zxid: bigint, changes: readonly MetadataChange[]): void => void missed.push([zxid, changes])
+      this.control.view.onChange((zxid, changes) => hear(zxid, changes))
+      // Leader epochs that rise after a crash have risen BEFORE a partition opens.
+      await Promise.all([this.control.ready(), this.workers.begin()])
       await this.openPartitions(this.workers)
+      hear = (zxid, changes) => this.broadcast(zxid, changes)
+      for (const [zxid, changes] of missed) hear(zxid, changes)
       await this.moves.resume()
       await Promise.all([this.listen(reserved), this.dirs.durable()])
       if (this.listeners.length > 0) await this.broadcasts
@@ -174,24 +180,31 @@ class Node implements Broker {
     }
     await this.workers?.close()
     await this.pool.close()
-    await this.controller?.close()
-    await this.session?.close()
+    await this.control?.close()
     await this.member?.close()
     this.dirs?.close(checkpoints, clean && this.workers !== undefined)
   }
 
-  private async openController(client: ZnodeClient): Promise<Controller> {
+  private joinCluster(member: Member, reserved: readonly { host: string; port: number }[]): Promise<ControllerNode> {
     const { nodeId, env } = this
-    let controller: Controller | undefined
-    this.configs = new ConfigStore({ nodeId, properties: this.options.properties }, () => controller!.image)
-    controller = await Controller.open({
-      client,
+    return ControllerNode.start({
       env,
-      brokerId: nodeId,
-      rules: controllerRules(this.configs),
-      afterUncleanStop: this.member!.stoppedUncleanly,
+      nodeId,
+      identity: this.dirs!.identity,
+      connect: () => member.connect(),
+      onView: (view) => {
+        this.configs = new ConfigStore({ nodeId, properties: this.options.properties }, () => view.image)
+      },
+      rules: () => controllerRules(this.configs!),
+      announcement: () => ({
+        endpoints: this.endpoints(reserved),
+        rack: this.configs!.getString('broker.rack') || null,
+        features: new Map(),
+        logDirs: this.dirs!.ids,
+        uncleanShutdown: member.stoppedUncleanly,
+        lostWrites: member.stoppedUncleanly,
+      }),
     })
-    return controller
   }
 
   private replicaMoves(dirs: DataDirs, workers: WorkerPool): ReplicaMoves {
@@ -270,7 +283,7 @@ class Node implements Broker {
         nodeId: this.nodeId,
         properties: this.options.properties,
         logLevel: this.options.logLevel ?? 'silent',
-        image: this.controller!.image,
+        image: this.image,
         placement: this.placement.table,
         logDirs: this.dirs!.status(),
       }),
@@ -298,11 +311,8 @@ class Node implements Broker {
   }
 
   private async callController({ method, args }: ControllerCall): Promise<unknown> {
-    const controller = this.controller! as ControllerApi
-    const result = await (controller[method as keyof ControllerApi] as (...values: unknown[]) => Promise<unknown>).apply(
-      controller,
-      args as unknown[],
-    )
+    const call = this.control!.api[method as keyof ControllerApi] as (...values: readonly unknown[]) => Promise<unknown>
+    const result = await call(...args)
     await this.broadcasts
     return result
   }
@@ -311,12 +321,12 @@ class Node implements Broker {
     const placement: [string, Int16Array | null][] = []
     const opened: OpenPartition[][] = Array.from({ length: this.workers!.count }, () => [])
     for (const change of changes) {
-      if (change.kind === 'topic') {
-        const hosted = this.hostedOf(change.topic)
-        if (this.placement.assign(change.topic.name, hosted))
-          placement.push([change.topic.name, this.placement.table.get(change.topic.name)!])
-        for (const partition of hosted)
-          opened[this.placement.table.get(change.topic.name)![partition]!]!.push(this.openPartition(change.topic, partition, false))
+      const topic = change.kind === 'topic' ? change.topic : change.kind === 'partitions' ? this.image.topics.get(change.topic) : undefined
+      if (topic) {
+        const changed = change.kind === 'partitions' ? change.partitions : topic.partitions
+        if (this.placement.assign(topic.name, this.hostedOf(topic))) placement.push([topic.name, this.placement.table.get(topic.name)!])
+        for (const { partition } of changed.filter((state) => this.isHosted(state)))
+          opened[this.placement.table.get(topic.name)![partition]!]!.push(this.openPartition(topic, partition, false))
       } else if (change.kind === 'topic-deleted') {
         this.placement.remove(change.name)
         this.dirs!.forget(change.name)
@@ -334,12 +344,16 @@ class Node implements Broker {
   }
 
   private hostedOf(topic: TopicImage): number[] {
-    return topic.partitions.filter((partition) => partition.replicas.includes(this.nodeId)).map((partition) => partition.partition)
+    return topic.partitions.filter((state) => this.isHosted(state)).map(({ partition }) => partition)
+  }
+
+  private isHosted(state: PartitionImage): boolean {
+    return state.replicas.includes(this.nodeId)
   }
 
   private partitionsOf(worker: number, firstOpen = true): OpenPartition[] {
     const partitions: OpenPartition[] = []
-    for (const topic of this.controller!.image.topics.values()) {
+    for (const topic of this.image.topics.values()) {
       const owners = this.placement.table.get(topic.name)
       owners?.forEach((owner, partition) => {
         if (owner !== worker) return

@@ -10,6 +10,18 @@ export function controllerRules(configs: ConfigStore): ControllerRules {
       replicationFactor: configs.getNumber('default.replication.factor'),
       deleteTopicEnable: configs.getBoolean('delete.topic.enable'),
     }),
+    partitionRules: (topic) => ({
+      minIsr: configs.topic(topic).minInsyncReplicas,
+      uncleanElection: configs.topic(topic).uncleanLeaderElectionEnable,
+    }),
+    leaderBalance: () =>
+      configs.getBoolean('auto.leader.rebalance.enable')
+        ? {
+            intervalMs: configs.getNumber('leader.imbalance.check.interval.seconds') * 1000,
+            // Kafka has no share any more below which it lets leaders be.
+            percentage: 0,
+          }
+        : null,
     validateConfig: (kind, entity, name, value) => configs.validateChange(kind, entity, name, value),
     validateTogether: (kind, values) => configs.validateTogether(kind, values),
     listDefault: (kind, entity, name) => (configs.isListType(name) ? (configs.currentValue(kind, entity, name) ?? '') : null),

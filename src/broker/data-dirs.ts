@@ -105,6 +105,15 @@ export class DataDirs {
     this.known.remember(this.dirs.map(({ path, directoryId }) => ({ path, id: directoryId })))
   }
 
+  /** Names this node by its first directory: the same over restarts. */
+  get identity(): string {
+    return this.dirs[0]!.directoryId
+  }
+
+  get ids(): string[] {
+    return this.dirs.map(({ directoryId }) => directoryId)
+  }
+
   status(): LogDirStatus[] {
     return [
       ...this.dirs.map(({ path, failure }) => ({ path, failed: failure !== undefined })),

@@ -1,7 +1,7 @@
 // One worker put together: its partitions, its coordinators, its listeners, the handlers, and its mailboxes to the thread coordinator and
 // to the other workers. Runs on a worker thread, or on the caller's thread with `workers: 0`.
 
-import type { ControllerApi } from '../controller/controller-api.js'
+import { controllerDoor, type ControllerApi } from '../controller/controller-api.js'
 import { applyDelta, type MetadataImage } from '../controller/image.js'
 import { partitionForGroup } from '../coordinators/group/partition-for-group.js'
 import type { Env } from '../env/env.js'
@@ -243,17 +243,7 @@ export class BrokerWorker {
   }
 
   private controllerDoor(): ControllerApi {
-    const call =
-      (method: keyof ControllerApi) =>
-      (...args: unknown[]): Promise<never> =>
-        this.main.call('controller', { method, args })
-    return {
-      createTopics: call('createTopics'),
-      deleteTopics: call('deleteTopics'),
-      createPartitions: call('createPartitions'),
-      alterConfigs: call('alterConfigs'),
-      allocateProducerIds: call('allocateProducerIds'),
-    }
+    return controllerDoor((method, args) => this.main.call('controller', { method, args }))
   }
 
   /** Returned as bytes to fit the `records` field: the codec reads its length and passes it on, the response writer reads the file. */

@@ -1,5 +1,4 @@
-// The state of a partition as pure functions of (state, brokers): a new partition, and what follows when a broker's
-// life ends or starts. The controller writes what these return.
+// A partition that is new. What happens to it afterwards is in partition-change.ts. Pure.
 
 import type { PartitionImage } from './image.js'
 
@@ -15,14 +14,9 @@ export function newPartition(partition: number, replicas: readonly number[], isA
     leader: alive[0] ?? -1,
     leaderEpoch: 0,
     partitionEpoch: 0,
+    elr: [],
+    lastKnownElr: [],
+    offline: [],
+    recovering: false,
   }
-}
-
-/**
- * The leader is back after a life that ended without a clean stop: a machine that failed may have taken records that
- * were acknowledged from the page cache. Under a new leader epoch a consumer that had read further finds out
- * (OffsetForLeaderEpoch) instead of skipping what is written at those offsets next.
- */
-export function afterLeaderCrash(state: PartitionImage): PartitionImage {
-  return { ...state, leaderEpoch: state.leaderEpoch + 1, partitionEpoch: state.partitionEpoch + 1 }
 }

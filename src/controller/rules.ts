@@ -11,8 +11,27 @@ export interface TopicDefaults {
   readonly deleteTopicEnable?: boolean
 }
 
+/** What the choice of leaders in one topic goes by. */
+export interface PartitionRules {
+  /** `min.insync.replicas` */
+  readonly minIsr: number
+  /** `unclean.leader.election.enable` */
+  readonly uncleanElection: boolean
+}
+
+export interface LeaderBalance {
+  /** `leader.imbalance.check.interval.seconds` */
+  readonly intervalMs: number
+  /** A broker may miss this share of the leaders it should have. */
+  readonly percentage: number
+}
+
 export interface ControllerRules {
   defaults(): TopicDefaults
+  /** Absent: min ISR 1, no unclean elections. */
+  partitionRules?(topic: string): PartitionRules
+  /** Null or absent: `auto.leader.rebalance.enable` is off. */
+  leaderBalance?(): LeaderBalance | null
   /** Null when `value` is legal for setting `name` of resource `entity`, else Kafka's message. */
   validateConfig(kind: ConfigResourceKind, entity: string, name: string, value: string): string | null
   /** Null when a resource's overrides go together; absent: no such checks. */

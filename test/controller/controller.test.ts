@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { Controller } from '../../src/controller/controller.js'
+import { ControllerNode } from '../../src/controller/controller-node.js'
+import type { Controller } from '../../src/controller/controller.js'
 import type { CreateTopicSpec } from '../../src/controller/controller-api.js'
 import { applyDelta, type MetadataChange } from '../../src/controller/image.js'
 import type { ControllerRules } from '../../src/controller/rules.js'
@@ -26,6 +27,7 @@ const rules: ControllerRules = {
 
 interface Node {
   readonly member: Member
+  readonly node: ControllerNode
   readonly controller: Controller
   readonly client: ZnodeClient
   /** Bytes of each multi the controller sent. */
@@ -36,23 +38,37 @@ async function start(t: TestContext, dir: string): Promise<Node> {
   const env = realEnv()
   const member = Member.open({ dir, env })
   t.after(() => member.close())
-  const client = member.connect()
   const multis: number[] = []
-  const counting = new Proxy(client, {
-    get: (target, name) => {
-      if (name === 'multi') {
-        return (ops: readonly MultiOp[]) => {
-          multis.push(ops.reduce((sum, op) => sum + op.path.length + ('data' in op ? (op.data?.length ?? 0) : 0), 0))
-          return target.multi(ops)
+  const counting = (client: ZnodeClient): ZnodeClient =>
+    new Proxy(client, {
+      get: (target, name) => {
+        if (name === 'multi') {
+          return (ops: readonly MultiOp[]) => {
+            multis.push(ops.reduce((sum, op) => sum + op.path.length + ('data' in op ? (op.data?.length ?? 0) : 0), 0))
+            return target.multi(ops)
+          }
         }
-      }
-      const value = Reflect.get(target, name) as unknown
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value
-    },
+        const value = Reflect.get(target, name) as unknown
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+    })
+  const node = await ControllerNode.start({
+    env,
+    nodeId: 1,
+    identity: 'directory-1',
+    connect: () => counting(member.connect()),
+    rules: () => rules,
+    announcement: () => ({
+      endpoints: [{ name: 'PLAINTEXT', host: '', port: 9092, securityProtocol: 'PLAINTEXT' }],
+      rack: null,
+      features: new Map(),
+      logDirs: [],
+      uncleanShutdown: member.stoppedUncleanly,
+      lostWrites: member.stoppedUncleanly,
+    }),
   })
-  const controller = await Controller.open({ client: counting, env, brokerId: 1, rules, afterUncleanStop: member.stoppedUncleanly })
-  await controller.registerBroker({ endpoints: [{ name: 'PLAINTEXT', host: '', port: 9092, securityProtocol: 'PLAINTEXT' }], rack: null })
-  return { member, controller, client, multis }
+  await node.ready()
+  return { member, node, controller: node.controller!, client: node.client, multis }
 }
 
 function fresh(t: TestContext): Promise<Node> {
@@ -114,10 +130,10 @@ test('everything is there again after a restart, under a higher epoch', async (t
 })
 
 test('listeners hear the changes in order and can rebuild the image from them', async (t) => {
-  const { controller } = await fresh(t)
+  const { controller, node } = await fresh(t)
   let copy = controller.image
   let last = copy.zxid
-  controller.onChange((zxid: bigint, changes: readonly MetadataChange[]) => {
+  node.view.onChange((zxid: bigint, changes: readonly MetadataChange[]) => {
     assert.ok(zxid > last)
     last = zxid
     copy = applyDelta(copy, { zxid, changes })
@@ -314,7 +330,7 @@ test('a controller that has been succeeded writes nothing more', async (t) => {
   const { member, controller } = await fresh(t)
   const other = member.connect()
   await other.setData('/controller_epoch', Buffer.from('9'))
-  assert.equal((await createOne(controller, spec('a'))).errorCode, 41)
+  await assert.rejects(createOne(controller, spec('a')), { code: 'ERR_MILLRACE_NOT_CONTROLLER' })
   assert.equal(controller.image.topics.size, 0)
   assert.equal(await other.exists('/brokers/topics/a'), null)
 })

@@ -9,7 +9,8 @@ import { controllerRules } from '../../../src/broker/controller-rules.js'
 import { ensureGroupTopic } from '../../../src/broker/group-topic.js'
 import type { HandlerContext, RequestContext } from '../../../src/broker/handlers/handler.js'
 import type { BrokerServices } from '../../../src/broker/handlers/services.js'
-import { Controller } from '../../../src/controller/controller.js'
+import { ControllerNode } from '../../../src/controller/controller-node.js'
+import type { Controller } from '../../../src/controller/controller.js'
 import { emptyImage, type BrokerEndpoint, type MetadataImage } from '../../../src/controller/image.js'
 import { Member } from '../../../src/ensemble/member.js'
 import { realEnv } from '../../../src/env/real.js'
@@ -31,22 +32,38 @@ export async function fixture(t: TestContext, options: FixtureOptions = {}): Pro
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-handlers-'))
   const env = realEnv()
   const member = Member.open({ dir: path.join(dir, 'ensemble'), env })
+  let configs: ConfigStore | undefined
+  let image = (): MetadataImage => emptyImage('')
+  const node = await ControllerNode.start({
+    env,
+    nodeId: 1,
+    identity: 'directory',
+    connect: () => member.connect(),
+    onView: (view) => {
+      image = () => (options.see ?? ((same) => same))(view.image)
+      configs = new ConfigStore({ nodeId: 1, properties: new Map(Object.entries(options.settings ?? {})) }, () => image())
+    },
+    rules: () => controllerRules(configs!),
+    announcement: () => ({
+      endpoints: options.endpoints ?? [{ name: 'PLAINTEXT', host: '', port: 9092, securityProtocol: 'PLAINTEXT' }],
+      rack: null,
+      features: new Map(),
+      logDirs: [],
+      uncleanShutdown: false,
+      lostWrites: false,
+    }),
+  })
   t.after(async () => {
+    await node.close()
     await member.close()
     fs.rmSync(dir, { recursive: true, force: true })
   })
-  let controller: Controller | undefined
-  const image = (): MetadataImage => (options.see ?? ((same) => same))(controller?.image ?? emptyImage(''))
-  const configs = new ConfigStore({ nodeId: 1, properties: new Map(Object.entries(options.settings ?? {})) }, image)
-  controller = await Controller.open({ client: member.connect(), env, brokerId: 1, rules: controllerRules(configs) })
-  await controller.registerBroker({
-    endpoints: options.endpoints ?? [{ name: 'PLAINTEXT', host: '', port: 9092, securityProtocol: 'PLAINTEXT' }],
-    rack: null,
-  })
+  await node.ready()
+  const controller = node.controller!
   const services = {
     controller,
     configs,
-    groupPartitionFor: async () => ((await ensureGroupTopic(image, configs, controller)) > 0 ? 7 : -1),
+    groupPartitionFor: async () => ((await ensureGroupTopic(image, configs!, controller)) > 0 ? 7 : -1),
   } as unknown as BrokerServices
   const context = (version: number, more: Partial<RequestContext> = {}): RequestContext => ({
     apiKey: -1,

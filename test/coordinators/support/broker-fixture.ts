@@ -26,6 +26,10 @@ export function topicImage(name: string, id: string, count: number, leader = NOD
       leader,
       leaderEpoch: 0,
       partitionEpoch: 0,
+      elr: [],
+      lastKnownElr: [],
+      offline: [],
+      recovering: false,
     }
   })
   return { name, id, partitions }

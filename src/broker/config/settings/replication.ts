@@ -9,7 +9,10 @@ export const REPLICATION_SETTINGS: readonly SettingDefinition[] = [
   row('add.partitions.to.txn.retry.backoff.ms', 'int', '20', 'high', { min: 1 }),
   row('alter.log.dirs.replication.quota.window.num', 'int', '11', 'low', { min: 1 }),
   row('alter.log.dirs.replication.quota.window.size.seconds', 'int', '1', 'low', { min: 1 }),
-  row('auto.leader.rebalance.enable', 'boolean', 'true', 'high', { doc: 'Give leadership back to preferred replicas from time to time.' }),
+  row('auto.leader.rebalance.enable', 'boolean', 'true', 'high', {
+    acted: true,
+    doc: 'Give leadership back to preferred replicas from time to time.',
+  }),
   row('default.replication.factor', 'int', '1', 'medium', { acted: true, doc: 'Replicas of a topic created without saying how many.' }),
   row('follower.replication.throttled.rate', 'long', '9223372036854775807', 'medium', {
     min: 0,
@@ -17,7 +20,7 @@ export const REPLICATION_SETTINGS: readonly SettingDefinition[] = [
     acted: true,
     doc: 'Bytes a second that replicas of this node which are not in sync may take in; those in sync are never held back.',
   }),
-  row('leader.imbalance.check.interval.seconds', 'long', '300', 'high', { min: 1 }),
+  row('leader.imbalance.check.interval.seconds', 'long', '300', 'high', { min: 1, acted: true, doc: 'How often that is looked at.' }),
   row('leader.replication.throttled.rate', 'long', '9223372036854775807', 'medium', {
     min: 0,
     dynamic: 'per-broker',
