@@ -5,9 +5,10 @@ import type { MetadataImage } from '../controller/image.js'
 import { groupConfigFrom } from '../coordinators/group/group-config.js'
 import { GroupCoordinatorShard } from '../coordinators/group/group-shard.js'
 import type { AppendResult as CommitResult, PartitionWriter } from '../coordinators/runtime/coordinator-record.js'
-import type { Env } from '../env/env.js'
+import type { Env, Timer } from '../env/env.js'
 import { errors } from '../model/errors.js'
 import { GROUP_METADATA_TOPIC } from '../model/topic-partition.js'
+import type { HostedPartition } from '../replica/hosted-partition.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
 import type { ConfigStore } from './config/config-store.js'
 
@@ -24,52 +25,75 @@ export interface GroupCoordinatorsOptions {
 
 export class GroupCoordinators {
   private readonly options: GroupCoordinatorsOptions
-  private readonly shards = new Map<number, GroupCoordinatorShard>()
+  private readonly shards = new Map<number, { readonly shard: GroupCoordinatorShard; leaderEpoch: number }>()
 
   constructor(options: GroupCoordinatorsOptions) {
     this.options = options
   }
 
-  /** Called after a partition of __consumer_offsets opened here. Loading goes on in the background; until then calls are told so. */
+  /**
+   * Called after a partition of __consumer_offsets opened here or heard a decision of the controller. Gained: it loads in the background, until
+   * then calls are told so. Lost: it is unloaded. A new epoch of the same leader loads anew: another may have led, and written, in between.
+   */
   opened(partition: number): void {
-    if (this.shards.has(partition)) return
-    const { env, configs, image } = this.options
-    const shard = new GroupCoordinatorShard({
-      partition,
-      writer: this.writerFor(partition),
-      env,
-      config: () => groupConfigFrom((name) => configs.getNumber(name)),
-      image,
-    })
-    this.shards.set(partition, shard)
+    const { env, configs, image, replicas } = this.options
+    const state = replicas.find(GROUP_METADATA_TOPIC, partition)?.state
+    const known = this.shards.get(partition)
+    if (state?.role !== 'leader') {
+      this.shards.delete(partition)
+      known?.shard.resign()
+      return
+    }
+    if (known?.leaderEpoch === state.leaderEpoch) return
+    const shard =
+      known?.shard ??
+      new GroupCoordinatorShard({
+        partition,
+        writer: this.writerFor(partition),
+        env,
+        config: () => groupConfigFrom((name) => configs.getNumber(name)),
+        image,
+      })
+    this.shards.set(partition, { shard, leaderEpoch: state.leaderEpoch })
     shard.load().catch((error: Error) => env.logger.error({ partition, error: error.message }, 'loading a group coordinator failed'))
   }
 
   topicsDeleted(names: readonly string[]): void {
     if (names.includes(GROUP_METADATA_TOPIC)) this.close()
-    for (const shard of this.shards.values()) shard.onTopicsDeleted(names)
+    for (const { shard } of this.shards.values()) shard.onTopicsDeleted(names)
   }
 
   /** Throws when no coordinator of that partition is here. */
   call(partition: number, method: string, argument: object): Promise<object> {
-    const shard = this.shards.get(partition)
+    const shard = this.shards.get(partition)?.shard
     if (!shard) throw new Error(`the coordinator of ${GROUP_METADATA_TOPIC}-${partition} is not on this worker`)
     return (shard[method as keyof GroupCoordinatorShard] as unknown as (argument: object) => Promise<object>).call(shard, argument)
   }
 
   close(): void {
-    for (const shard of this.shards.values()) shard.resign()
+    for (const { shard } of this.shards.values()) shard.resign()
     this.shards.clear()
   }
 
   private writerFor(partition: number): PartitionWriter {
-    const { replicas } = this.options
+    const { replicas, env, configs } = this.options
     return {
       append: (batch) =>
         new Promise<CommitResult>((resolve) => {
+          let timer: Timer | undefined
           const sink = {
-            complete: (_slot: number, { errorCode, baseOffset }: { errorCode: number; baseOffset: number }) =>
-              resolve({ errorCode, offset: baseOffset }),
+            complete: (_slot: number, { errorCode, baseOffset }: { errorCode: number; baseOffset: number }) => {
+              timer?.cancel()
+              resolve({ errorCode, offset: baseOffset })
+            },
+          }
+          // With followers a commit may take for ever. After that time its fate is unknown: the offset says so, and the shard loads anew.
+          const hosted = replicas.find(GROUP_METADATA_TOPIC, partition)
+          if (hosted && hosted.state.replicas.length > 1) {
+            const end = hosted.log.logEndOffset
+            timer = env.timers.after(configs.getNumber('offsets.commit.timeout.ms'), () =>
+              resolve({ errorCode: errors.REQUEST_TIMED_OUT.code, offset: end }),
+            )
           }
           replicas.append(GROUP_METADATA_TOPIC, partition, batch, COORDINATOR_TERMS, sink, 0)
           // Several commits of one turn share a write.
@@ -80,16 +104,29 @@ export class GroupCoordinators {
   }
 }
 
+/** Everything the log held when this leader took over; no more of it can be lost than is committed, so each piece is read once it is. */
 async function* readAll(replicas: ReplicaManager, partition: number): AsyncGenerator<Uint8Array> {
   const hosted = replicas.find(GROUP_METADATA_TOPIC, partition)
   if (!hosted) return
   const { log, state } = hosted
-  const end = state.highWatermark
+  const { leaderEpoch } = state
+  const end = log.logEndOffset
   let offset = log.logStartOffset
   while (offset < end) {
-    const plan = log.planRead(offset, LOAD_CHUNK_BYTES, end, true)
+    if (state.role !== 'leader' || state.leaderEpoch !== leaderEpoch || replicas.find(GROUP_METADATA_TOPIC, partition) !== hosted)
+      throw Object.assign(new Error('the partition has another leader by now'), { code: errors.NOT_LEADER_OR_FOLLOWER.name })
+    if (state.highWatermark <= offset) {
+      await nextMove(hosted)
+      continue
+    }
+    const plan = log.planRead(offset, LOAD_CHUNK_BYTES, Math.min(end, state.highWatermark), true)
     if (plan.kind === 'error') throw Object.assign(new Error(plan.errorMessage), { code: errors.KAFKA_STORAGE_ERROR.name })
-    if (plan.size === 0) return
+    if (plan.size === 0) {
+      // Compaction took the last records of the range.
+      if (state.highWatermark >= end) return
+      await nextMove(hosted)
+      continue
+    }
     const chunk = Buffer.allocUnsafe(plan.size)
     const whole = wholeBatches(chunk.subarray(0, log.readInto(plan, chunk, 0)))
     if (whole.bytes.length === 0) return
@@ -98,6 +135,16 @@ async function* readAll(replicas: ReplicaManager, partition: number): AsyncGener
     // Other partitions of this worker must not wait for a long load.
     await new Promise((resolve) => setImmediate(resolve))
   }
+}
+
+/** Resolves when the high watermark moves, or the partition's role does. */
+function nextMove(hosted: HostedPartition): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = hosted.watch(() => {
+      stop()
+      resolve()
+    })
+  })
 }
 
 /** A plan may end in the middle of a batch: what is left out is read again with the next chunk. */

@@ -17,6 +17,7 @@ export function replicationSettings(configs: ConfigStore): ReplicationSettings {
     leaderThrottledRate: rate(configs.getNumber('leader.replication.throttled.rate')),
     followerThrottledRate: rate(configs.getNumber('follower.replication.throttled.rate')),
     rackAware: isRackAware(configs),
+    scrubBytesPerSecond: configs.getNumber('millrace.scrub.bytes.per.second'),
   }
 }
 

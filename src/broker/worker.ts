@@ -190,6 +190,7 @@ export class BrokerWorker {
   }
 
   private startMaintenance(): void {
+    this.replicas.scrub()
     const { timers, clock, logger } = this.env
     const every = (periodMs: number, what: string, task: () => void | Promise<void>): void => {
       const run = async (): Promise<void> => {

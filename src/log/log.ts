@@ -12,7 +12,8 @@ import { lookUp, planRead, readInto, sendTo } from './read.js'
 import { abortedTransactionsIn, findMaxTimestamp, findTimestamp } from './reads.js'
 import { applyRetention, flushIfDue } from './retention/apply.js'
 import { deleteRecordsBefore, truncateFullyAndStartAt, truncateTo } from './truncation.js'
-import { keepAside, verifyBatchAt } from './verify.js'
+import { closedSegments, keepAside, scrub, verifyBatchAt } from './verify.js'
+import type { ScrubStep } from './verify.js'
 import type { LogError } from './codes.js'
 import type { Cleanable } from './compaction/cleanable.js'
 import type { CompactionSummary } from './compaction/compactor.js'
@@ -250,6 +251,15 @@ export class Log {
   /** What is wrong with the batch that holds `offset`, which is quarantined then; undefined: it is sound. Throws LogError when it cannot be read. */
   verifyBatchAt(offset: number): string | undefined {
     return verifyBatchAt(this.#state, offset)
+  }
+
+  closedSegments(): { readonly baseOffset: number; readonly size: number }[] {
+    return closedSegments(this.#state)
+  }
+
+  /** Checks part of a closed segment on the pool; what is wrong is quarantined and named. */
+  async scrub(baseOffset: number, position: number, maxBytes: number): Promise<ScrubStep> {
+    return scrub(this.#state, baseOffset, position, maxBytes)
   }
 
   /** Keeps copies of the segments from `offset` on as `<base>.log.damaged-<n>`, before they are cut. */

@@ -2,6 +2,8 @@
 // pool thread (or inline in tests and with `workers: 0`) and touch only files no handle is appending to.
 
 import { copyFile, constants } from 'node:fs/promises'
+import { scrubFile } from './scrub-file.js'
+import type { ScrubFileResult, ScrubFileTask } from './scrub-file.js'
 import { native } from './native.js'
 import type { CompactionOptions, CompactionResult, RecoveryReport } from './native.js'
 
@@ -28,12 +30,14 @@ export interface CopyFileTask {
   readonly to: string
 }
 
-export type PoolTask = RecoverSegmentTask | CompactSegmentsTask | CopyFileTask
+export type PoolTask = RecoverSegmentTask | CompactSegmentsTask | CopyFileTask | ScrubFileTask
 export type PoolResult<T extends PoolTask> = T extends RecoverSegmentTask
   ? RecoveryReport
   : T extends CompactSegmentsTask
     ? CompactionResult
-    : undefined
+    : T extends ScrubFileTask
+      ? ScrubFileResult
+      : undefined
 
 export async function recoverSegment(task: RecoverSegmentTask): Promise<RecoveryReport> {
   return native().recoverSegment(task.dir, task.baseOffset, task.fromPosition, task.indexIntervalBytes, task.maxUncompressed)
@@ -48,12 +52,14 @@ export async function runPoolTask<T extends PoolTask>(task: T): Promise<PoolResu
   return (await run(task)) as PoolResult<T>
 }
 
-async function run(task: PoolTask): Promise<RecoveryReport | CompactionResult | undefined> {
+async function run(task: PoolTask): Promise<RecoveryReport | CompactionResult | ScrubFileResult | undefined> {
   switch (task.name) {
     case 'recoverSegment':
       return recoverSegment(task)
     case 'compactSegments':
       return compactSegments(task)
+    case 'scrubFile':
+      return scrubFile(task)
     case 'copyFile':
       await copyFile(task.from, task.to, constants.COPYFILE_FICLONE)
       return undefined

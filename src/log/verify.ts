@@ -44,6 +44,58 @@ export function quarantine(log: LogState, ranges: readonly QuarantinedRange[]): 
   log.quarantine.add(ranges)
 }
 
+export interface ScrubStep {
+  /** Bytes looked at. */
+  readonly bytes: number
+  /** Where to go on; -1: the segment is done, or is not what it was. */
+  readonly position: number
+  /** First offset that cannot be read any more. */
+  readonly damagedOffset: number | undefined
+}
+
+/** Closed segments, oldest first. */
+export function closedSegments(log: LogState): { readonly baseOffset: number; readonly size: number }[] {
+  return log.segments.all.filter((segment) => !segment.isActive && segment.size > 0).map(({ baseOffset, size }) => ({ baseOffset, size }))
+}
+
+/** Checks part of a closed segment on the pool; what is wrong is quarantined. */
+export async function scrub(log: LogState, baseOffset: number, position: number, maxBytes: number): Promise<ScrubStep> {
+  const segment = log.segments.all.find((one) => one.baseOffset === baseOffset)
+  if (segment === undefined || segment.isActive || log.failure !== undefined || log.closed)
+    return { bytes: 0, position: -1, damagedOffset: undefined }
+  const { generation, size } = segment
+  const path = join(log.dir, fileName(baseOffset, SUFFIX.log))
+  const found = await log.options.runInPool({ name: 'scrubFile', path, position, endPosition: size, maxBytes })
+  const bytes = found.position - position
+  // Cut, compacted or gone meanwhile: what was read is not this segment's any more.
+  const index = log.segments.all.indexOf(segment)
+  if (index === -1 || segment.generation !== generation || log.closed) return { bytes, position: -1, damagedOffset: undefined }
+  const next = found.position < size ? found.position : -1
+  const { bad } = found
+  if (
+    bad === null ||
+    log.quarantine.ranges.some(
+      (known) =>
+        known.segmentBaseOffset === baseOffset && known.position <= bad.position && bad.position < known.position + Math.max(known.size, 1),
+    )
+  )
+    return { bytes, position: next, damagedOffset: undefined }
+  const end = log.segments.endOffsetOf(index, log.logEndOffset)
+  const isSane = bad.baseOffset >= Math.max(baseOffset, found.nextOffset) && bad.lastOffset < end
+  const firstOffset = isSane ? bad.baseOffset : found.nextOffset === -1 ? baseOffset : found.nextOffset
+  quarantine(log, [
+    {
+      segmentBaseOffset: baseOffset,
+      position: bad.position,
+      size: bad.size,
+      firstOffset,
+      lastOffset: isSane ? bad.lastOffset : end - 1,
+      foundAtMs: log.env.clock.now(),
+    },
+  ])
+  return { bytes, position: next, damagedOffset: firstOffset }
+}
+
 /** Copies every segment that holds offsets from `offset` on to `<base>.log.damaged-<n>`, on the pool. */
 export async function keepAside(log: LogState, offset: number): Promise<void> {
   log.writeStaged()

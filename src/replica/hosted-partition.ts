@@ -59,10 +59,14 @@ export interface ReplicatedAppend {
   readonly corrupt: { readonly offset: number; readonly message: string } | undefined
 }
 
-const SET_TOO_SMALL = failedAppend(
-  errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND.code,
-  'written, but fewer replicas than min.insync.replicas are in sync by now',
-)
+const SET_TOO_SMALL = {
+  errorCode: errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND.code,
+  errorMessage: 'written, but fewer replicas than min.insync.replicas are in sync by now',
+}
+const LEADERSHIP_LOST = {
+  errorCode: errors.NOT_LEADER_OR_FOLLOWER.code,
+  errorMessage: 'leadership was lost before the in-sync set had the records: the new leader may have them or not',
+}
 
 export function failedFetch(errorCode: number): FetchOutcome {
   return {
@@ -126,7 +130,7 @@ export class HostedPartition {
     if (this.log.writtenOffset < this.log.logEndOffset) this.flush()
     if (!state.apply(decision, now)) return false
     if (state.role === 'leader' && state.leaderEpoch > epochBefore) this.log.assignEpochStart(state.leaderEpoch)
-    if (before === 'leader' && state.role !== 'leader') this.produce.failAbove(-1, failedAppend(errors.NOT_LEADER_OR_FOLLOWER.code))
+    if (before === 'leader' && state.role !== 'leader') this.produce.abandon(LEADERSHIP_LOST)
     const moved = !this.durableHeld && state.localDurable(this.log.durableOffset)
     if (state.localWritten(this.log.writtenOffset) || moved) this.watermarkMoved()
     // Whatever role it has now: who waits on the old one must look again.
@@ -246,7 +250,7 @@ export class HostedPartition {
 
   /** Ends every wait: the partition leaves this worker. */
   resign(errorCode: number): void {
-    this.produce.failAbove(-1, failedAppend(errorCode))
+    this.produce.abandon({ errorCode, errorMessage: null })
     this.wake()
   }
 

@@ -16,6 +16,7 @@ import { anyBroker, type BrokerDirectory } from './partition/leader-and-isr.js'
 import { type AckPromise, type LeaderAndIsr, PartitionState } from './partition/partition-state.js'
 import type { ProduceSink } from './purgatory/produce-queue.js'
 import { Replication, type ReplicationDoors } from './replication.js'
+import { Scrubber } from './scrubber.js'
 import { defaultReplicationSettings, type ReplicationSettings } from './settings.js'
 
 /** Everything needed to open one partition. Crosses threads. */
@@ -76,6 +77,7 @@ export class ReplicaManager {
   /** Topic id → name, of what is hosted. */
   private readonly topicNames = new Map<Uuid, string>()
   private replication: Replication | undefined
+  private scrubber: Scrubber | undefined
   /** Read once, and again when settings change. */
   private knownSettings: ReplicationSettings | undefined
   /** Partitions whose directory cannot be used: answered with KAFKA_STORAGE_ERROR. */
@@ -121,6 +123,19 @@ export class ReplicaManager {
     })
     for (const hosted of this.all()) this.replication.changed(hosted)
     return this.replication
+  }
+
+  /** Starts to look over closed segments in the background. */
+  scrub(): Scrubber {
+    this.scrubber ??= new Scrubber({
+      env: this.options.env,
+      bytesPerSecond: () => this.replicationSettings().scrubBytesPerSecond,
+      partitions: () => this.all(),
+      isHosted: (hosted) => this.find(hosted.topic, hosted.partition) === hosted,
+      // Without another replica it stays quarantined and is said: nothing can make it good.
+      onDamaged: (hosted, offset, message) => this.replication?.damaged(hosted, offset, message),
+    })
+    return this.scrubber
   }
 
   private replicationSettings(): ReplicationSettings {
@@ -311,6 +326,7 @@ export class ReplicaManager {
     await this.moves.close()
     this.flush()
     this.replication?.close()
+    this.scrubber?.close()
     const hosted = [...this.all()]
     await Promise.all(
       hosted.map(async (one) => {

@@ -19,6 +19,8 @@ export interface ReplicationSettings {
   readonly followerThrottledRate: number
   /** replica.selector.class is Kafka's RackAwareReplicaSelector. */
   readonly rackAware: boolean
+  /** millrace.scrub.bytes.per.second of one worker; 0: off. */
+  readonly scrubBytesPerSecond: number
 }
 
 /** Kafka's defaults. */
@@ -32,4 +34,5 @@ export const defaultReplicationSettings: ReplicationSettings = {
   leaderThrottledRate: Infinity,
   followerThrottledRate: Infinity,
   rackAware: false,
+  scrubBytesPerSecond: 2 << 20,
 }

@@ -174,7 +174,7 @@ export class ReplicaFetcher {
       fetchOffset: log.writtenOffset,
       lastFetchedEpoch: log.latestEpoch,
       logStartOffset: log.logStartOffset,
-      durableOffset: state.promise === 'disk' ? log.durableOffset : -1,
+      durableOffset: state.promise === 'disk' ? state.durableOffset : -1,
       highWatermark: state.highWatermark,
       maxBytes: isReport ? 0 : ask.maxBytes,
       minBytes: ask.minBytes,

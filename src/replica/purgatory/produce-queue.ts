@@ -23,17 +23,23 @@ interface Waiter {
   done: boolean
 }
 
+/** An error about records that are in the log: their offsets stay in the answer, so that whoever must know knows. */
+export interface Refusal {
+  readonly errorCode: number
+  readonly errorMessage: string | null
+}
+
 class Waiters {
   list: Waiter[] = []
   head = 0
 
-  release(reached: number, refusal: AppendResult | null): void {
+  release(reached: number, refusal: Refusal | null): void {
     const { list } = this
     while (this.head < list.length) {
       const waiter = list[this.head]!
       if (!waiter.done && reached < waiter.requiredOffset) break
       this.head++
-      finish(waiter, refusal ?? waiter.result)
+      finish(waiter, refusal === null ? waiter.result : { ...waiter.result, ...refusal })
     }
     if (this.head === list.length) {
       list.length = 0
@@ -76,14 +82,20 @@ export class ProduceQueue {
   }
 
   /** Answers every wait that the offsets allow. `refusal`: what those get that wait for the in-sync set, where it is too small by now. */
-  release(written: number, highWatermark: number, durable: number, refusal: AppendResult | null = null): void {
+  release(written: number, highWatermark: number, durable: number, refusal: Refusal | null = null): void {
     this.written.release(written, null)
     this.synced.release(durable, null)
     this.committed.release(highWatermark, refusal)
     this.durable.release(highWatermark < durable ? highWatermark : durable, refusal)
   }
 
-  /** Ends every wait above `logEndOffset` with `result`: those records are not in the log (failed write, lost leadership). */
+  /** Ends every wait: the records are in the log, and what becomes of them is not known here any more (lost leadership). */
+  abandon(refusal: Refusal): void {
+    const all = [this.written, this.synced, this.committed, this.durable].flatMap((waiters) => waiters.cut(-1))
+    for (const waiter of all) finish(waiter, { ...waiter.result, ...refusal })
+  }
+
+  /** Ends every wait above `logEndOffset` with `result`: those records are not in the log (failed write). */
   failAbove(logEndOffset: number, result: AppendResult): void {
     const failed = [this.written, this.synced, this.committed, this.durable].flatMap((waiters) => waiters.cut(logEndOffset))
     for (const waiter of failed) finish(waiter, result)

@@ -1,7 +1,7 @@
 // Several ReplicaManagers in one process on real logs, joined by links in memory, under virtual time. The test is the controller: it decides
 // leaders and in-sync sets, and answers proposals. Links can be cut, and can flip a bit of what passes.
 
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { defaultLogConfig, type LogConfig } from '../../../src/log/config.js'
@@ -66,6 +66,12 @@ export class Cluster {
     t.after(async () => {
       for (const id of Array.from(this.nodes.keys())) await this.stop(id)
     })
+  }
+
+  /** With nothing on its disk. */
+  bootEmpty(id: number): Promise<void> {
+    rmSync(join(this.dir, String(id)), { recursive: true, force: true })
+    return this.boot(id)
   }
 
   async boot(id: number, highWatermark?: number): Promise<void> {
@@ -170,11 +176,12 @@ export class Cluster {
   }
 
   /** Runs until `holds`, at most `ms` of virtual time. */
-  async until(holds: () => boolean, ms = 5000): Promise<void> {
-    for (let spent = 0; !holds(); spent += 10) {
+  async until(holds: () => boolean, ms = 5000, stepMs = 10): Promise<void> {
+    for (let spent = 0; !holds(); spent += stepMs) {
       if (spent > ms) throw new Error(`not within ${ms} ms of virtual time: ${this.describe()}`)
-      await this.run(10)
-      // fsync, and copies of files, are real.
+      await this.run(stepMs)
+      // fsync, and copies of files, are real: virtual time must not run away from them.
+      if (this.options.log?.ack === 'disk') await Promise.all([...this.nodes.keys()].map((id) => this.at(id).log.sync()))
       await new Promise((resolve) => setImmediate(resolve))
     }
   }

@@ -90,7 +90,7 @@ export const GROUP_SETTINGS: readonly SettingDefinition[] = [
   row('group.streams.task.offset.interval.ms', 'int', '60000', 'medium', { min: 1, internal: true }),
   row('group.streams.topology.description.plugin.class', 'class', null, 'medium'),
   row('offset.metadata.max.bytes', 'int', '4096', 'high', { acted: true, doc: 'Longest text that may be committed with an offset.' }),
-  row('offsets.commit.timeout.ms', 'int', '5000', 'high', { min: 1, doc: 'How long a commit waits for its replicas.' }),
+  row('offsets.commit.timeout.ms', 'int', '5000', 'high', { min: 1, acted: true, doc: 'How long a commit waits for its replicas.' }),
   row('offsets.load.buffer.size', 'int', '5242880', 'high', { min: 1 }),
   row('offsets.retention.check.interval.ms', 'long', '600000', 'high', {
     min: 1,

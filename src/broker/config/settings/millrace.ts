@@ -34,6 +34,12 @@ export const MILLRACE_SETTINGS: readonly SettingDefinition[] = [
     acted: true,
     doc: 'Largest decompressed size of one record batch that the node unpacks; the smaller of this and max.decompressed.message.bytes holds.',
   }),
+  row('millrace.scrub.bytes.per.second', 'long', '2097152', 'low', {
+    min: 0,
+    dynamic: 'cluster-wide',
+    acted: true,
+    doc: 'How fast each worker reads its closed segments again to check them, in the background; 0: not at all.',
+  }),
   row('millrace.workers', 'int', '-1', 'high', {
     min: -1,
     max: 64,

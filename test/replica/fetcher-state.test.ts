@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { errors } from '../../src/model/errors.js'
+import { ByteBudget } from '../../src/replica/fetcher/byte-budget.js'
+import { FetcherState } from '../../src/replica/fetcher/fetcher-state.js'
+import { decodeFetchAnswer, encodeFetchAnswer, type ReplicaFetchAnswer } from '../../src/replica/fetcher/messages.js'
+import { Outflow } from '../../src/replica/fetcher/outflow.js'
+import { divergingPoint, type LocalLog, outOfRangePoint } from '../../src/replica/fetcher/truncation-point.js'
+import { defaultReplicationSettings as settings } from '../../src/replica/settings.js'
+
+const ANSWER: ReplicaFetchAnswer = {
+  errorCode: 0,
+  leaderEpoch: 3,
+  highWatermark: 10,
+  logStartOffset: 0,
+  logEndOffset: 20,
+  divergingEpoch: -1,
+  divergingEndOffset: -1,
+  recordsSize: 0,
+}
+
+/** A log by its epochs: [epoch, start]. */
+function log(epochs: readonly (readonly [number, number])[], logEndOffset: number, logStartOffset = 0): LocalLog {
+  return {
+    logStartOffset,
+    logEndOffset,
+    epochEndOffset: (epoch) => {
+      if (epochs.at(-1)?.[0] === epoch) return { leaderEpoch: epoch, endOffset: logEndOffset }
+      const higher = epochs.findIndex(([one]) => one > epoch)
+      if (higher === -1) return { leaderEpoch: -1, endOffset: -1 }
+      return { leaderEpoch: higher === 0 ? epoch : epochs[higher - 1]![0], endOffset: epochs[higher]![1] }
+    },
+  }
+}
+
+const EMPTY = log([], 0)
+
+function following(inSync = true): FetcherState {
+  const state = new FetcherState()
+  state.follow('T', 0, 3, inSync, 0)
+  return state
+}
+
+test('a partition is asked for once, and again as soon as its answer is in the log', () => {
+  const state = following()
+  const [first] = state.take(0, settings)
+  assert.deepEqual([first!.leaderEpoch, first!.maxWaitMs], [3, 500])
+  assert.deepEqual(state.take(0, settings), [])
+  assert.deepEqual(state.answered(first!.key, first!.id, ANSWER, EMPTY, 1, settings), { kind: 'append' })
+  state.appended(first!.key, 100, 1)
+  assert.equal(state.take(1, settings).length, 1)
+})
+
+test('an answer to an ask of an older epoch, or to none, is stale', () => {
+  const state = following()
+  const [ask] = state.take(0, settings)
+  state.follow('T', 0, 4, true, 1)
+  assert.equal(state.answered(ask!.key, ask!.id, ANSWER, EMPTY, 1, settings).kind, 'stale')
+  const [next] = state.take(1, settings)
+  assert.equal(next!.leaderEpoch, 4)
+  state.lost(next!.key, next!.id, 2, settings)
+  assert.equal(state.answered(next!.key, next!.id, { ...ANSWER, leaderEpoch: 4 }, EMPTY, 3, settings).kind, 'stale')
+  state.follow('T', 0, 2, true, 3)
+  assert.equal(state.take(100, settings)[0]!.leaderEpoch, 4, 'an older decision changes nothing')
+})
+
+test('errors are waited out, longer each time up to replica.fetch.backoff.ms, and a link that comes up ends the wait', () => {
+  const state = following()
+  let now = 0
+  const pauses: number[] = []
+  for (let i = 0; i < 8; i++) {
+    const [ask] = state.take(now, settings)
+    const wrong = { ...ANSWER, errorCode: errors.NOT_LEADER_OR_FOLLOWER.code }
+    assert.equal(state.answered(ask!.key, ask!.id, wrong, EMPTY, now, settings).kind, 'wait')
+    pauses.push(state.nextDue(now) - now)
+    now = state.nextDue(now)
+  }
+  assert.deepEqual(pauses, [20, 40, 80, 160, 320, 640, 1000, 1000])
+  const [ask] = state.take(now, settings)
+  state.lost(ask!.key, ask!.id, now, settings)
+  assert.deepEqual(state.take(now, settings), [])
+  state.retryNow(now)
+  assert.equal(state.take(now, settings).length, 1)
+})
+
+test('an idle partition waits longer at the leader, until there is data again', () => {
+  const state = following()
+  const waits: number[] = []
+  const round = (bytes: number): void => {
+    const [ask] = state.take(0, settings)
+    waits.push(ask!.maxWaitMs)
+    state.answered(ask!.key, ask!.id, ANSWER, EMPTY, 0, settings)
+    state.appended(ask!.key, bytes, 0)
+  }
+  for (const bytes of [0, 0, 0, 0, 5, 0]) round(bytes)
+  assert.deepEqual(waits, [500, 500, 1000, 2000, 2000, 500])
+})
+
+test('replicas in sync are asked for first, and those that catch up only within their rate', () => {
+  const state = new FetcherState()
+  const throttled = { ...settings, followerThrottledRate: 1000 }
+  state.follow('T', 0, 3, false, 0)
+  state.follow('T', 1, 3, true, 0)
+  const asks = state.take(0, throttled)
+  assert.deepEqual(
+    asks.map(({ partition }) => partition),
+    [1, 0],
+  )
+  for (const { key, id } of asks) {
+    state.answered(key, id, ANSWER, EMPTY, 0, throttled)
+    state.appended(key, 3000, 0)
+  }
+  assert.deepEqual(
+    state.take(0, throttled).map(({ partition }) => partition),
+    [1],
+  )
+  assert.equal(state.nextDue(0), 2001, 'two seconds of debt')
+  assert.deepEqual(
+    state.take(2001, throttled).map(({ partition }) => partition),
+    [0],
+  )
+})
+
+test('wrong checksums: again at once, then with pauses, and reported when they keep coming', () => {
+  const state = following()
+  const reports: boolean[] = []
+  let now = 0
+  for (let i = 0; i < 4; i++) {
+    const [ask] = state.take(now, settings)
+    assert.equal(ask!.corruptOffset, i === 0 ? -1 : 7)
+    state.answered(ask!.key, ask!.id, ANSWER, EMPTY, now, settings)
+    reports.push(state.corrupted(ask!.key, 7, now, settings))
+    now = state.nextDue(now)
+  }
+  assert.deepEqual(reports, [false, false, true, false])
+  assert.ok(now > 0)
+})
+
+test('a diverging log is cut where both agree on the epoch, else at the end of the epoch before (KIP-101, KIP-279)', () => {
+  const mine = log(
+    [
+      [1, 0],
+      [2, 10],
+      [5, 20],
+    ],
+    30,
+  )
+  assert.equal(divergingPoint(2, 15, mine), 15, "the leader's epoch 2 ended earlier")
+  assert.equal(divergingPoint(2, 25, mine), 20, 'mine ended earlier')
+  assert.equal(divergingPoint(4, 28, mine), 20, 'I do not know 4: to the end of 2')
+  assert.equal(divergingPoint(5, 40, mine), 30, 'never past the end')
+  assert.equal(divergingPoint(7, 12, mine), 12, 'no epoch of mine is as late')
+})
+
+test("out of range: cut to the leader's end, begin anew at its start, or just ask again", () => {
+  assert.deepEqual(outOfRangePoint(0, 5, log([[0, 0]], 9)), { kind: 'truncate', offset: 5 })
+  assert.deepEqual(outOfRangePoint(20, 40, log([[0, 0]], 9)), { kind: 'restart', offset: 20 })
+  assert.deepEqual(outOfRangePoint(0, 3, log([[0, 5]], 9, 5)), { kind: 'restart', offset: 0 })
+  assert.deepEqual(outOfRangePoint(0, 9, log([[0, 0]], 9)), { kind: 'continue' })
+  const state = following()
+  const [ask] = state.take(0, settings)
+  const answer = { ...ANSWER, errorCode: errors.OFFSET_OUT_OF_RANGE.code, logEndOffset: 5 }
+  assert.deepEqual(state.answered(ask!.key, ask!.id, answer, log([[0, 0]], 9), 0, settings), { kind: 'truncate', offset: 5 })
+})
+
+test("a byte budget gives a second's worth, goes into debt and pays it back", () => {
+  const budget = new ByteBudget()
+  assert.equal(budget.isOpen(0), true)
+  budget.setRate(100, 0)
+  budget.spend(250, 0)
+  assert.equal(budget.isOpen(0), false)
+  assert.equal(budget.opensAt(0), 1510)
+  assert.equal(budget.isOpen(1499), false)
+  assert.equal(budget.isOpen(1510), true)
+})
+
+test('what catches up takes at most half of what may be under way', () => {
+  const outflow = new Outflow()
+  outflow.sent('a', 60, true)
+  assert.equal(outflow.hasRoom(true, 100), false)
+  assert.equal(outflow.hasRoom(false, 100), true)
+  outflow.sent('b', 60, false)
+  assert.equal(outflow.hasRoom(false, 100), false)
+  outflow.arrived('a')
+  outflow.arrived('a')
+  assert.equal(outflow.bytes, 60)
+})
+
+test('an answer carries its records behind its fields, in one buffer of its own', () => {
+  const bytes = encodeFetchAnswer({ ...ANSWER, recordsSize: 4 }, (target, at) => {
+    target.set([1, 2, 3, 4], at)
+    return 4
+  })
+  assert.equal(bytes.byteOffset, 0)
+  assert.equal(bytes.byteLength, bytes.buffer.byteLength)
+  const { answer, records } = decodeFetchAnswer(bytes)
+  assert.deepEqual({ ...answer }, { ...ANSWER, recordsSize: 4 })
+  assert.deepEqual([...records], [1, 2, 3, 4])
+})
