@@ -63,12 +63,18 @@ export class Writer {
     return position
   }
 
+  /** The place is taken BEFORE the slab is looked at: taking it may have replaced the slab. */
+  private byte(value: number): void {
+    const position = this.take(1)
+    this.slab[position] = value
+  }
+
   bool(value: boolean): void {
-    this.slab[this.take(1)] = value ? 1 : 0
+    this.byte(value ? 1 : 0)
   }
 
   int8(value: number): void {
-    this.slab[this.take(1)] = value
+    this.byte(value)
   }
 
   int16(value: number): void {
@@ -112,10 +118,10 @@ export class Writer {
   uvarint(value: number): void {
     let rest = value >>> 0
     while (rest > 0x7f) {
-      this.slab[this.take(1)] = (rest & 0x7f) | 0x80
+      this.byte((rest & 0x7f) | 0x80)
       rest >>>= 7
     }
-    this.slab[this.take(1)] = rest
+    this.byte(rest)
   }
 
   uuid(value: string): void {

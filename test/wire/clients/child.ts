@@ -38,7 +38,7 @@ export function start(command: string, args: readonly string[], options: RunOpti
   return child
 }
 
-/** Runs a command to its end; a failure's error carries the end of what it printed. */
+/** Runs a command to its end; a failure's error carries the beginning and the end of what it printed. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Output> {
   return new Promise((resolve, reject) => {
     const child = start(command, args, options)
@@ -68,7 +68,13 @@ export function run(command: string, args: readonly string[], options: RunOption
 }
 
 function tail(text: string): string {
-  return text.trimEnd().split('\n').slice(-15).join('\n').slice(-3000)
+  const lines = text.trimEnd().split('\n')
+  // What went wrong stands first in a Java trace, what it led to stands last.
+  const shown = lines.length <= 30 ? lines : [...lines.slice(0, 15), '…', ...lines.slice(-15)]
+  return shown
+    .map((line) => line.slice(0, 400))
+    .join('\n')
+    .slice(0, 6000)
 }
 
 export function ended(child: ChildProcess): Promise<void> {
