@@ -20,6 +20,7 @@ pub mod simulated;
 pub mod storage;
 pub mod verify;
 pub mod walk;
+pub mod writeback;
 
 pub use error::{Error, Result};
 
