@@ -31,6 +31,8 @@ export interface LocalSessionOptions {
   /** Reads wait for it first. */
   readonly readable: Promise<unknown>
   readonly logger: Logger
+  /** Told once when the session is expired or closed: it is no longer to be kept alive, even if nobody could be told that it ended. */
+  readonly over?: () => void
 }
 
 export class LocalSession implements ZnodeClient {
@@ -80,6 +82,7 @@ export class LocalSession implements ZnodeClient {
       for (const unlisten of this.#unlisten) unlisten()
       for (const watcher of this.#watchers) this.#server.tree.watches.removeWatcher(watcher)
       this.#watchers.clear()
+      this.#options.over?.()
     }
     this.#states.tell(state, this.#options.logger)
   }

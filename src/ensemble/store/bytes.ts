@@ -94,6 +94,18 @@ export class ByteReader {
     return this.#buffer.readInt32BE(this.#advance(4))
   }
 
+  u32(): number {
+    return this.#buffer.readUInt32BE(this.#advance(4))
+  }
+
+  /** A count of elements, each at least one byte: more than there are bytes left is refused before memory is taken. */
+  count(): number {
+    const count = this.i32()
+    if (count < 0 || count > this.#buffer.length - this.#at)
+      throw new RangeError(`a count of ${count} with ${this.#buffer.length - this.#at} bytes left`)
+    return count
+  }
+
   i64(): bigint {
     return this.#buffer.readBigInt64BE(this.#advance(8))
   }

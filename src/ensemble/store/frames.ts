@@ -27,6 +27,19 @@ export function writeFrame(out: ByteWriter, zxid: bigint, time: number, txn: Txn
   out.u32(0)
   out.u32(0)
   writeTxn(out, zxid, time, txn)
+  sealFrame(out, at)
+}
+
+/** A payload that is encoded already, as it came from a leader. */
+export function framed(payload: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(FRAME_BYTES + payload.length)
+  frame.writeUInt32BE(payload.length, 0)
+  frame.writeUInt32BE(crc32c(payload), 4)
+  frame.set(payload, FRAME_BYTES)
+  return frame
+}
+
+function sealFrame(out: ByteWriter, at: number): void {
   const payload = out.view(at + FRAME_BYTES)
   out.patchU32(at, payload.length)
   out.patchU32(at + 4, crc32c(payload))
@@ -50,7 +63,7 @@ export type LogVerdict =
   | { readonly kind: 'corrupt'; readonly position: number; readonly reason: string }
 
 /** Walks a whole log file, calling `visit` for each valid entry in order. */
-export function scanLog(file: Buffer, visit: (entry: LoggedTxn) => void): LogVerdict {
+export function scanLog(file: Buffer, visit: (entry: LoggedTxn, payload: Buffer, end: number) => void): LogVerdict {
   if (file.length < LOG_HEADER_BYTES) return { kind: 'torn', position: 0 }
   if (file.readUInt32BE(0) !== LOG_MAGIC) {
     const rest = entryAfter(file, 0)
@@ -73,8 +86,9 @@ export function scanLog(file: Buffer, visit: (entry: LoggedTxn) => void): LogVer
     if (at === LOG_HEADER_BYTES && entry.zxid !== file.readBigInt64BE(8)) {
       return { kind: 'corrupt', position: 8, reason: 'the header names another first transaction than the file holds' }
     }
-    visit(entry)
+    const payload = file.subarray(at + FRAME_BYTES, at + FRAME_BYTES + size)
     at += FRAME_BYTES + size
+    visit(entry, payload, at)
   }
   return { kind: 'clean' }
 }

@@ -4,23 +4,21 @@
 // poisons the store: it is never retried, every later append fails. A full disk is different: the log is cut back to
 // what was reported, what was queued is refused, and later appends are taken again.
 
-import fs from 'node:fs'
-import { open, rename, unlink } from 'node:fs/promises'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import type { Logger } from '../../env/env.js'
 import type { ZnodeTree } from '../tree/znode-tree.js'
 import type { Txn } from '../tree/types.js'
 import { ByteWriter } from './bytes.js'
-import { logHeader, writeFrame } from './frames.js'
-import { EnsembleStoreError, listFiles, recover } from './recovery.js'
+import { decodeEpochs, encodeEpochs, EPOCHS_FILE, type StoredEpochs } from './epochs-file.js'
+import { realDisk, type StoreDisk } from './disk.js'
+import { framed, logHeader, scanLog, writeFrame } from './frames.js'
+import { EnsembleStoreError, finishInstall, INSTALL_FILE, listFiles, recover } from './recovery.js'
 import { encodeSnapshot } from './snapshot.js'
 
-interface Pending {
-  readonly zxid: bigint
-  readonly frame: Buffer
-  readonly done: (error: Error | null) => void
-}
+type Pending =
+  | { readonly kind: 'append'; readonly zxid: bigint; readonly frame: Buffer; readonly done: (error: Error | null) => void }
+  /** Anything else that changes what is stored; it has the disk to itself, in its place in the order. */
+  | { readonly kind: 'other'; readonly act: () => Promise<void>; readonly done: (error: Error | null) => void }
 
 export interface StoreOptions {
   readonly dir: string
@@ -30,14 +28,22 @@ export interface StoreOptions {
   /** Snapshots kept, with the logs from the oldest of them on. */
   readonly keepSnapshots?: number
   /** Writes and resolves once durable. Tests make it fail. */
-  readonly write?: (fd: number, bytes: Buffer, position: number) => Promise<void>
+  readonly write?: StoreDisk['write']
+  readonly disk?: StoreDisk
+}
+
+/** Entries behind the snapshot that a member of several does not apply before it knows that they are agreed. */
+export interface TailEntry {
+  readonly zxid: bigint
+  readonly payload: Buffer
 }
 
 /** About 2,000 transactions, or 5 ms of replay. */
 const SNAPSHOT_AT_CLOSE_BYTES = 256 * 1024
 
 export class MemberStore {
-  readonly #options: Required<StoreOptions>
+  readonly #options: Required<Omit<StoreOptions, 'write' | 'disk'>>
+  readonly #disk: StoreDisk
   readonly #scratch = new ByteWriter(4096)
   #pending: Pending[] = []
   #flushing: Promise<void> | null = null
@@ -52,19 +58,47 @@ export class MemberStore {
   #flushes = 0
   #closed = false
 
-  private constructor(options: Required<StoreOptions>, activeLog: { file: string; size: number } | null, replayedBytes: number) {
+  private constructor(
+    options: Required<Omit<StoreOptions, 'write' | 'disk'>>,
+    disk: StoreDisk,
+    activeLog: { file: string; size: number } | null,
+    replayedBytes: number,
+  ) {
     this.#options = options
+    this.#disk = disk
     this.#activeLog = activeLog
     this.#bytesSinceSnapshot = replayedBytes
   }
 
   /** Opens the directory (created when missing) and recovers the tree. Synchronous: nothing is served before it. */
   static open(options: StoreOptions): { store: MemberStore; tree: ZnodeTree } {
-    const full = { snapshotAfterBytes: 4 * 1024 * 1024, keepSnapshots: 3, write: writeDurably, ...options }
-    fs.mkdirSync(full.dir, { recursive: true })
-    for (const name of fs.readdirSync(full.dir)) if (name.endsWith('.tmp')) fs.unlinkSync(path.join(full.dir, name))
-    const { tree, activeLog, replayedBytes } = recover(full.dir, full.logger)
-    return { store: new MemberStore(full, activeLog && { ...activeLog }, replayedBytes), tree }
+    return MemberStore.#open(options, (tree, { zxid, time, txn }) => void tree.apply(txn, zxid, time))
+  }
+
+  /** For a member of several: the tree as of the newest snapshot, and what lies behind it in the log. */
+  static openWithTail(options: StoreOptions): { store: MemberStore; tree: ZnodeTree; tail: TailEntry[]; epochs: StoredEpochs | null } {
+    const tail: TailEntry[] = []
+    const opened = MemberStore.#open(options, (_, { zxid }, payload) => void tail.push({ zxid, payload: Buffer.from(payload) }))
+    return { ...opened, tail, epochs: opened.store.#readEpochs() }
+  }
+
+  static #open(options: StoreOptions, replay: Parameters<typeof recover>[3]): { store: MemberStore; tree: ZnodeTree } {
+    const disk = options.disk ?? (options.write ? { ...realDisk, write: options.write } : realDisk)
+    const full = { snapshotAfterBytes: 4 * 1024 * 1024, keepSnapshots: 3, ...options }
+    disk.ensureDir(full.dir)
+    for (const name of disk.list(full.dir)) if (name.endsWith('.tmp')) disk.unlinkNow(path.join(full.dir, name))
+    const { tree, activeLog, replayedBytes } = recover(disk, full.dir, full.logger, replay)
+    return { store: new MemberStore(full, disk, activeLog && { ...activeLog }, replayedBytes), tree }
+  }
+
+  #readEpochs(): StoredEpochs | null {
+    const { dir } = this.#options
+    if (!this.#disk.list(dir).includes(EPOCHS_FILE)) return null
+    const epochs = decodeEpochs(this.#disk.read(path.join(dir, EPOCHS_FILE)))
+    if (epochs) return epochs
+    throw new EnsembleStoreError(
+      `${path.join(dir, EPOCHS_FILE)} is damaged: what this member promised is not known, so it may not vote. Restore the file, or empty the directory and let the member join anew`,
+    )
   }
 
   /** How many times the log was synced: with the appends it says how well commits are grouped. */
@@ -79,15 +113,37 @@ export class MemberStore {
 
   /** Queues one transaction; `done` runs in order of appending once it is durable, or with the failure. */
   append(zxid: bigint, time: number, txn: Txn, done: (error: Error | null) => void): void {
-    if (this.#failure || this.#closed) {
-      const failure = this.#failure ?? new EnsembleStoreError('the metadata store is closed')
-      queueMicrotask(() => done(failure))
-      return
-    }
     this.#scratch.reset()
     writeFrame(this.#scratch, zxid, time, txn)
-    const frame = Buffer.from(this.#scratch.view())
-    this.#pending.push({ zxid, frame, done })
+    this.#queue({ kind: 'append', zxid, frame: Buffer.from(this.#scratch.view()), done })
+  }
+
+  /** The same for one that is encoded already. */
+  appendPayload(zxid: bigint, payload: Uint8Array, done: (error: Error | null) => void): void {
+    this.#queue({ kind: 'append', zxid, frame: framed(payload), done })
+  }
+
+  /** Cuts the log behind `after`, which it holds or which is the end of the newest snapshot. */
+  truncate(after: bigint, done: (error: Error | null) => void): void {
+    this.#queue({ kind: 'other', act: () => this.#truncate(after), done })
+  }
+
+  /** A leader's snapshot takes the place of all that is stored. */
+  install(zxid: bigint, snapshot: Uint8Array, done: (error: Error | null) => void): void {
+    this.#queue({ kind: 'other', act: () => this.#install(zxid, snapshot), done })
+  }
+
+  saveEpochs(epochs: StoredEpochs, done: (error: Error | null) => void): void {
+    this.#queue({ kind: 'other', act: () => this.#replaceFile(EPOCHS_FILE, encodeEpochs(epochs)), done })
+  }
+
+  #queue(pending: Pending): void {
+    if (this.#failure || this.#closed) {
+      const failure = this.#failure ?? new EnsembleStoreError('the metadata store is closed')
+      queueMicrotask(() => pending.done(failure))
+      return
+    }
+    this.#pending.push(pending)
     this.#flushing ??= this.#flushLoop()
   }
 
@@ -95,9 +151,8 @@ export class MemberStore {
     // One turn later: what this tick appends shares the first fsync.
     await Promise.resolve()
     while (this.#pending.length > 0) {
-      const batch = this.#pending
-      this.#pending = []
-      const error = this.#failure ?? (await this.#write(batch))
+      const batch = this.#takeBatch()
+      const error = this.#failure ?? (await this.#store(batch))
       // What was queued behind a refused batch goes with it: its zxids would leave a gap.
       const refused = error ? [...batch, ...this.#pending.splice(0)] : batch
       for (const entry of refused) entry.done(error)
@@ -105,7 +160,69 @@ export class MemberStore {
     this.#flushing = null
   }
 
-  async #write(batch: readonly Pending[]): Promise<Error | null> {
+  /** All appends up to the next other change, or that one alone. */
+  #takeBatch(): Pending[] {
+    const other = this.#pending.findIndex((entry) => entry.kind === 'other')
+    if (other === -1) return this.#pending.splice(0)
+    return this.#pending.splice(0, Math.max(other, 1))
+  }
+
+  async #store(batch: readonly Pending[]): Promise<Error | null> {
+    const [first] = batch
+    if (first?.kind !== 'other') return this.#write(batch.filter((entry) => entry.kind === 'append'))
+    try {
+      await first.act()
+      return null
+    } catch (cause) {
+      return this.#poison(cause)
+    }
+  }
+
+  async #truncate(after: bigint): Promise<void> {
+    const { dir } = this.#options
+    this.#endLog()
+    // From the newest on, each gone for good before the next: a stop in between leaves a shorter log, never one with a hole.
+    for (const { zxid, file } of listFiles(this.#disk, dir, 'log').reverse()) {
+      if (zxid > after) {
+        await this.#disk.unlink(file)
+        await this.#disk.syncDir(dir)
+        continue
+      }
+      let size = 0
+      scanLog(this.#disk.read(file), (entry, _, end) => {
+        if (entry.zxid <= after) size = end
+      })
+      this.#disk.truncateNow(file, size)
+      this.#activeLog = { file, size }
+      return
+    }
+  }
+
+  async #install(zxid: bigint, snapshot: Uint8Array): Promise<void> {
+    const { dir } = this.#options
+    await this.#snapshotting
+    this.#endLog()
+    await this.#disk.writeFile(path.join(dir, `incoming.${zxid.toString(16)}`), snapshot)
+    await this.#disk.syncDir(dir)
+    await this.#replaceFile(INSTALL_FILE, Buffer.from(`${zxid.toString(16)}\n`))
+    finishInstall(this.#disk, dir)
+    this.#bytesSinceSnapshot = 0
+    this.#lastSnapshotBytes = snapshot.length
+  }
+
+  async #replaceFile(name: string, bytes: Buffer): Promise<void> {
+    const file = path.join(this.#options.dir, name)
+    await this.#disk.writeFile(`${file}.tmp`, bytes)
+    await this.#disk.rename(`${file}.tmp`, file)
+    await this.#syncDirs()
+  }
+
+  async #syncDirs(): Promise<void> {
+    const { dir } = this.#options
+    await Promise.all([this.#disk.syncDir(dir), this.#disk.syncDir(path.dirname(dir))])
+  }
+
+  async #write(batch: readonly Extract<Pending, { kind: 'append' }>[]): Promise<Error | null> {
     try {
       if (this.#rollDue) this.#endLog()
       const frames = batch.map((entry) => entry.frame)
@@ -114,11 +231,7 @@ export class MemberStore {
       this.#openLog(batch[0]!.zxid)
       const bytes = frames.length === 1 ? frames[0]! : Buffer.concat(frames)
       // A new file's name is as much part of the promise as its bytes, and so is its directory's: that may be new as well.
-      const { dir } = this.#options
-      await Promise.all([
-        this.#options.write(this.#fd, bytes, this.#activeLog!.size),
-        ...(created ? [syncDir(dir), syncDir(path.dirname(dir))] : []),
-      ])
+      await Promise.all([this.#disk.write(this.#fd, bytes, this.#activeLog!.size), created ? this.#syncDirs() : null])
       this.#activeLog!.size += bytes.length
       this.#bytesSinceSnapshot += bytes.length
       this.#flushes++
@@ -129,13 +242,17 @@ export class MemberStore {
           cause,
         })
       }
-      this.#failure = new EnsembleStoreError(
-        `writing the metadata log ${this.#activeLog?.file ?? this.#options.dir} failed: ${(cause as Error).message}. Nothing more is written until the node is restarted`,
-        { cause },
-      )
-      this.#options.logger.error({ error: this.#failure.message }, 'the metadata store is poisoned')
-      return this.#failure
+      return this.#poison(cause)
     }
+  }
+
+  #poison(cause: unknown): Error {
+    this.#failure = new EnsembleStoreError(
+      `writing the metadata log ${this.#activeLog?.file ?? this.#options.dir} failed: ${(cause as Error).message}. Nothing more is written until the node is restarted`,
+      { cause },
+    )
+    this.#options.logger.error({ error: this.#failure.message }, 'the metadata store is poisoned')
+    return this.#failure
   }
 
   /** Back to the last reported byte, durably; false when even that fails. */
@@ -143,12 +260,11 @@ export class MemberStore {
     try {
       if (!this.#activeLog) return true
       if (this.#activeLog.size === 0) {
-        fs.unlinkSync(this.#activeLog.file)
+        this.#disk.unlinkNow(this.#activeLog.file)
         this.#endLog()
         return true
       }
-      fs.ftruncateSync(this.#fd, this.#activeLog.size)
-      fs.fdatasyncSync(this.#fd)
+      this.#disk.truncateNow(this.#activeLog.file, this.#activeLog.size)
       return true
     } catch {
       // The caller reports the failure that led here and poisons the store.
@@ -159,11 +275,11 @@ export class MemberStore {
   #openLog(firstZxid: bigint): void {
     if (this.#fd !== -1) return
     if (this.#activeLog) {
-      this.#fd = fs.openSync(this.#activeLog.file, fs.constants.O_WRONLY | DURABLE_WRITES)
+      this.#fd = this.#disk.openLog(this.#activeLog.file, false)
       return
     }
     const file = path.join(this.#options.dir, `log.${firstZxid.toString(16)}`)
-    this.#fd = fs.openSync(file, fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | DURABLE_WRITES, 0o644)
+    this.#fd = this.#disk.openLog(file, true)
     this.#activeLog = { file, size: 0 }
   }
 
@@ -174,7 +290,7 @@ export class MemberStore {
   }
 
   #closeLog(): void {
-    if (this.#fd !== -1) fs.closeSync(this.#fd)
+    if (this.#fd !== -1) this.#disk.close(this.#fd)
     this.#fd = -1
   }
 
@@ -195,28 +311,19 @@ export class MemberStore {
   }
 
   async #writeSnapshot(bytes: Buffer, zxid: bigint): Promise<void> {
-    const file = path.join(this.#options.dir, `snapshot.${zxid.toString(16)}`)
-    const handle = await open(`${file}.tmp`, 'w')
-    try {
-      await handle.writeFile(bytes)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(`${file}.tmp`, file)
-    await syncDir(this.#options.dir)
+    await this.#replaceFile(`snapshot.${zxid.toString(16)}`, bytes)
     await this.#purge()
   }
 
   /** Deletes snapshots beyond the kept ones, and logs that no kept snapshot needs. */
   async #purge(): Promise<void> {
-    const snapshots = listFiles(this.#options.dir, 'snapshot')
+    const snapshots = listFiles(this.#disk, this.#options.dir, 'snapshot')
     const kept = snapshots.slice(-this.#options.keepSnapshots)
-    for (const { file } of snapshots.slice(0, -this.#options.keepSnapshots)) await unlink(file)
+    for (const { file } of snapshots.slice(0, -this.#options.keepSnapshots)) await this.#disk.unlink(file)
     if (kept.length < this.#options.keepSnapshots) return
-    const logs = listFiles(this.#options.dir, 'log')
+    const logs = listFiles(this.#disk, this.#options.dir, 'log')
     for (let i = 0; i + 1 < logs.length; i++) {
-      if (logs[i + 1]!.zxid <= kept[0]!.zxid + 1n) await unlink(logs[i]!.file)
+      if (logs[i + 1]!.zxid <= kept[0]!.zxid + 1n) await this.#disk.unlink(logs[i]!.file)
     }
   }
 
@@ -234,28 +341,4 @@ export class MemberStore {
 function isFull(error: unknown): boolean {
   const { code } = error as { code?: string }
   return code === 'ENOSPC' || code === 'EDQUOT'
-}
-
-const LINUX = process.platform === 'linux'
-/** On Linux one O_DSYNC write does what write and fdatasync do, in one trip to the pool instead of two. */
-const DURABLE_WRITES = LINUX ? fs.constants.O_DSYNC : 0
-
-const write = promisify(fs.write)
-const fdatasync = promisify(fs.fdatasync)
-const fsync = promisify(fs.fsync)
-
-async function writeDurably(fd: number, bytes: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    done += (await write(fd, bytes, done, bytes.length - done, position + done)).bytesWritten
-  }
-  if (!LINUX) await fdatasync(fd)
-}
-
-async function syncDir(dir: string): Promise<void> {
-  const fd = fs.openSync(dir, 'r')
-  try {
-    await fsync(fd)
-  } finally {
-    fs.closeSync(fd)
-  }
 }

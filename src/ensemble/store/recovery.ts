@@ -2,12 +2,13 @@
 // Runs once at start, synchronously (nothing is served yet). A torn tail is cut and kept aside; a damaged middle,
 // a gap or a newer format is refused with the file and the position. Nothing is ever deleted here.
 
-import fs from 'node:fs'
 import path from 'node:path'
 import type { Logger } from '../../env/env.js'
 import { ZnodeTree } from '../tree/znode-tree.js'
 import { follows, LOG_HEADER_BYTES, scanLog } from './frames.js'
 import { decodeSnapshot } from './snapshot.js'
+import type { StoreDisk } from './disk.js'
+import type { LoggedTxn } from './txn-codec.js'
 
 export class EnsembleStoreError extends Error {
   readonly code = 'ERR_MILLRACE_ENSEMBLE_STORE'
@@ -22,33 +23,71 @@ export interface Recovered {
 }
 
 /** `log.<zxid hex>` and `snapshot.<zxid hex>`, oldest first. */
-export function listFiles(dir: string, prefix: 'log' | 'snapshot'): { readonly zxid: bigint; readonly file: string }[] {
+export function listFiles(
+  disk: Pick<StoreDisk, 'list'>,
+  dir: string,
+  prefix: 'log' | 'snapshot',
+): { readonly zxid: bigint; readonly file: string }[] {
   const found: { zxid: bigint; file: string }[] = []
-  for (const name of fs.readdirSync(dir)) {
+  for (const name of disk.list(dir)) {
     const match = /^(log|snapshot)\.([0-9a-f]+)$/.exec(name)
     if (match?.[1] === prefix) found.push({ zxid: BigInt(`0x${match[2]}`), file: path.join(dir, name) })
   }
   return found.sort((a, b) => (a.zxid < b.zxid ? -1 : 1))
 }
 
-export function recover(dir: string, logger: Logger): Recovered {
-  const tree = newestSnapshot(dir, logger) ?? new ZnodeTree()
+/** `replay` gets every entry behind the snapshot, in order: it applies it, or keeps it until it is known to be agreed. */
+export function recover(
+  disk: StoreDisk,
+  dir: string,
+  logger: Logger,
+  replay: (tree: ZnodeTree, entry: LoggedTxn, payload: Buffer) => void,
+): Recovered {
+  finishInstall(disk, dir)
+  const tree = newestSnapshot(disk, dir, logger) ?? new ZnodeTree()
+  const from = { disk, tree, logger, replay, last: tree.lastZxid }
   const snapshotZxid = tree.lastZxid
-  const logs = listFiles(dir, 'log')
+  const logs = listFiles(disk, dir, 'log')
   let activeLog: Recovered['activeLog'] = null
   for (let i = 0; i < logs.length; i++) {
     const next = logs[i + 1]
     // Wholly older than the snapshot: kept for an older snapshot, not needed for this one.
-    if (next && next.zxid <= tree.lastZxid + 1n) continue
-    activeLog = replay(tree, logs[i]!.file, i === logs.length - 1, logger)
+    if (next && next.zxid <= from.last + 1n) continue
+    activeLog = replayLog(from, logs[i]!.file, i === logs.length - 1)
   }
-  refuseLostHistory(dir, tree.lastZxid)
-  return { tree, activeLog, replayedBytes: tree.lastZxid === snapshotZxid ? 0 : (activeLog?.size ?? 0) }
+  refuseLostHistory(disk, dir, from.last)
+  return { tree, activeLog, replayedBytes: from.last === snapshotZxid ? 0 : (activeLog?.size ?? 0) }
+}
+
+/** Names the snapshot that replaces everything else in the directory; while it stands the replacement is under way. */
+export const INSTALL_FILE = 'install'
+const INCOMING = /^incoming\.([0-9a-f]+)$/
+
+/**
+ * A leader's snapshot replaces logs and snapshots as one: `incoming.<zxid>` is whole and durable BEFORE `install` names it
+ * (the moment it counts from), everything else goes BEFORE it takes its name, and that is durable BEFORE `install` goes.
+ */
+export function finishInstall(disk: StoreDisk, dir: string): void {
+  const names = disk.list(dir)
+  const installing = names.includes(INSTALL_FILE)
+  for (const name of names) {
+    const isOld = /^(log|snapshot)\.[0-9a-f]+$/.test(name)
+    if (installing && isOld && names.some((each) => INCOMING.test(each))) disk.unlinkNow(path.join(dir, name))
+    // One that nothing names came in only in part.
+    if (!installing && INCOMING.test(name)) disk.unlinkNow(path.join(dir, name))
+  }
+  if (!installing) return
+  disk.syncDirNow(dir)
+  const incoming = names.find((name) => INCOMING.test(name))
+  if (incoming) disk.renameNow(path.join(dir, incoming), path.join(dir, `snapshot.${INCOMING.exec(incoming)![1]}`))
+  disk.syncDirNow(dir)
+  disk.unlinkNow(path.join(dir, INSTALL_FILE))
+  disk.syncDirNow(dir)
 }
 
 /** A damaged snapshot is no loss while the logs reach its zxid; when they do not, opening would forget acknowledged changes. */
-function refuseLostHistory(dir: string, lastZxid: bigint): void {
-  for (const name of fs.readdirSync(dir)) {
+function refuseLostHistory(disk: StoreDisk, dir: string, lastZxid: bigint): void {
+  for (const name of disk.list(dir)) {
     const match = /^snapshot\.([0-9a-f]+)\.damaged$/.exec(name)
     if (!match || BigInt(`0x${match[1]}`) <= lastZxid) continue
     throw new EnsembleStoreError(
@@ -57,30 +96,40 @@ function refuseLostHistory(dir: string, lastZxid: bigint): void {
   }
 }
 
-function newestSnapshot(dir: string, logger: Logger): ZnodeTree | null {
-  const snapshots = listFiles(dir, 'snapshot')
+function newestSnapshot(disk: StoreDisk, dir: string, logger: Logger): ZnodeTree | null {
+  const snapshots = listFiles(disk, dir, 'snapshot')
   for (const { file } of snapshots.reverse()) {
-    const tree = decodeSnapshot(fs.readFileSync(file))
+    const tree = decodeSnapshot(disk.read(file))
     if (typeof tree !== 'string') return tree
     logger.error({ file, reason: tree }, 'a snapshot of the metadata is damaged; it is kept aside and an older one is used')
-    fs.renameSync(file, `${file}.damaged`)
+    disk.renameNow(file, `${file}.damaged`)
   }
   return null
 }
 
-function replay(tree: ZnodeTree, file: string, isLast: boolean, logger: Logger): Recovered['activeLog'] {
-  const bytes = fs.readFileSync(file)
-  const verdict = scanLog(bytes, ({ zxid, time, txn }) => {
-    if (zxid <= tree.lastZxid) return
-    if (tree.lastZxid !== 0n && !follows(tree.lastZxid, zxid)) {
+interface Replaying {
+  readonly disk: StoreDisk
+  readonly tree: ZnodeTree
+  readonly logger: Logger
+  readonly replay: (tree: ZnodeTree, entry: LoggedTxn, payload: Buffer) => void
+  last: bigint
+}
+
+function replayLog(from: Replaying, file: string, isLast: boolean): Recovered['activeLog'] {
+  const bytes = from.disk.read(file)
+  const verdict = scanLog(bytes, (entry, payload) => {
+    const { zxid } = entry
+    if (zxid <= from.last) return
+    if (from.last !== 0n && !follows(from.last, zxid)) {
       throw new EnsembleStoreError(
-        `${file}: transaction 0x${zxid.toString(16)} does not follow 0x${tree.lastZxid.toString(16)}; a log file is missing`,
+        `${file}: transaction 0x${zxid.toString(16)} does not follow 0x${from.last.toString(16)}; a log file is missing`,
       )
     }
-    if (tree.lastZxid === 0n && (zxid & 0xffffffffn) !== 1n) {
+    if (from.last === 0n && (zxid & 0xffffffffn) !== 1n) {
       throw new EnsembleStoreError(`${file}: history starts at 0x${zxid.toString(16)} and no valid snapshot holds what came before`)
     }
-    tree.apply(txn, zxid, time)
+    from.last = zxid
+    from.replay(from.tree, entry, payload)
   })
   if (verdict.kind === 'clean') return { file, size: bytes.length }
   if (verdict.kind === 'corrupt' || !isLast) {
@@ -89,24 +138,21 @@ function replay(tree: ZnodeTree, file: string, isLast: boolean, logger: Logger):
       `${file} is damaged at byte ${verdict.position}: ${reason}. The metadata is not opened with a hole in it: restore the file from a copy of this directory`,
     )
   }
-  return cutTail(file, bytes, verdict.position, logger)
+  return cutTail(from, file, bytes, verdict.position)
 }
 
 /** Cuts a torn tail, keeping its bytes in `<log>.torn-<position>`. A file torn inside its header is put aside whole. */
-function cutTail(file: string, bytes: Buffer, position: number, logger: Logger): Recovered['activeLog'] {
+function cutTail({ disk, logger }: Replaying, file: string, bytes: Buffer, position: number): Recovered['activeLog'] {
   const aside = `${file}.torn-${position}`
   logger.warn(
     { file, position, bytes: bytes.length - position, keptIn: aside },
     'the metadata log ends in a torn write: cut and kept aside',
   )
   if (position < LOG_HEADER_BYTES) {
-    fs.renameSync(file, aside)
+    disk.renameNow(file, aside)
     return null
   }
-  fs.writeFileSync(aside, bytes.subarray(position))
-  const fd = fs.openSync(file, 'r+')
-  fs.ftruncateSync(fd, position)
-  fs.fdatasyncSync(fd)
-  fs.closeSync(fd)
+  disk.writeNow(aside, bytes.subarray(position))
+  disk.truncateNow(file, position)
   return { file, size: position }
 }

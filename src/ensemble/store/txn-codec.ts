@@ -35,6 +35,16 @@ export function readTxn(buffer: Buffer, at: number): LoggedTxn {
   return { zxid, time, txn: via === -1 ? { sessionId, auth, body } : { sessionId, auth, body, via } }
 }
 
+/** The opcode alone, without reading the rest. */
+export function opcodeOf(payload: Buffer): number {
+  const input = new ByteReader(payload, 24)
+  for (let left = input.i32() & 0xffffff; left > 0; left--) {
+    input.text()
+    input.text()
+  }
+  return input.i32()
+}
+
 function writeBody(out: ByteWriter, body: TxnBody): void {
   switch (body.kind) {
     case 'createSession':

@@ -7,6 +7,7 @@ import { ByteWriter } from '../../../src/ensemble/store/bytes.js'
 import { LOG_HEADER_BYTES, logHeader, nextZxid, scanLog, writeFrame } from '../../../src/ensemble/store/frames.js'
 import { decodeSnapshot, encodeSnapshot } from '../../../src/ensemble/store/snapshot.js'
 import { MemberStore } from '../../../src/ensemble/store/member-store.js'
+import { realDisk } from '../../../src/ensemble/store/disk.js'
 import { listFiles } from '../../../src/ensemble/store/recovery.js'
 import { OPEN_ACL, type Txn } from '../../../src/ensemble/tree/types.js'
 import type { ZnodeTree } from '../../../src/ensemble/tree/znode-tree.js'
@@ -62,7 +63,7 @@ async function filled(t: TestContext, dir: string, count: number): Promise<strin
   const { store, tree } = openStore(t, dir)
   await write(store, tree, 0, count)
   await store.close()
-  return listFiles(dir, 'log')[0]!.file
+  return listFiles(realDisk, dir, 'log')[0]!.file
 }
 
 test('what was reported durable is there again', async (t) => {
@@ -75,7 +76,7 @@ test('what was reported durable is there again', async (t) => {
   await write(again.store, again.tree, 50, 60)
   await again.store.close()
   assert.equal(openStore(t, dir).tree.lastZxid, FIRST + 59n)
-  assert.equal(listFiles(dir, 'log').length, 1)
+  assert.equal(listFiles(realDisk, dir, 'log').length, 1)
 })
 
 test('appends of one tick share an fsync and are reported in order', async (t) => {
@@ -171,11 +172,11 @@ test('snapshots replace logs, and the newest valid one is used', async (t) => {
   await write(store, tree, 50, 55)
   await store.close()
   assert.deepEqual(
-    listFiles(dir, 'snapshot').map(({ zxid }) => zxid - FIRST),
+    listFiles(realDisk, dir, 'snapshot').map(({ zxid }) => zxid - FIRST),
     [29n, 39n, 49n],
   )
   assert.deepEqual(
-    listFiles(dir, 'log').map(({ zxid }) => zxid - FIRST),
+    listFiles(realDisk, dir, 'log').map(({ zxid }) => zxid - FIRST),
     [30n, 40n, 50n],
   )
   assert.deepEqual(encodeSnapshot(openStore(t, dir).tree), encodeSnapshot(tree))
@@ -190,7 +191,7 @@ test('damaged snapshots are put aside and the one before them plus the logs give
   }
   await write(store, tree, 50, 53)
   await store.close()
-  const newest = listFiles(dir, 'snapshot').slice(-2)
+  const newest = listFiles(realDisk, dir, 'snapshot').slice(-2)
   for (const { file } of newest) {
     const bytes = fs.readFileSync(file)
     bytes[60]! ^= 4
@@ -206,8 +207,8 @@ test('a damaged snapshot whose logs are gone is refused at every start, not take
   await write(store, tree, 0, 10)
   await store.snapshot(tree)
   await store.close()
-  fs.truncateSync(listFiles(dir, 'snapshot')[0]!.file, 30)
-  fs.unlinkSync(listFiles(dir, 'log')[0]!.file)
+  fs.truncateSync(listFiles(realDisk, dir, 'snapshot')[0]!.file, 30)
+  fs.unlinkSync(listFiles(realDisk, dir, 'log')[0]!.file)
   assert.throws(() => openStore(t, dir), /would be lost/)
   assert.throws(() => openStore(t, dir), /would be lost/)
 })
@@ -220,7 +221,7 @@ test('when no valid snapshot reaches back far enough the member does not open, e
     await store.snapshot(tree)
   }
   await store.close()
-  for (const { file } of listFiles(dir, 'snapshot')) fs.truncateSync(file, 30)
+  for (const { file } of listFiles(realDisk, dir, 'snapshot')) fs.truncateSync(file, 30)
   assert.throws(() => openStore(t, dir), /no valid snapshot|would be lost/)
   assert.throws(() => openStore(t, dir), /no valid snapshot|would be lost/)
 })
@@ -233,8 +234,8 @@ test('a missing log file is refused', async (t) => {
     if (round === 1) await store.snapshot(tree)
   }
   await store.close()
-  fs.unlinkSync(listFiles(dir, 'snapshot')[0]!.file)
-  fs.unlinkSync(listFiles(dir, 'log')[0]!.file)
+  fs.unlinkSync(listFiles(realDisk, dir, 'snapshot')[0]!.file)
+  fs.unlinkSync(listFiles(realDisk, dir, 'log')[0]!.file)
   assert.throws(() => openStore(t, dir), /no valid snapshot holds what came before/)
 })
 

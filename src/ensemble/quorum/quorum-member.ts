@@ -1,0 +1,640 @@
+// One member of an ensemble of several: carries out what the quorum state machine decides (saves, sends, applies), and
+// answers this process's clients. Runs on the thread that opened it; disk writes run on libuv's pool. What the machine
+// holds back until a save is durable is never sent by this file on its own.
+
+import { crc32c } from '@node-rs/crc32'
+import type { Env, Timer } from '../../env/env.js'
+import {
+  clampTimeout,
+  DEFAULT_TICK_MS,
+  IN_PROCESS,
+  type EnsembleServer,
+  type MemberRole,
+  type MemberView,
+  type NewSession,
+  type TreeWatcher,
+} from '../ensemble-server.js'
+import { Listeners } from '../listeners.js'
+import { LocalSession } from '../local-session.js'
+import { isTooLarge } from '../request-size.js'
+import { reapable } from '../session/reaper.js'
+import { firstSessionId, MAX_MEMBER_ID } from '../session/session-ids.js'
+import { SessionTracker } from '../session/session-tracker.js'
+import { ByteWriter } from '../store/bytes.js'
+import { MemberStore, type StoreOptions } from '../store/member-store.js'
+import { decodeSnapshot, encodeSnapshot } from '../store/snapshot.js'
+import { opcodeOf, readTxn, writeTxn } from '../store/txn-codec.js'
+import { Opcode, ZkCode } from '../tree/codes.js'
+import type { Txn, TxnResult } from '../tree/types.js'
+import type { Delivery } from '../tree/watches.js'
+import type { ZnodeTree } from '../tree/znode-tree.js'
+import { ZnodeError, type ZnodeClient } from '../znode-client.js'
+import { formatConfig, parseConfig, type EnsembleConfig } from './config.js'
+import type { Effect, HardState, PersistOp, Planted } from './core.js'
+import { epochOf, LogWindow, type Entry } from './log-window.js'
+import { QuorumMachine, type Input } from './machine.js'
+import { decodeMessage, encodeMessage } from './message-codec.js'
+import type { Message } from './messages.js'
+import type { PeerTransport } from './transport.js'
+
+export interface QuorumMemberOptions {
+  readonly dir: string
+  readonly env: Env
+  /** 0 to 254. */
+  readonly memberId: number
+  /** Who is in the ensemble, until a reconfiguration says otherwise (it is in the tree then, and counts). */
+  readonly config: EnsembleConfig
+  readonly transport: PeerTransport
+  /** ZooKeeper's tickTime, initLimit and syncLimit. */
+  readonly tickMs?: number
+  readonly initLimit?: number
+  readonly syncLimit?: number
+  readonly reapIntervalMs?: number
+  readonly snapshotAfterBytes?: number
+  /** Bytes of agreed entries kept for members that come back; those further behind get a snapshot. */
+  readonly windowBytes?: number
+  readonly disk?: StoreOptions['disk']
+  readonly planted?: Planted
+  /** Sees every effect before it is carried out. For tests and for looking into a problem. */
+  readonly trace?: (effect: Effect) => void
+}
+
+interface Waiting {
+  resolve(result: TxnResult): void
+  reject(error: Error): void
+}
+
+interface Proposal {
+  readonly payload: Buffer
+  readonly origin: Entry['origin']
+}
+
+/** Requests of this process whose result is not known yet. ZooKeeper's globalOutstandingLimit is 1,000 and slows clients down. */
+const MAX_WAITING = 65_536
+/** Log writes of proposals under way; more proposals wait and share the next. */
+const MAX_WRITES_AHEAD = 2
+const NO_ZXID = 0n
+
+export class QuorumMember implements EnsembleServer {
+  readonly memberId: number
+  readonly tree: ZnodeTree
+  readonly tickMs: number
+  readonly #options: QuorumMemberOptions
+  readonly #env: Env
+  readonly #store: MemberStore
+  readonly #machine: QuorumMachine
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #syncs = new Map<number, { resolve(): void; reject(error: Error): void }>()
+  readonly #roles = new Listeners<MemberRole>()
+  readonly #moved = new Listeners<bigint>()
+  readonly #ended = new Listeners<bigint>()
+  /** Sessions of this process: heard of as long as it runs. */
+  readonly #local = new Set<bigint>()
+  readonly #inputs: Input[] = []
+  #stepping = false
+  #proposals: Proposal[] = []
+  #proposing = false
+  #writesAhead = 0
+  #nextRequest = 1
+  #nextSession: bigint
+  #tracker: SessionTracker | null = null
+  #role: MemberRole = 'looking'
+  #confirmedAt = -Infinity
+  #reapAt = 0
+  #incoming: ZnodeTree | null = null
+  #encoded: { readonly message: Message; readonly bytes: Buffer } | null = null
+  #timer: Timer | null = null
+  /** Why it takes part no more. */
+  #halted: Error | null = null
+  #closing: Promise<void> | null = null
+
+  private constructor(options: QuorumMemberOptions) {
+    this.#options = options
+    this.#env = options.env
+    this.memberId = options.memberId
+    this.tickMs = options.tickMs ?? DEFAULT_TICK_MS
+    if (!Number.isInteger(options.memberId) || options.memberId < 0 || options.memberId > MAX_MEMBER_ID) {
+      throw new RangeError(
+        `member id ${options.memberId} is not a whole number from 0 to ${MAX_MEMBER_ID}: it is the top byte of session ids`,
+      )
+    }
+    const { store, tree, tail, epochs } = MemberStore.openWithTail({
+      dir: options.dir,
+      logger: options.env.logger,
+      ...(options.snapshotAfterBytes === undefined ? {} : { snapshotAfterBytes: options.snapshotAfterBytes }),
+      ...(options.disk === undefined ? {} : { disk: options.disk }),
+    })
+    this.#store = store
+    this.tree = tree
+    const entries = tail.map(({ zxid, payload }) => ({ zxid, payload, config: configOf(payload), origin: null }))
+    const log = new LogWindow(tree.lastZxid, entries)
+    // A directory of an ensemble of one has history and no promises: its history is its epoch.
+    const epoch = epochOf(log.last)
+    const hard: HardState = epochs ?? { acceptedEpoch: epoch, acceptedFrom: -1, currentEpoch: epoch }
+    const timing = { tickMs: this.tickMs, initLimit: options.initLimit ?? 10, syncLimit: options.syncLimit ?? 5 }
+    this.#machine = new QuorumMachine({
+      id: options.memberId,
+      config: configIn(tree) ?? options.config,
+      hard,
+      log,
+      timing,
+      ...(options.planted === undefined ? {} : { planted: options.planted }),
+      ...(options.windowBytes === undefined ? {} : { windowBytes: options.windowBytes }),
+    })
+    const used = [...tree.sessions.keys(), ...entries.map(({ payload }) => payload.readBigInt64BE(16))]
+    this.#nextSession = firstSessionId(this.memberId, options.env.clock.now(), used)
+  }
+
+  /** Recovers the directory (synchronously) and starts looking for the others. */
+  static open(options: QuorumMemberOptions): QuorumMember {
+    const member = new QuorumMember(options)
+    member.#start()
+    return member
+  }
+
+  #start(): void {
+    this.#step({ kind: 'start' })
+    this.#options.transport.start({
+      onMessage: (from, bytes) => this.#receive(from, bytes),
+      onPeer: (id, up) => this.#step({ kind: 'peer', id, up }),
+    })
+    this.#tellMembers()
+    this.#timer = this.#env.timers.every(Math.max(this.tickMs / 5, 5), () => this.#tick())
+  }
+
+  get role(): MemberRole {
+    return this.#role
+  }
+
+  get leaderId(): number {
+    return this.#role === 'looking' ? -1 : this.#machine.leaderId
+  }
+
+  get epoch(): number {
+    return this.#machine.epoch
+  }
+
+  /** What this member knows to be agreed, and the end of its log. */
+  get progress(): { readonly committed: bigint; readonly last: bigint } {
+    return { committed: this.#machine.committed, last: this.#machine.lastZxid }
+  }
+
+  /** Set when the member stopped taking part by itself: its disk failed, or its data contradicts the ensemble's. */
+  get failure(): Error | null {
+    return this.#halted
+  }
+
+  /** How many durable writes of the log there were. */
+  get flushes(): number {
+    return this.#store.flushes
+  }
+
+  // --- the machine ---
+
+  #step(input: Input): void {
+    this.#inputs.push(input)
+    if (this.#stepping) return
+    this.#stepping = true
+    for (let next = this.#inputs.shift(); next && !this.#halted; next = this.#inputs.shift()) {
+      for (const effect of this.#machine.step(next, this.#env.clock.monotonic())) this.#act(effect)
+    }
+    this.#stepping = false
+  }
+
+  #receive(from: number, bytes: Buffer): void {
+    let message: Message
+    try {
+      message = decodeMessage(bytes, configOf)
+    } catch (error) {
+      this.#env.logger.warn({ from, error: (error as Error).message }, 'a message of another member cannot be read')
+      return
+    }
+    this.#step({ kind: 'message', from, message })
+  }
+
+  #act(effect: Effect): void {
+    this.#options.trace?.(effect)
+    switch (effect.kind) {
+      case 'persist':
+        this.#persist(effect.seq, effect.op)
+        break
+      case 'send':
+        this.#send(effect.to, effect.message)
+        break
+      case 'commit':
+        for (const entry of effect.entries) this.#apply(entry)
+        break
+      case 'check':
+        this.#check(effect.zxid, effect.snapshot)
+        break
+      case 'adopt':
+        this.#adopt()
+        break
+      case 'snapshot':
+        this.#step({ kind: 'snapshot', to: effect.to, zxid: this.tree.lastZxid, bytes: encodeSnapshot(this.tree) })
+        break
+      case 'role':
+        this.#becomes(effect.role)
+        break
+      case 'lost':
+        this.#loseWaiting()
+        break
+      case 'request':
+        this.#takeRequest(effect)
+        break
+      case 'refused':
+        this.#take(effect.request)?.reject(new ZnodeError(effect.code, null))
+        break
+      case 'touched':
+        for (const id of effect.sessions) this.#tracker?.touch(id, this.#env.clock.monotonic())
+        break
+      case 'synced':
+        this.#syncs.get(effect.request)?.resolve()
+        this.#syncs.delete(effect.request)
+        break
+      case 'confirmed':
+        this.#confirmedAt = Math.max(this.#confirmedAt, effect.at)
+        break
+      case 'fatal':
+        this.#halt(
+          new Error(
+            `member ${this.memberId} left the ensemble: ${effect.reason}. Empty its directory to let it join anew, if the others are right`,
+          ),
+        )
+    }
+  }
+
+  #send(to: number, message: Message): void {
+    // One proposal goes to several members.
+    if (this.#encoded?.message !== message) this.#encoded = { message, bytes: encodeMessage(message) }
+    this.#options.transport.send(to, this.#encoded.bytes)
+  }
+
+  #persist(seq: number, op: PersistOp): void {
+    const done = (error: Error | null): void => {
+      if (op.kind === 'append') this.#writesAhead--
+      if (error) this.#halt(error)
+      else this.#step({ kind: 'persisted', seq })
+      this.#flushProposals()
+    }
+    if (op.kind === 'truncate') this.#store.truncate(op.after, done)
+    else if (op.kind === 'install') this.#store.install(op.zxid, op.snapshot, done)
+    else if (op.kind === 'epochs') this.#store.saveEpochs(op.state, done)
+    else {
+      this.#writesAhead++
+      const ignore = (): void => undefined
+      for (const [i, { zxid, payload }] of op.entries.entries()) {
+        this.#store.appendPayload(zxid, payload, i === op.entries.length - 1 ? done : ignore)
+      }
+    }
+  }
+
+  /** A member whose disk failed must not go on: what it says would no longer be what it holds. */
+  #halt(error: Error): void {
+    if (this.#halted || this.#closing) return
+    this.#halted = error
+    this.#env.logger.error({ error: error.message }, 'the ensemble member stopped taking part')
+    this.#timer?.cancel()
+    void this.#options.transport.close()
+    this.#becomes('looking')
+    this.#loseWaiting()
+  }
+
+  // --- applying ---
+
+  #apply(entry: Entry): void {
+    const { txn, time, zxid } = readTxn(asBuffer(entry.payload), 0)
+    const owner = this.tree.sessions.get(txn.sessionId)?.owner
+    const { result, deliveries } = this.tree.apply(txn, zxid, time)
+    // Events BEFORE the answer: whoever awaits the result has seen what it changed.
+    deliver(deliveries)
+    if (result.code === ZkCode.ok) this.#noteSession(txn, owner)
+    if (entry.config) this.#tellMembers()
+    if (entry.origin?.member === this.memberId) this.#take(entry.origin.request)?.resolve(result)
+    if (this.#store.wantsSnapshot) void this.#store.snapshot(this.tree)
+  }
+
+  #noteSession({ sessionId, body, via }: Txn, owner: number | undefined): void {
+    if (body.kind === 'createSession') this.#tracker?.add(sessionId, body.timeoutMs, this.#env.clock.monotonic())
+    else if (body.kind === 'closeSession') this.#sessionEnded(sessionId)
+    else if (body.kind === 'moveSession') {
+      this.#tracker?.touch(sessionId, this.#env.clock.monotonic())
+      if (owner === this.memberId && via !== this.memberId) this.#moved.tell(sessionId, this.#env.logger)
+    }
+  }
+
+  #sessionEnded(sessionId: bigint): void {
+    this.#tracker?.remove(sessionId)
+    this.#local.delete(sessionId)
+    this.#ended.tell(sessionId, this.#env.logger)
+  }
+
+  #check(zxid: bigint, snapshot: Buffer): void {
+    if (this.#options.planted?.trustSnapshot) resealSnapshot(snapshot)
+    const decoded = decodeSnapshot(snapshot)
+    this.#incoming = typeof decoded === 'string' ? null : decoded
+    const problem =
+      typeof decoded === 'string' ? decoded : decoded.lastZxid === zxid ? null : 'it ends with another transaction than was said'
+    this.#step({ kind: 'checked', zxid, snapshot, problem })
+  }
+
+  #adopt(): void {
+    const before = new Map(this.tree.sessions)
+    const deliveries = this.tree.become(this.#incoming!)
+    this.#incoming = null
+    this.#machine.adoptConfig(configIn(this.tree) ?? this.#options.config)
+    this.#tellMembers()
+    deliver(deliveries)
+    for (const [id, { owner }] of before) {
+      const now = this.tree.sessions.get(id)
+      if (!now) this.#sessionEnded(id)
+      else if (owner === this.memberId && now.owner !== this.memberId) this.#moved.tell(id, this.#env.logger)
+    }
+  }
+
+  #tellMembers(): void {
+    const servers = new Map(this.#machine.configs.flatMap((config) => config.servers).map((server) => [server.id, server]))
+    this.#options.transport.setMembers([...servers.values()])
+  }
+
+  // --- roles ---
+
+  #becomes(role: MemberRole): void {
+    this.#tracker = null
+    if (role === 'leader') this.#beginSessions()
+    if (role === this.#role) return
+    this.#role = role
+    this.#env.logger.info({ role, leader: this.leaderId, epoch: this.epoch, because: this.#machine.lookingBecause }, 'ensemble role')
+    this.#roles.tell(role, this.#env.logger)
+  }
+
+  /** A new leader does not know who was heard of when: every session has its whole timeout again. */
+  #beginSessions(): void {
+    const now = this.#env.clock.monotonic()
+    this.#tracker = new SessionTracker(this.tickMs, now)
+    for (const [id, { timeoutMs }] of this.tree.sessions) {
+      this.#tracker.add(id, timeoutMs, now)
+      // Left by a process that was an ensemble of one: nobody can come back for it.
+      if (timeoutMs === IN_PROCESS) this.#order({ sessionId: id, auth: [], body: { kind: 'closeSession' } })
+    }
+  }
+
+  /** A transaction of the leader's own. If it is lost, the next leader finds the same reason for it. */
+  #order(txn: Txn): void {
+    this.#propose(encodeTxn(txn), null)
+  }
+
+  #tick(): void {
+    const now = this.#env.clock.monotonic()
+    for (const id of this.#local) this.touch(id)
+    this.#step({ kind: 'tick' })
+    if (!this.#tracker || this.#role !== 'leader') return
+    for (const sessionId of this.#tracker.expire(now)) {
+      this.#env.logger.info({ sessionId: `0x${BigInt.asUintN(64, sessionId).toString(16)}` }, 'session expired')
+      this.#order({ sessionId, auth: [], body: { kind: 'closeSession' } })
+    }
+    if (now < this.#reapAt) return
+    this.#reapAt = now + (this.#options.reapIntervalMs ?? 60_000)
+    for (const txn of reapable(this.tree, this.#env.clock.now())) this.#order(txn)
+  }
+
+  // --- requests ---
+
+  submit(txn: Txn): Promise<TxnResult> {
+    if (this.#role === 'looking' || this.#closing) return Promise.reject(new ZnodeError(ZkCode.connectionLoss, null))
+    if (isTooLarge(txn.body)) return Promise.reject(new ZnodeError(ZkCode.badArguments, null))
+    if (this.#waiting.size >= MAX_WAITING) return Promise.reject(new ZnodeError(ZkCode.operationTimeout, null))
+    const request = this.#newRequest()
+    const payload = encodeTxn(txn)
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(request, { resolve, reject })
+      if (this.#role === 'leader') this.#takeRequest({ from: this.memberId, request, txn: payload })
+      else this.#step({ kind: 'request', request, txn: payload })
+    })
+  }
+
+  #newRequest(): number {
+    const request = this.#nextRequest
+    this.#nextRequest = request === 0xffffffff ? 1 : request + 1
+    return request
+  }
+
+  #take(request: number): Waiting | undefined {
+    const waiting = this.#waiting.get(request)
+    this.#waiting.delete(request)
+    return waiting
+  }
+
+  #loseWaiting(): void {
+    this.#proposals = []
+    const lost = [...this.#waiting.values(), ...this.#syncs.values()]
+    this.#waiting.clear()
+    this.#syncs.clear()
+    for (const { reject } of lost) reject(new ZnodeError(ZkCode.connectionLoss, null))
+  }
+
+  /** On the leader: a request of a member, this one included, takes its place in the order. */
+  #takeRequest({ from, request, txn }: { readonly from: number; readonly request: number; readonly txn: Uint8Array }): void {
+    const code = this.#refusal(txn)
+    if (code === ZkCode.ok) this.#propose(Buffer.from(txn), { member: from, request })
+    else if (from === this.memberId) this.#take(request)?.reject(new ZnodeError(code, null))
+    else this.#step({ kind: 'refuse', to: from, request, code })
+  }
+
+  /** Nothing may enter the order that a member could not read. */
+  #refusal(txn: Uint8Array): number {
+    try {
+      const { body } = readTxn(asBuffer(txn), 0).txn
+      if (body.kind !== 'reconfig') return ZkCode.ok
+      const config = parseConfig(body.config)
+      if (config === null) return ZkCode.badArguments
+      if (this.#machine.reconfiguring || this.#proposals.some(({ payload }) => opcodeOf(payload) === Opcode.reconfig))
+        return ZkCode.reconfigInProgress
+      return this.#machine.hasQuorumOf(config) ? ZkCode.ok : ZkCode.newConfigNoQuorum
+    } catch {
+      return ZkCode.badArguments
+    }
+  }
+
+  #propose(payload: Buffer, origin: Entry['origin']): void {
+    this.#proposals.push({ payload, origin })
+    if (this.#proposing) return
+    this.#proposing = true
+    // One turn later: what this turn brings is one proposal.
+    queueMicrotask(() => {
+      this.#proposing = false
+      this.#flushProposals()
+    })
+  }
+
+  #flushProposals(): void {
+    if (this.#proposals.length === 0 || this.#writesAhead >= MAX_WRITES_AHEAD || this.#halted) return
+    let zxid = this.#machine.nextZxid()
+    if (zxid === null) return
+    const time = BigInt(this.#env.clock.now())
+    const entries: Entry[] = []
+    for (const { payload, origin } of this.#proposals) {
+      payload.writeBigInt64BE(zxid, 0)
+      payload.writeBigInt64BE(time, 8)
+      entries.push({ zxid, payload, config: configOf(payload), origin })
+      zxid++
+    }
+    this.#proposals = []
+    this.#step({ kind: 'propose', entries })
+  }
+
+  sync(): Promise<void> {
+    if (this.#role === 'leader') return Promise.resolve()
+    if (this.#role === 'looking') return Promise.reject(new ZnodeError(ZkCode.connectionLoss, null))
+    const request = this.#newRequest()
+    return new Promise((resolve, reject) => {
+      this.#syncs.set(request, { resolve, reject })
+      this.#step({ kind: 'sync', request })
+    })
+  }
+
+  /** A new set of members, agreed by a quorum of the old and of the new one. Joining voters must follow already (as observers). */
+  async reconfigure(config: EnsembleConfig): Promise<void> {
+    await this.submit({ sessionId: 0n, auth: [], body: { kind: 'reconfig', config: formatConfig(config) } })
+  }
+
+  // --- sessions ---
+
+  async createSession(timeoutMs: number): Promise<NewSession> {
+    const sessionId = this.#nextSession++
+    const password = this.#env.random.bytes(16)
+    const session = { sessionId, password, timeoutMs: clampTimeout(timeoutMs, this.tickMs) }
+    const body = { kind: 'createSession', timeoutMs: session.timeoutMs, password } as const
+    const result = await this.submit({ sessionId, auth: [], body, via: this.memberId })
+    if (result.code !== ZkCode.ok) throw new ZnodeError(result.code, null)
+    return session
+  }
+
+  async reattach(sessionId: bigint, password: Uint8Array): Promise<{ timeoutMs: number } | null> {
+    const result = await this.submit({ sessionId, auth: [], body: { kind: 'moveSession', password }, via: this.memberId })
+    const session = this.tree.sessions.get(sessionId)
+    if (result.code !== ZkCode.ok || !session) return null
+    this.touch(sessionId)
+    return { timeoutMs: session.timeoutMs }
+  }
+
+  touch(sessionId: bigint): void {
+    if (this.#tracker) this.#tracker.touch(sessionId, this.#env.clock.monotonic())
+    else this.#machine.touch(sessionId)
+  }
+
+  confirmedAt(): number {
+    return this.#confirmedAt
+  }
+
+  /** A session of this process, once there is a leader to make it; kept alive as long as the process runs. */
+  async connect(timeoutMs: number = 10 * this.tickMs): Promise<ZnodeClient> {
+    for (;;) {
+      await this.#serving()
+      const since = this.#env.clock.monotonic()
+      try {
+        const session = await this.createSession(timeoutMs)
+        this.#local.add(session.sessionId)
+        const over = (): void => void this.#local.delete(session.sessionId)
+        return new LocalSession(this, { ...session, since, readable: Promise.resolve(), logger: this.#env.logger, over })
+      } catch (error) {
+        if (!(error instanceof ZnodeError) || error.zkCode !== ZkCode.connectionLoss) throw error
+      }
+    }
+  }
+
+  #serving(): Promise<void> {
+    if (this.#halted) return Promise.reject(this.#halted)
+    if (this.#closing) return Promise.reject(new ZnodeError(ZkCode.connectionLoss, null))
+    if (this.#role !== 'looking') return Promise.resolve()
+    return new Promise<void>((resolve) => {
+      const unlisten = this.#roles.add(() => {
+        unlisten()
+        resolve()
+      })
+    }).then(() => this.#serving())
+  }
+
+  // --- what others ask ---
+
+  onRoleChange(listener: (role: MemberRole) => void): () => void {
+    return this.#roles.add(listener)
+  }
+
+  onSessionMoved(listener: (sessionId: bigint) => void): () => void {
+    return this.#moved.add(listener)
+  }
+
+  onSessionEnded(listener: (sessionId: bigint) => void): () => void {
+    return this.#ended.add(listener)
+  }
+
+  members(): readonly MemberView[] {
+    const now = this.#env.clock.monotonic()
+    return this.#machine.config.servers.map(({ id, host, port, voter, clientAddress }) => {
+      const own = id === this.memberId
+      const learner = this.#machine.learner(id)
+      return {
+        id,
+        host,
+        port,
+        voter,
+        clientAddress,
+        lastZxid: own ? this.#machine.lastZxid : (learner?.match ?? -1n),
+        lagMs: own ? 0 : learner ? now - learner.heardAt : -1,
+        connected: own || this.#machine.connected.has(id),
+      }
+    })
+  }
+
+  /** Writes a snapshot now. */
+  snapshot(): Promise<void> {
+    return this.#store.snapshot(this.tree)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#timer?.cancel()
+    await this.#options.transport.close()
+    this.#becomes('looking')
+    this.#loseWaiting()
+    await this.#store.close(this.tree)
+    this.#roles.tell('looking', this.#env.logger)
+  }
+}
+
+function deliver(deliveries: readonly Delivery[]): void {
+  for (const { watcher, event } of deliveries) (watcher as TreeWatcher).deliver(event)
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+/** As the log stores it; zxid and time are written over the first 16 bytes when it has them. */
+function encodeTxn(txn: Txn): Buffer {
+  const out = new ByteWriter(256)
+  writeTxn(out, NO_ZXID, 0, txn)
+  return out.view()
+}
+
+function configOf(payload: Uint8Array): EnsembleConfig | null {
+  const buffer = asBuffer(payload)
+  if (opcodeOf(buffer) !== Opcode.reconfig) return null
+  const { body } = readTxn(buffer, 0).txn
+  return body.kind === 'reconfig' ? parseConfig(body.config) : null
+}
+
+function configIn(tree: ZnodeTree): EnsembleConfig | null {
+  const data = tree.node('/zookeeper/config')?.data
+  return data ? parseConfig(Buffer.from(data).toString()) : null
+}
+
+/** For the planted bug: whatever the bytes are, the checksum says so. */
+function resealSnapshot(snapshot: Buffer): void {
+  snapshot.writeUInt32BE(crc32c(snapshot.subarray(0, snapshot.length - 4)), snapshot.length - 4)
+}

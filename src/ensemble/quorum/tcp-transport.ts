@@ -1,0 +1,305 @@
+// Members over TCP (or TLS): one listening port per member, one connection per pair, dialed by the one with the higher id.
+// After the handshake (`handshake.ts`) frames `length u32 | crc32c u32 | payload`; a frame that is too long or damaged ends the
+// connection. What a peer does not take in time is bounded: its connection is closed, and it starts over. Runs on the
+// thread that made it. A broken connection is dialed again at once, then with a growing pause.
+
+import net from 'node:net'
+import tls from 'node:tls'
+import { crc32c } from '@node-rs/crc32'
+import type { Env, Timer } from '../../env/env.js'
+import type { ServerSpec } from './config.js'
+import { commonVersion, decodeHello, encodeHello, HELLO_BYTES, isProof, proof, PROOF_BYTES, type Hello } from './handshake.js'
+import { PROTOCOL_VERSION } from './message-codec.js'
+import type { PeerHandler, PeerTransport } from './transport.js'
+
+export interface TcpTransportOptions {
+  readonly env: Env
+  readonly memberId: number
+  /** Port 0: any; `port` says which. */
+  readonly listen: { readonly host: string; readonly port: number }
+  /** Known to all members. */
+  readonly secret: string
+  /** TLS both ways; `ca` and `requestCert` make peers show certificates. */
+  readonly tls?: tls.TlsOptions & tls.ConnectionOptions
+  /** Bytes a peer may leave untaken. */
+  readonly maxBufferedBytes?: number
+}
+
+const FRAME_HEADER = 8
+/** A snapshot chunk is 256 KiB, a batch of proposals at most a few requests of 1 MiB. */
+const MAX_FRAME_BYTES = 256 * 1024 * 1024
+const HANDSHAKE_MS = 5000
+const REDIAL_MIN_MS = 20
+const REDIAL_MAX_MS = 1000
+/** Connections that have not shown the secret yet. */
+const MAX_STRANGERS = 64
+
+interface Target {
+  readonly server: ServerSpec
+  timer: Timer | null
+  pauseMs: number
+  dialing: net.Socket | null
+}
+
+export class TcpTransport implements PeerTransport {
+  readonly #options: TcpTransportOptions
+  readonly #server: net.Server
+  readonly #peers = new Map<number, net.Socket>()
+  readonly #targets = new Map<number, Target>()
+  readonly #strangers = new Set<net.Socket>()
+  #handler: PeerHandler | null = null
+  #closed = false
+
+  private constructor(options: TcpTransportOptions) {
+    this.#options = options
+    const accept = (socket: net.Socket): void => this.#accept(socket)
+    this.#server = options.tls ? tls.createServer(options.tls, accept) : net.createServer({ noDelay: true }, accept)
+    this.#server.on('tlsClientError', (error) =>
+      options.env.logger.debug({ error: error.message }, 'a TLS handshake of an ensemble peer failed'),
+    )
+  }
+
+  /** Listens; connections are taken once a member starts it. */
+  static async listen(options: TcpTransportOptions): Promise<TcpTransport> {
+    const transport = new TcpTransport(options)
+    await new Promise<void>((resolve, reject) => {
+      transport.#server.once('error', reject)
+      transport.#server.listen(options.listen, () => {
+        transport.#server.off('error', reject)
+        transport.#server.on('error', (error) => options.env.logger.error({ error: error.message }, 'the ensemble port failed'))
+        resolve()
+      })
+    })
+    return transport
+  }
+
+  get port(): number {
+    return (this.#server.address() as net.AddressInfo).port
+  }
+
+  start(handler: PeerHandler): void {
+    this.#handler = handler
+    for (const target of this.#targets.values()) this.#dial(target)
+  }
+
+  setMembers(servers: readonly ServerSpec[]): void {
+    const { memberId } = this.#options
+    const known = servers.some(({ id }) => id === memberId)
+    for (const server of servers) {
+      // The higher id dials; who is in nobody's list has to dial himself.
+      if (server.id === memberId || (known && server.id > memberId)) continue
+      const old = this.#targets.get(server.id)
+      if (old && old.server.host === server.host && old.server.port === server.port) continue
+      if (old) this.#forget(server.id, old)
+      const target: Target = { server, timer: null, pauseMs: REDIAL_MIN_MS, dialing: null }
+      this.#targets.set(server.id, target)
+      if (this.#handler) this.#dial(target)
+    }
+    for (const [id, target] of this.#targets) if (!servers.some((server) => server.id === id)) this.#forget(id, target)
+  }
+
+  #forget(id: number, target: Target): void {
+    target.timer?.cancel()
+    target.dialing?.destroy()
+    this.#targets.delete(id)
+  }
+
+  send(to: number, bytes: Buffer): void {
+    const socket = this.#peers.get(to)
+    if (!socket || socket.destroyed) return
+    const header = Buffer.allocUnsafe(FRAME_HEADER)
+    header.writeUInt32BE(bytes.length, 0)
+    header.writeUInt32BE(crc32c(bytes), 4)
+    if (!socket.writableCorked) {
+      socket.cork()
+      // What a turn says to a peer is one write.
+      queueMicrotask(() => socket.uncork())
+    }
+    socket.write(header)
+    socket.write(bytes)
+    const limit = this.#options.maxBufferedBytes ?? 64 * 1024 * 1024
+    if (socket.writableLength <= limit) return
+    this.#options.env.logger.warn(
+      { peer: to, buffered: socket.writableLength, limit },
+      'an ensemble peer does not take its messages: disconnected',
+    )
+    socket.destroy()
+  }
+
+  // --- making connections ---
+
+  #dial(target: Target): void {
+    const { server } = target
+    if (this.#closed || target.dialing || this.#peers.has(server.id) || this.#targets.get(server.id) !== target) return
+    const { tls: secure } = this.#options
+    const to = { host: server.host, port: server.port }
+    const socket = secure ? tls.connect({ ...secure, ...to }) : net.connect({ ...to, noDelay: true })
+    target.dialing = socket
+    socket.once(secure ? 'secureConnect' : 'connect', () => this.#greet(socket, server.id))
+    socket.on('error', (error) => this.#options.env.logger.debug({ peer: server.id, error: error.message }, 'ensemble connection'))
+    socket.once('close', () => {
+      target.dialing = null
+      this.#redial(target)
+    })
+  }
+
+  #redial(target: Target): void {
+    if (this.#closed || this.#targets.get(target.server.id) !== target) return
+    target.timer?.cancel()
+    const pause = target.pauseMs * (0.5 + this.#options.env.random.next() / 2)
+    target.pauseMs = Math.min(target.pauseMs * 2, REDIAL_MAX_MS)
+    target.timer = this.#options.env.timers.after(pause, () => this.#dial(target))
+  }
+
+  #greet(socket: net.Socket, peer: number): void {
+    const hello = this.#hello()
+    socket.write(hello)
+    this.#expect(socket, HELLO_BYTES + PROOF_BYTES, (answer, rest) => {
+      const theirs = answer.subarray(0, HELLO_BYTES)
+      const said = decodeHello(theirs)
+      const shown = isProof(answer.subarray(HELLO_BYTES), proof(this.#options.secret, 'acceptor', hello, theirs))
+      if (!shown || said?.memberId !== peer)
+        return this.#reject(socket, peer, shown ? 'another member listens there' : 'it does not know the secret')
+      if (commonVersion(said, this.#range) === null) return this.#reject(socket, peer, 'no protocol version in common')
+      socket.write(proof(this.#options.secret, 'dialer', hello, theirs))
+      this.#connected(socket, peer, rest)
+    })
+  }
+
+  #accept(socket: net.Socket): void {
+    socket.on('error', (error) => this.#options.env.logger.debug({ error: error.message }, 'ensemble connection'))
+    if (this.#closed || !this.#handler || this.#strangers.size >= MAX_STRANGERS) {
+      socket.destroy()
+      return
+    }
+    this.#strangers.add(socket)
+    socket.once('close', () => this.#strangers.delete(socket))
+    this.#expect(socket, HELLO_BYTES, (theirs) => {
+      const said = decodeHello(theirs)
+      if (!said) return this.#reject(socket, -1, 'it is no member of an ensemble')
+      const { memberId, secret } = this.#options
+      if (said.memberId === memberId) return this.#reject(socket, said.memberId, 'it has the number of this member')
+      if (commonVersion(said, this.#range) === null) return this.#reject(socket, said.memberId, 'no protocol version in common')
+      // Of two that dial each other the higher one's connection stays.
+      if (memberId > said.memberId && this.#targets.has(said.memberId)) return this.#reject(socket, said.memberId, 'it is dialed from here')
+      const hello = this.#hello()
+      socket.write(Buffer.concat([hello, proof(secret, 'acceptor', theirs, hello)]))
+      this.#expect(socket, PROOF_BYTES, (shown, rest) => {
+        if (!isProof(shown, proof(secret, 'dialer', theirs, hello)))
+          return this.#reject(socket, said.memberId, 'it does not know the secret')
+        this.#strangers.delete(socket)
+        this.#connected(socket, said.memberId, rest)
+      })
+    })
+  }
+
+  get #range(): Hello {
+    return { lowest: 1, highest: PROTOCOL_VERSION, memberId: this.#options.memberId }
+  }
+
+  #hello(): Buffer {
+    return encodeHello(this.#range, this.#options.env.random.bytes(32))
+  }
+
+  #reject(socket: net.Socket, peer: number, why: string): void {
+    this.#options.env.logger.warn({ peer, address: socket.remoteAddress, why }, 'an ensemble connection is refused')
+    socket.destroy()
+  }
+
+  /** Gathers `count` bytes and no more than the peer may send ahead. */
+  #expect(socket: net.Socket, count: number, then: (bytes: Buffer, rest: Buffer) => void): void {
+    let gathered: Buffer = Buffer.alloc(0)
+    const timer = this.#options.env.timers.after(HANDSHAKE_MS, () => socket.destroy())
+    const onData = (bytes: Buffer): void => {
+      gathered = gathered.length === 0 ? bytes : Buffer.concat([gathered, bytes])
+      if (gathered.length < count) return
+      socket.off('data', onData)
+      socket.pause()
+      timer.cancel()
+      const rest = gathered.subarray(count)
+      then(gathered.subarray(0, count), rest)
+    }
+    socket.on('data', onData)
+    socket.once('close', () => timer.cancel())
+    socket.resume()
+  }
+
+  #connected(socket: net.Socket, peer: number, rest: Buffer): void {
+    const handler = this.#handler
+    if (this.#closed || !handler) {
+      socket.destroy()
+      return
+    }
+    const old = this.#peers.get(peer)
+    this.#peers.set(peer, socket)
+    if (old) {
+      handler.onPeer(peer, false)
+      old.destroy()
+    }
+    const target = this.#targets.get(peer)
+    if (target) target.pauseMs = REDIAL_MIN_MS
+    socket.once('close', () => this.#gone(socket, peer))
+    const frames = new Frames((bytes) => {
+      if (this.#peers.get(peer) === socket) handler.onMessage(peer, bytes)
+    })
+    const read = (bytes: Buffer): void => {
+      const problem = frames.read(bytes)
+      if (problem === null) return
+      this.#options.env.logger.warn({ peer, problem }, 'an ensemble peer sent what is no frame: disconnected')
+      socket.destroy()
+    }
+    handler.onPeer(peer, true)
+    if (rest.length > 0) read(rest)
+    socket.on('data', read)
+    socket.resume()
+  }
+
+  #gone(socket: net.Socket, peer: number): void {
+    if (this.#peers.get(peer) !== socket) return
+    this.#peers.delete(peer)
+    if (!this.#closed) this.#handler?.onPeer(peer, false)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const [id, target] of this.#targets) this.#forget(id, target)
+    // What was said last (a session's end, say) goes out before the connection does.
+    for (const socket of this.#peers.values()) {
+      socket.destroySoon()
+      this.#options.env.timers.after(500, () => socket.destroy())
+    }
+    for (const socket of this.#strangers) socket.destroy()
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()))
+  }
+}
+
+/** Cuts a stream into checked frames. A frame is copied out of the stream's buffer: whoever gets it may keep it. */
+class Frames {
+  readonly #deliver: (payload: Buffer) => void
+  #parts: Buffer[] = []
+  #length = 0
+
+  constructor(deliver: (payload: Buffer) => void) {
+    this.#deliver = deliver
+  }
+
+  /** Null, or what is wrong with the stream. */
+  read(bytes: Buffer): string | null {
+    this.#parts.push(bytes)
+    this.#length += bytes.length
+    while (this.#length >= FRAME_HEADER) {
+      if (this.#parts[0]!.length < FRAME_HEADER) this.#parts = [Buffer.concat(this.#parts)]
+      const size = this.#parts[0]!.readUInt32BE(0)
+      if (size > MAX_FRAME_BYTES) return `a frame of ${size} bytes; the limit is ${MAX_FRAME_BYTES}`
+      if (this.#length < FRAME_HEADER + size) return null
+      const whole = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts)
+      const payload = Buffer.from(whole.subarray(FRAME_HEADER, FRAME_HEADER + size))
+      this.#parts = [whole.subarray(FRAME_HEADER + size)]
+      this.#length -= FRAME_HEADER + size
+      if (crc32c(payload) !== whole.readUInt32BE(4)) return 'a frame with a wrong checksum'
+      this.#deliver(payload)
+    }
+    return null
+  }
+}
