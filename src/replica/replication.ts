@@ -221,8 +221,8 @@ export class Replication {
     this.fetcher.remove(hosted)
     await log.keepAside(offset)
     if (this.closed || this.options.replicas.findById(log.topicId, partition) !== hosted) return
-    // Decisions that came meanwhile may have made it a member or the leader again: then it waits to be put out once more.
-    if (state.role === 'follower' && !state.isInSync) {
+    // Decisions that came meanwhile may have made it a member or the leader again, or it moved: then the next decision looks again.
+    if (state.role === 'follower' && !state.isInSync && hosted.log === log) {
       hosted.truncate(Math.min(offset, log.logEndOffset))
       hosted.damage = null
       this.options.env.logger.warn({ topic, partition, from: offset }, 'a damaged replica was cut back; its leader makes it whole')

@@ -209,3 +209,60 @@ test('on the disk promise a record is committed when the in-sync disks have it',
   await cluster.until(() => outcome.code === 0)
   for (const id of [1, 2, 3]) assert.equal(cluster.at(id).log.durableOffset, 3)
 })
+
+test('what catches up is held to leader.replication.throttled.rate, what is in sync is not', async (t) => {
+  const cluster = await Cluster.start(t, { settings: { leaderThrottledRate: 100_000, fetchMaxBytes: 20_000 } })
+  await cluster.stop(3)
+  await cluster.decide({ isr: [1, 2] })
+  const value = 'x'.repeat(10_000)
+  for (let i = 0; i < 60; i++) cluster.produce(1, 1, -1, value)
+  await cluster.until(() => cluster.at(1).state.highWatermark === 60)
+  await cluster.bootEmpty(3)
+  await cluster.run(2000)
+  const reached = cluster.at(3).log.logEndOffset
+  assert.ok(reached >= 15 && reached <= 40, `${reached} records of 10 KB in two seconds at 100 KB/s with a second's burst`)
+  const live = cluster.produce(1)
+  await cluster.run(20)
+  assert.equal(live.code, 0, 'a producer does not feel it')
+  await cluster.until(() => cluster.state.isr.length === 3, 10_000)
+})
+
+test('consumers that name a rack are sent to the in-sync replica there, which serves up to its high watermark (KIP-392)', async (t) => {
+  const cluster = await Cluster.start(t, { racks: { 1: 'a', 2: 'b', 3: 'b' }, settings: { rackAware: true } })
+  const outcome = cluster.produce(1, 4)
+  await cluster.until(() => outcome.code === 0)
+  const item = { topic: 't', partition: 0, fetchOffset: 0, maxBytes: 1 << 20, currentLeaderEpoch: 0, lastFetchedEpoch: -1 }
+  const from = (node: number, rackId: string | null, fetchOffset = 0) =>
+    cluster.at(node).planFetch({ ...item, fetchOffset }, { readCommitted: false, rackId, rackAware: true }, 1 << 20, true)
+  assert.ok([2, 3].includes(from(1, 'b').preferredReadReplica))
+  assert.equal(from(1, 'b').plan, null)
+  for (const rack of ['a', 'c', '', null]) assert.equal(from(1, rack).preferredReadReplica, -1)
+  assert.equal(from(2, 'b').highWatermark, 4, 'with racks in use a follower hears of the high watermark at once')
+  assert.ok(from(2, 'b').plan!.size > 0)
+  assert.equal(from(2, null).errorCode, errors.NOT_LEADER_OR_FOLLOWER.code, 'a client from before reads from the leader')
+  cluster.cut.add(2).add(3)
+  cluster.produce(1, 4, 1)
+  assert.equal(from(1, 'b', 6).preferredReadReplica, -1, 'nobody there has it yet')
+})
+
+test('a leader answers a follower that believes in another epoch with the error that says which is older', async (t) => {
+  const cluster = await Cluster.start(t, { nodes: 2 })
+  cluster.state = { ...cluster.state, leaderEpoch: 1, partitionEpoch: 1 }
+  await cluster.tell([2])
+  const outcome = cluster.produce(1)
+  await cluster.run(500)
+  assert.equal(outcome.code, 'waiting', 'the leader does not know of the epoch yet: the follower asks again, and counts for nothing')
+  await cluster.tell([1])
+  await cluster.until(() => outcome.code === 0)
+})
+
+test('a restarted follower takes its high watermark from the checkpoint, never above its log', async (t) => {
+  const cluster = await Cluster.start(t)
+  const outcome = cluster.produce(1, 4)
+  await cluster.until(() => outcome.code === 0)
+  await cluster.stop(3)
+  cluster.cut.add(3)
+  await cluster.boot(3, 99)
+  assert.equal(cluster.at(3).state.highWatermark, 4)
+  assert.equal(cluster.at(3).log.highWatermark, 4)
+})

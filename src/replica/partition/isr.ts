@@ -10,7 +10,7 @@
 import { errors } from '../../model/errors.js'
 import type { IsrAnswer, IsrProposal } from './leader-and-isr.js'
 
-/** Refusals after which the old set is the true one. */
+/** Refusals after which the old set is the true one: the controller looks at the partition epoch first, so it had not taken it before either. */
 const NOT_DONE: ReadonlySet<number> = new Set([errors.OPERATION_NOT_ATTEMPTED.code, errors.INELIGIBLE_REPLICA.code])
 /** Refusals that say our picture is old (or the request can never succeed): metadata will tell. */
 const SUPERSEDED: ReadonlySet<number> = new Set([
