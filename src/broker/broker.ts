@@ -22,6 +22,7 @@ import { controllerRules } from './controller-rules.js'
 import { DataDirs } from './data-dirs.js'
 import type { ControllerCall, ListenCommand, LogFailure, MoveEnded, MovePrepared, WorkerInit, WorkerUpdate } from './messages.js'
 import { ReplicaMoves } from './replica-moves.js'
+import type { QuorumMember } from './handlers/services.js'
 import type { BrokerWorker } from './worker.js'
 import { WorkerPool } from './worker-pool.js'
 
@@ -262,6 +263,7 @@ class Node implements Broker {
   private startWorkers(): WorkerPool {
     const handlers = new Map<string, MailboxHandler>([
       ['controller', (call: ControllerCall) => this.callController(call)],
+      ['quorum', () => this.quorum()],
       ['pool', (task: PoolTask) => this.pool.run(task)],
       ['move-replicas', (requests: readonly MoveRequest[]) => this.moves!.alter(requests)],
       ['move-prepared', ({ request, checkpoint }: MovePrepared) => this.dirs!.movePrepared(request, checkpoint)],
@@ -315,6 +317,12 @@ class Node implements Broker {
     const result = await call(...args)
     await this.broadcasts
     return result
+  }
+
+  /** An ensemble of one: its member leads. */
+  private quorum(): QuorumMember[] {
+    const zxid = this.member!.tree.lastZxid
+    return [{ id: this.nodeId, host: '', port: 0, voter: true, leader: true, zxid, lagMs: 0, connected: true }]
   }
 
   private broadcast(zxid: bigint, changes: readonly MetadataChange[]): void {

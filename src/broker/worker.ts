@@ -232,6 +232,7 @@ export class BrokerWorker {
     return {
       handledKeys,
       controller: this.controllerDoor(),
+      quorum: () => this.main.call('quorum', null),
       configs: this.configs,
       partitions: this.partitions,
       fetchSessions: new FetchSessions(this.configs.getNumber('max.incremental.fetch.session.cache.slots'), sessionId),

@@ -3,6 +3,7 @@
 import { apis, type Api } from '../../protocol/schema/index.js'
 import type { Handler } from './handler.js'
 import { handleAlterConfigs } from './alter-configs.js'
+import { handleAlterPartitionReassignments } from './alter-partition-reassignments.js'
 import { handleAlterReplicaLogDirs } from './alter-replica-log-dirs.js'
 import { handleApiVersions } from './api-versions.js'
 import { handleConsumerGroupDescribe } from './consumer-group-describe.js'
@@ -16,6 +17,8 @@ import { handleDescribeConfigs } from './describe-configs.js'
 import { handleDescribeGroups } from './describe-groups.js'
 import { handleDescribeLogDirs } from './describe-log-dirs.js'
 import { handleDescribeTopicPartitions } from './describe-topic-partitions.js'
+import { handleDescribeQuorum } from './describe-quorum.js'
+import { handleElectLeaders } from './elect-leaders.js'
 import { handleFetch } from './fetch.js'
 import { handleFindCoordinator } from './find-coordinator.js'
 import { handleHeartbeat } from './heartbeat.js'
@@ -26,12 +29,15 @@ import { handleLeaveGroup } from './leave-group.js'
 import { handleListConfigResources } from './list-config-resources.js'
 import { handleListGroups } from './list-groups.js'
 import { handleListOffsets } from './list-offsets.js'
+import { handleListPartitionReassignments } from './list-partition-reassignments.js'
 import { handleMetadata } from './metadata.js'
 import { handleOffsetCommit } from './offset-commit.js'
 import { handleOffsetDelete } from './offset-delete.js'
 import { handleOffsetFetch } from './offset-fetch.js'
 import { handleOffsetForLeaderEpoch } from './offset-for-leader-epoch.js'
 import { handleSyncGroup } from './sync-group.js'
+import { handleUnregisterBroker } from './unregister-broker.js'
+import { handleUpdateFeatures } from './update-features.js'
 
 export interface HandledApi {
   readonly api: Api
@@ -66,6 +72,12 @@ const table: readonly (readonly [Api, Handler])[] = [
   [apis.deleteGroups, handleDeleteGroups],
   [apis.incrementalAlterConfigs, handleIncrementalAlterConfigs],
   [apis.offsetDelete, handleOffsetDelete],
+  [apis.electLeaders, handleElectLeaders],
+  [apis.alterPartitionReassignments, handleAlterPartitionReassignments],
+  [apis.listPartitionReassignments, handleListPartitionReassignments],
+  [apis.describeQuorum, handleDescribeQuorum],
+  [apis.updateFeatures, handleUpdateFeatures],
+  [apis.unregisterBroker, handleUnregisterBroker],
   [apis.describeCluster, handleDescribeCluster],
   [apis.consumerGroupDescribe, handleConsumerGroupDescribe],
   [apis.listConfigResources, handleListConfigResources],

@@ -12,11 +12,26 @@ export interface LogDirStatus {
   readonly failed: boolean
 }
 
+/** A member of the ensemble as DescribeQuorum shows it. Its peers' address; port 0: none. */
+export interface QuorumMember {
+  readonly id: number
+  readonly host: string
+  readonly port: number
+  readonly voter: boolean
+  readonly leader: boolean
+  readonly zxid: bigint
+  /** Milliseconds since it had all that the leader has. */
+  readonly lagMs: number
+  readonly connected: boolean
+}
+
 export interface BrokerServices {
   /** The APIs this node serves. */
   readonly handledKeys: readonly number[]
   /** Topics, partitions, configs, ids: runs on the thread coordinator, which hosts the controller. Each call resolves after this thread's image has the change. */
   readonly controller: ControllerApi
+  /** The members of the ensemble. */
+  quorum(): Promise<readonly QuorumMember[]>
   /** Effective settings (override → dynamic default → static → built-in default) with their source. */
   readonly configs: ConfigStore
   /** Produce, fetch plans and questions to partitions, wherever their owner is. */

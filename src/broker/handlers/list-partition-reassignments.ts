@@ -1,0 +1,32 @@
+// API 46, ListPartitionReassignments, v0: those under way, of all topics or of the partitions named.
+
+import type {
+  ListPartitionReassignmentsRequest,
+  ListPartitionReassignmentsResponse,
+} from '../../protocol/schema/list-partition-reassignments.js'
+import { errors } from '../../model/errors.js'
+import type { HandlerContext, RequestContext } from './handler.js'
+import { rowsByTopic } from './partition-rows.js'
+
+export async function handleListPartitionReassignments(
+  request: ListPartitionReassignmentsRequest,
+  _context: RequestContext,
+  broker: HandlerContext,
+): Promise<ListPartitionReassignmentsResponse> {
+  const asked = request.topics?.flatMap(({ name, partitionIndexes }) => partitionIndexes.map((partition) => ({ topic: name, partition })))
+  const found = await broker.services.controller.listPartitionReassignments(asked ?? null)
+  return {
+    throttleTimeMs: 0,
+    errorCode: errors.NONE.code,
+    errorMessage: null,
+    topics: rowsByTopic(found).map(([name, rows]) => ({
+      name,
+      partitions: rows.map(({ partition, replicas, addingReplicas, removingReplicas }) => ({
+        partitionIndex: partition,
+        replicas: [...replicas],
+        addingReplicas: [...addingReplicas],
+        removingReplicas: [...removingReplicas],
+      })),
+    })),
+  }
+}
