@@ -89,6 +89,8 @@ export class Core {
   committed: bigint
   /** Has never held any history: it cannot know what the ensemble has promised, so it does not count as a voter. */
   virgin: boolean
+  /** The highest epoch that anybody here was heard to have promised. */
+  seenEpoch = 0
   now = 0
   effects: Effect[] = []
   #active: EnsembleConfig

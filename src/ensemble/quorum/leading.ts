@@ -114,6 +114,12 @@ export class Leading {
   }
 
   #join(from: number, { acceptedEpoch, virgin }: Extract<Message, { kind: 'followerInfo' }>): void {
+    this.#core.seenEpoch = Math.max(this.#core.seenEpoch, acceptedEpoch)
+    if (this.#epoch !== -1 && acceptedEpoch > this.#epoch) {
+      // It stood for leader by itself, or another one did, and may never follow this epoch: a new one takes it along.
+      this.#stepDown(`member ${from} has promised epoch ${acceptedEpoch}`)
+      return
+    }
     this.#learners.set(from, {
       acceptedEpoch,
       virgin,
@@ -134,7 +140,12 @@ export class Leading {
   #chooseEpoch(): void {
     const core = this.#core
     if (this.#epoch !== -1 || !this.#electorate((learner) => learner.state === 'asked')) return
-    const accepted = [core.hard.acceptedEpoch, core.hard.currentEpoch, ...[...this.#learners.values()].map((each) => each.acceptedEpoch)]
+    const accepted = [
+      core.seenEpoch,
+      core.hard.acceptedEpoch,
+      core.hard.currentEpoch,
+      ...[...this.#learners.values()].map((each) => each.acceptedEpoch),
+    ]
     this.#epoch = Math.max(...accepted) + 1
     core.saveEpochs({ acceptedEpoch: this.#epoch, acceptedFrom: core.id }, () => {
       this.#epochSaved = true
