@@ -41,7 +41,7 @@ async function listening(t: TestContext, count: number, voters = count): Promise
 async function serving(...members: QuorumMember[]): Promise<void> {
   await Promise.all(
     members.map((member) => {
-      if (member.role !== 'looking') return null
+      if (member.role !== 'looking') return Promise.resolve()
       return new Promise<void>((resolve) => {
         const unlisten = member.onRoleChange(() => {
           unlisten()
