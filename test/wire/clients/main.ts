@@ -1,5 +1,6 @@
 // Runs other people's clients against a Kafka-compatible server: this project's own unless --bootstrap names another.
 // Command: node dist/test/wire/clients/main.js [--all] [--bootstrap HOST:PORT [--data-dir DIR]] [--only TEXT]
+// With the word `zookeeper`: other people's ZooKeeper suites instead (../zookeeper/main.ts).
 // Ends with one line: N passed, N failed, N skipped.
 
 import { parseArgs } from 'node:util'
@@ -16,8 +17,15 @@ import { startServer } from './server.js'
 
 const CLIENTS: readonly Client[] = [MILLRACE, KCAT, KAFKAJS, ...PROGRAMS, JAVA_TOOLS]
 
-const { values: OPTIONS } = parseArgs({
-  options: { all: { type: 'boolean' }, bootstrap: { type: 'string' }, 'data-dir': { type: 'string' }, only: { type: 'string' } },
+const { values: OPTIONS, positionals: WORDS } = parseArgs({
+  allowPositionals: true,
+  options: {
+    connect: { type: 'string' },
+    all: { type: 'boolean' },
+    bootstrap: { type: 'string' },
+    'data-dir': { type: 'string' },
+    only: { type: 'string' },
+  },
 })
 
 const counts = { passed: 0, failed: 0, skipped: 0 }
@@ -97,4 +105,8 @@ async function main(): Promise<void> {
   process.exit(counts.failed > 0 ? 1 : 0)
 }
 
+if (WORDS.includes('zookeeper')) {
+  const { runZookeeperSuites } = await import('../zookeeper/main.js')
+  process.exit((await runZookeeperSuites({ connect: OPTIONS.connect, only: OPTIONS.only })) > 0 ? 1 : 0)
+}
 await main()
