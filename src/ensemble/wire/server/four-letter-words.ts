@@ -7,7 +7,8 @@ import type { Settings } from './options.js'
 
 /** What clients parse as the version of the server: the one whose behaviour this is. */
 export const COMPATIBLE_VERSION = '3.9.6'
-const VERSION_LINE = `${COMPATIBLE_VERSION}-millrace, built on 2026-11-28 00:00 UTC`
+/** The date in the form that the Go client's `srvr` parser knows. */
+const VERSION_LINE = `${COMPATIBLE_VERSION}-millrace, built on 11/28/2026 00:00 UTC`
 
 export interface ConnectionView {
   readonly remote: string
