@@ -38,6 +38,11 @@ function portOver(client: Admin): AdminPort {
       const own = changes.map(({ name: setting, operation, value }) => ({ name: setting, operation, ...(value === null ? {} : { value }) }))
       return client.incrementalAlterConfigs([{ type: kind, name, changes: own }], { validateOnly })
     },
+    describeQuorum: () => client.describeQuorum(),
+    reassign: (wanted) => client.alterPartitionReassignments(wanted),
+    reassignments: () => client.listPartitionReassignments(),
+    electLeaders: (kind, partitions) => client.electLeaders(kind, partitions),
+    unregisterBroker: (brokerId) => client.unregisterBroker(brokerId),
   }
 }
 

@@ -1,7 +1,15 @@
 // How commands reach a cluster: through `millrace/client`, after one quick look whether anything listens at all, so that
 // a wrong address is an answer in milliseconds rather than a wait.
 
-import type { Consumer, ConsumerSettings, Producer, ProducerSettings } from '../client/index.js'
+import type {
+  Consumer,
+  ConsumerSettings,
+  Producer,
+  ProducerSettings,
+  QuorumDescription,
+  Reassignment,
+  ReplicaAssignment,
+} from '../client/index.js'
 import { firstReachable } from './doctor/network.js'
 import { CliError, ExitCode } from './errors.js'
 import { bootstrapOf, parseWhole } from './options.js'
@@ -15,7 +23,9 @@ export interface TopicPartitionOffset {
 
 export interface ClusterDescription {
   readonly clusterId: string
-  readonly brokers: readonly { readonly nodeId: number; readonly host: string; readonly port: number }[]
+  /** -1 when there is none. */
+  readonly controllerId: number
+  readonly brokers: readonly { readonly nodeId: number; readonly host: string; readonly port: number; readonly rack: string | null }[]
 }
 
 export interface TopicDescription {
@@ -90,6 +100,15 @@ export interface AdminPort {
   deleteGroups(groupIds: readonly string[]): Promise<void>
   describeConfigs(kind: ConfigKind, name: string): Promise<readonly ConfigRow[]>
   alterConfigs(kind: ConfigKind, name: string, changes: readonly ConfigChange[], validateOnly: boolean): Promise<void>
+  describeQuorum(): Promise<QuorumDescription>
+  /** `replicas` null takes a move back. */
+  reassign(wanted: readonly ReplicaAssignment[]): Promise<void>
+  reassignments(): Promise<readonly Reassignment[]>
+  electLeaders(
+    kind: 'preferred' | 'unclean',
+    partitions: readonly { readonly topic: string; readonly partition: number }[] | null,
+  ): Promise<readonly { readonly topic: string; readonly partition: number }[]>
+  unregisterBroker(brokerId: number): Promise<void>
 }
 
 type Reach = Pick<ClientFlags, 'bootstrap' | 'timeout'>

@@ -4,6 +4,7 @@
 
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { registerCluster } from './cluster.js'
 import { registerConfigs } from './configs.js'
 import { registerConsume } from './consume.js'
 import { registerDoctor } from './doctor.js'
@@ -47,6 +48,7 @@ async function main(): Promise<void> {
   registerConsume(program)
   registerGroups(program)
   registerConfigs(program)
+  registerCluster(program)
   registerDumpLog(program)
   await registerBench(program)
   registerDoctor(program)

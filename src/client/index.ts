@@ -24,6 +24,7 @@ export type {
   ConfigSource,
 } from './admin/configs.js'
 export type { GroupDescription, GroupListing, GroupOffset, OffsetToSet, ResetTarget } from './admin/groups.js'
+export type { QuorumDescription, QuorumMember, Reassignment, ReplicaAssignment } from './admin/replicas.js'
 export type { ClusterDescription, LogDirDescription } from './admin/cluster-info.js'
 export { ClientError, KafkaError } from './errors.js'
 export type { ClientErrorCode } from './errors.js'

@@ -11,6 +11,7 @@ import { checkNames, type ClientSettings } from '../cluster/settings.js'
 import * as info from './cluster-info.js'
 import * as configs from './configs.js'
 import * as groups from './groups.js'
+import * as replicas from './replicas.js'
 import { type AdminCallOptions, type ChangeOptions, timeoutOf } from './requests.js'
 import * as topics from './topics.js'
 
@@ -205,6 +206,47 @@ export class Admin {
   /** Sizes of partitions in the brokers' log directories: `await admin.describeLogDirs({ nodeIds: [1] })`. */
   describeLogDirs(options: AdminCallOptions & { readonly nodeIds?: readonly number[] } = {}): Promise<info.LogDirDescription[]> {
     return info.describeLogDirs(this.#cluster, options)
+  }
+
+  /**
+   * Moves partitions to other brokers, or (`replicas: null`) takes a move back that is under way. Resolves when the move has begun.
+   *
+   *     await admin.alterPartitionReassignments([{ topic: 'events', partition: 0, replicas: [2, 3, 4] }])
+   */
+  alterPartitionReassignments(wanted: readonly replicas.ReplicaAssignment[], options: AdminCallOptions = {}): Promise<void> {
+    return replicas.alterPartitionReassignments(this.#cluster, wanted, options)
+  }
+
+  /** Moves under way, of all partitions or of some: `await admin.listPartitionReassignments()`. */
+  listPartitionReassignments(
+    partitions: readonly TopicPartition[] | null = null,
+    options: AdminCallOptions = {},
+  ): Promise<replicas.Reassignment[]> {
+    return replicas.listPartitionReassignments(this.#cluster, partitions, options)
+  }
+
+  /**
+   * Elects the preferred leaders, or (`unclean`) any live replica where none in sync is left: that may lose records. Null:
+   * all partitions. Returns those whose leader changed.
+   *
+   *     await admin.electLeaders('preferred', [{ topic: 'events', partition: 0 }])
+   */
+  electLeaders(
+    kind: 'preferred' | 'unclean',
+    partitions: readonly TopicPartition[] | null,
+    options: AdminCallOptions = {},
+  ): Promise<TopicPartition[]> {
+    return replicas.electLeaders(this.#cluster, kind, partitions, options)
+  }
+
+  /** Who keeps the metadata, and how far each is: `const { leaderId, voters } = await admin.describeQuorum()`. */
+  describeQuorum(options: AdminCallOptions = {}): Promise<replicas.QuorumDescription> {
+    return replicas.describeQuorum(this.#cluster, options)
+  }
+
+  /** Forgets a broker that will not come back: `await admin.unregisterBroker(3)`. */
+  unregisterBroker(brokerId: number, options: AdminCallOptions = {}): Promise<void> {
+    return replicas.unregisterBroker(this.#cluster, brokerId, options)
   }
 
   /** Ends the connections: `await admin.close()`. */
