@@ -17,6 +17,7 @@ import type { LogCheckpoint, OpenPartition } from '../replica/replica-manager.js
 import type { MailboxHandler } from '../threads/mailbox.js'
 import { Placement } from '../threads/placement.js'
 import { BackgroundPool } from '../threads/pool.js'
+import type { ClusterOptions } from './cluster-options.js'
 import { ConfigStore } from './config/config-store.js'
 import { controllerRules } from './controller-rules.js'
 import { DataDirs } from './data-dirs.js'
@@ -35,6 +36,8 @@ export interface BrokerOptions {
   readonly advertise?: { readonly host: string; readonly port: number }
   /** 0: partitions run on the calling thread. */
   readonly workers: number
+  /** Absent: alone. */
+  readonly cluster?: ClusterOptions
   /** Static settings, already validated. */
   readonly properties: ReadonlyMap<string, string>
   readonly logger: Logger

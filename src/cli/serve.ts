@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { Broker, BrokerOptions } from '../broker/broker.js'
+import type { ClusterOptions } from '../broker/cluster-options.js'
 import { CliError, ExitCode, usageError } from './errors.js'
 import { collect, formatAddress, parseHostPort, parseWhole } from './options.js'
 import type { HostPort } from './options.js'
@@ -15,6 +16,10 @@ export interface ServeFlags {
   readonly advertise?: string
   readonly dataDir?: string[]
   readonly nodeId?: string
+  readonly link?: string
+  readonly ensemble?: string
+  readonly ensembleClient?: string
+  readonly zookeeper?: string
   readonly workers?: string
   readonly config?: string
   readonly set?: string[]
@@ -30,6 +35,10 @@ export function registerServe(program: Command): void {
     .option('--advertise <host:port>', 'the address clients are told to use, where it differs (NAT, containers)')
     .option('-d, --data-dir <dir>', 'keep data here; repeatable (default: ./data)', collect)
     .option('--node-id <id>', 'id of this node (default: 1)')
+    .option('--link <host:port>', 'let the other nodes of a cluster reach this one here')
+    .option('--ensemble <id@host:port,...>', 'the voting members of the ensemble, the same on every node (default: this node alone)')
+    .option('--ensemble-client <host:port>', 'serve ZooKeeper clients here')
+    .option('--zookeeper <host:port,...[/chroot]>', 'coordinate by this Apache ZooKeeper ensemble instead')
     .option('--workers <count>', 'threads that own partitions (default: one less than the cores, 1 to 8)')
     .option('-c, --config <file>', "settings, .properties or .toml, under Kafka's names")
     .option('-s, --set <key=value>', 'one setting; repeatable, wins over the file', collect)
@@ -46,6 +55,11 @@ export function flagSettings(flags: ServeFlags): Map<string, string> {
   if (flags.advertise) settings.set('advertised.listeners', `PLAINTEXT://${formatAddress(parseHostPort(flags.advertise, '--advertise'))}`)
   if (flags.dataDir) settings.set('log.dirs', flags.dataDir.join(','))
   if (flags.nodeId !== undefined) settings.set('node.id', String(parseWhole(flags.nodeId, '--node-id', 0, 2_147_483_647)))
+  if (flags.link) settings.set('millrace.link.listener', formatAddress(parseHostPort(flags.link, '--link')))
+  if (flags.ensemble) settings.set('millrace.ensemble', flags.ensemble)
+  if (flags.ensembleClient)
+    settings.set('millrace.ensemble.client.listener', formatAddress(parseHostPort(flags.ensembleClient, '--ensemble-client')))
+  if (flags.zookeeper) settings.set('zookeeper.connect', flags.zookeeper)
   if (flags.workers !== undefined) settings.set('millrace.workers', String(parseWhole(flags.workers, '--workers', 1, 64)))
   if (flags.logLevel) settings.set('millrace.log.level', flags.logLevel)
   return settings
@@ -67,9 +81,61 @@ export function brokerOptions(properties: ReadonlyMap<string, string>): Omit<Bro
     listen,
     ...(advertised ? { advertise: parseHostPort(advertised, 'advertised.listeners') } : {}),
     workers: workers > 0 ? workers : defaultWorkers(),
+    cluster: clusterOptions(properties, nodeId),
     properties,
     logLevel: properties.get('millrace.log.level') ?? 'info',
   }
+}
+
+/** Where this node stands in a cluster, from its settings; what does not go together is refused. */
+function clusterOptions(properties: ReadonlyMap<string, string>, nodeId: number): ClusterOptions {
+  const address = (name: string): HostPort | null => {
+    const text = properties.get(name)
+    return text === undefined ? null : parseHostPort(text, name)
+  }
+  const number = (name: string, initial: number): number => Number(properties.get(name) ?? initial)
+  const members = parseMembers(properties.get('millrace.ensemble') ?? '')
+  const zookeeper = properties.get('zookeeper.connect') ?? null
+  const link = address('millrace.link.listener')
+  if (zookeeper !== null && members.length > 0)
+    throw usageError('both an embedded ensemble and ZooKeeper are given', 'give --ensemble or --zookeeper, not both')
+  const others = members.filter(({ id }) => id !== nodeId)
+  if ((others.length > 0 || zookeeper !== null) && !link)
+    throw usageError('a node of a cluster must be reached by the others', 'give --link HOST:PORT')
+  const keyFile = properties.get('millrace.link.tls.key.file')
+  const certFile = properties.get('millrace.link.tls.cert.file')
+  const caFile = properties.get('millrace.link.tls.ca.file')
+  if ((keyFile === undefined) !== (certFile === undefined))
+    throw usageError(
+      'TLS between nodes needs both a key and a certificate',
+      'set millrace.link.tls.key.file and millrace.link.tls.cert.file',
+    )
+  return {
+    link,
+    linkAdvertised: address('millrace.link.advertised'),
+    members,
+    ensembleListener: address('millrace.ensemble.listener'),
+    ensembleClient: address('millrace.ensemble.client.listener'),
+    tickMs: number('millrace.ensemble.tick.ms', 2000),
+    zookeeper,
+    sessionTimeoutMs: zookeeper === null ? number('broker.session.timeout.ms', 9000) : number('zookeeper.session.timeout.ms', 18_000),
+    connectTimeoutMs: number('zookeeper.connection.timeout.ms', 18_000),
+    secret: properties.get('millrace.cluster.secret') ?? null,
+    tls: keyFile !== undefined && certFile !== undefined ? { keyFile, certFile, ...(caFile === undefined ? {} : { caFile }) } : null,
+  }
+}
+
+function parseMembers(text: string): { id: number; host: string; port: number }[] {
+  const members = text
+    .split(',')
+    .filter((item) => item.trim() !== '')
+    .map((item) => {
+      const match = /^(\d+)@(.+)$/.exec(item.trim())
+      if (!match) throw usageError(`--ensemble takes ID@HOST:PORT,…, and ${JSON.stringify(item)} is not one`)
+      return { id: Number(match[1]), ...parseHostPort(match[2]!, '--ensemble') }
+    })
+  if (new Set(members.map(({ id }) => id)).size < members.length) throw usageError(`--ensemble names an id twice: ${text}`)
+  return members
 }
 
 /** One core is left to the kernel's network and disk work, to clients on the same machine, and to the coordinator. */

@@ -48,7 +48,9 @@ export interface ValueRange {
   /** Allowed words (for a list: allowed items). */
   readonly values?: readonly string[]
   readonly anyCase?: boolean
+  /** Of the whole text, or of each item of a list; `form` says it in words. */
   readonly pattern?: RegExp
+  readonly form?: string
   readonly nonEmpty?: boolean
   /** A list of partition:broker pairs, or *. */
   readonly replicas?: boolean

@@ -3,6 +3,7 @@
 
 import { pathToFileURL } from 'node:url'
 import type { SettingDefinition } from './definition.js'
+import { CLUSTER_SETTINGS } from './settings/cluster.js'
 import { GROUP_SETTINGS } from './settings/group.js'
 import { LOG_SETTINGS } from './settings/log.js'
 import { MILLRACE_SETTINGS } from './settings/millrace.js'
@@ -80,6 +81,7 @@ function groupInherits(name: string): string {
 export function configurationPage(): string {
   const sections: readonly (readonly [title: string, body: string])[] = [
     ['Settings of our own (broker)', table(MILLRACE_SETTINGS, 'broker')],
+    ['Clusters: ensemble, links, ZooKeeper (broker)', table(CLUSTER_SETTINGS, 'broker')],
     ['Topic settings', table(resources.TOPIC_SETTINGS, 'resource', topicInherits)],
     ['Broker: the node, its listeners and limits', table(NODE_SETTINGS, 'broker')],
     ['Broker: logs', table(LOG_SETTINGS, 'broker')],

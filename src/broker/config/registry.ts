@@ -2,6 +2,7 @@
 
 import type { ConfigResourceKind } from '../../controller/image.js'
 import type { SettingDefinition } from './definition.js'
+import { CLUSTER_SETTINGS } from './settings/cluster.js'
 import { GROUP_SETTINGS } from './settings/group.js'
 import { LOG_SETTINGS } from './settings/log.js'
 import { MILLRACE_SETTINGS } from './settings/millrace.js'
@@ -26,6 +27,7 @@ export const BROKER_TABLE = tableOf(
   REPLICATION_SETTINGS,
   NODE_SETTINGS,
   MILLRACE_SETTINGS,
+  CLUSTER_SETTINGS,
 )
 export const TOPIC_TABLE = tableOf(TOPIC_SETTINGS)
 export const GROUP_TABLE = tableOf(GROUP_RESOURCE_SETTINGS)

@@ -63,11 +63,13 @@ function checkRange(definition: SettingDefinition, value: number, text: string):
 
 function checkList(definition: SettingDefinition, value: string): string | null {
   const items = parseList(value)
-  const { values, nonEmpty, replicas } = definition.range
+  const { values, nonEmpty, replicas, pattern } = definition.range
   if (nonEmpty && items.length === 0) return wrong(definition, value, 'is empty', 'at least one item')
   if (items.length > 1 && items.includes('')) return wrong(definition, value, 'has an empty item', 'items between single commas')
   const stranger = values && items.find((item) => !values.includes(item))
   if (stranger !== undefined) return wrong(definition, value, `holds "${stranger}"`, `any of ${values!.join(', ')}`)
+  const misshapen = pattern && items.find((item) => !pattern.test(item))
+  if (misshapen !== undefined) return wrong(definition, value, `holds "${misshapen}"`, rangeText(definition))
   const badPair = replicas && value.trim() !== '*' && items.some((item) => !/^\d+:\d+$/.test(item))
   return badPair ? wrong(definition, value, 'is not a list of replicas', 'partition:broker,… or *') : null
 }
@@ -75,7 +77,7 @@ function checkList(definition: SettingDefinition, value: string): string | null 
 function checkText(definition: SettingDefinition, text: string): string | null {
   const { values, anyCase, nonEmpty, pattern } = definition.range
   if (nonEmpty && text === '') return wrong(definition, text, 'is empty', 'a text')
-  if (pattern && !pattern.test(text)) return wrong(definition, text, 'is not in the expected form', String(pattern))
+  if (pattern && !pattern.test(text)) return wrong(definition, text, 'is not in the expected form', rangeText(definition))
   if (!values) return null
   const found = anyCase ? values.some((word) => word.toLowerCase() === text.toLowerCase()) : values.includes(text)
   return found ? null : wrong(definition, text, 'is not one of its words', values.join(', '))
@@ -88,10 +90,10 @@ function wrong(definition: SettingDefinition, value: string, problem: string, al
 
 /** The range in words, for errors and for the documentation. */
 export function rangeText(definition: SettingDefinition): string {
-  const { min, max, or, values, nonEmpty, replicas, pattern } = definition.range
+  const { min, max, or, values, nonEmpty, replicas, form } = definition.range
   if (values) return `${values.join(', ')}${definition.type === 'list' ? ' (any of)' : ''}`
   if (replicas) return 'partition:broker,… or *'
-  if (pattern) return 'latest, earliest or by_duration:PnDTnHnMn.nS'
+  if (form !== undefined) return form
   if (nonEmpty) return 'not empty'
   if (min !== undefined && max !== undefined) return `${min} to ${max}${or === undefined ? '' : ` or ${or}`}`
   if (min !== undefined) return `${min} or more`

@@ -6,7 +6,10 @@ import type { SettingDefinition } from '../definition.js'
 
 export const REMOTE_SETTINGS: readonly SettingDefinition[] = [
   row('broker.heartbeat.interval.ms', 'int', '2000', 'medium'),
-  row('broker.session.timeout.ms', 'int', '9000', 'medium'),
+  row('broker.session.timeout.ms', 'int', '9000', 'medium', {
+    acted: true,
+    doc: 'A node that the ensemble has not heard for this long is taken for dead; 2 to 20 times millrace.ensemble.tick.ms.',
+  }),
   row('controller.listener.names', 'list', null, 'high', {
     acted: true,
     doc: 'Listeners that are for controllers and are not opened for clients.',

@@ -176,7 +176,10 @@ export const GROUP_SETTINGS: readonly SettingDefinition[] = [
   row('errors.deadletterqueue.topic.name', 'string', '', 'medium'),
   row('share.assignment.interval.ms', 'int', '1000', 'medium', { min: 0 }),
   row('share.assignor.offload.enable', 'boolean', 'true', 'medium', { internal: true }),
-  row('share.auto.offset.reset', 'string', 'latest', 'medium', { pattern: /^(latest|earliest|by_duration:P.+)$/ }),
+  row('share.auto.offset.reset', 'string', 'latest', 'medium', {
+    pattern: /^(latest|earliest|by_duration:P.+)$/,
+    form: 'latest, earliest or by_duration:PnDTnHnMn.nS',
+  }),
   row('share.delivery.count.limit', 'int', '5', 'medium', { min: 2 }),
   row('share.heartbeat.interval.ms', 'int', '5000', 'medium', { min: 1 }),
   row('share.isolation.level', 'string', 'read_uncommitted', 'medium', { values: ['read_committed', 'read_uncommitted'] }),
