@@ -1,0 +1,103 @@
+// What is done to a cluster in a round, each by name, and how it is undone.
+
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Network } from './support/network.js'
+import type { TestCluster } from './support/nodes.js'
+import { controllerOf, leaderOf } from './support/state.js'
+
+export interface FaultContext {
+  readonly cluster: TestCluster
+  readonly network: Network | undefined
+  readonly topic: string
+  readonly round: number
+}
+
+export interface Fault {
+  readonly name: string
+  readonly needsNetwork?: boolean
+  /** Does it, lets it last, undoes it: the cluster is whole again when this resolves. */
+  run(context: FaultContext): Promise<void>
+}
+
+const LASTS_MS = 3000
+const PAUSED_MS = 30_000
+
+async function leader({ cluster, topic, round }: FaultContext): Promise<number> {
+  return leaderOf(cluster.bootstrap, topic, round % 3)
+}
+
+async function killAndRestart({ cluster }: FaultContext, id: number): Promise<void> {
+  await cluster.node(id).end('SIGKILL')
+  await pause(LASTS_MS)
+  await cluster.node(id).start()
+}
+
+/** A follower of the partition that is not its leader. */
+async function follower(context: FaultContext): Promise<number> {
+  const id = await leader(context)
+  return context.cluster.nodes.find((node) => node.id !== id)!.id
+}
+
+export const FAULTS: readonly Fault[] = [
+  { name: 'kill-leader', run: async (context) => killAndRestart(context, await leader(context)) },
+  { name: 'kill-controller', run: async (context) => killAndRestart(context, await controllerOf(context.cluster.bootstrap)) },
+  {
+    name: 'stop-leader',
+    run: async (context) => {
+      const node = context.cluster.node(await leader(context))
+      await node.end('SIGTERM')
+      await pause(LASTS_MS)
+      await node.start()
+    },
+  },
+  {
+    name: 'pause-follower',
+    run: async (context) => {
+      const node = context.cluster.node(await follower(context))
+      node.signal('SIGSTOP')
+      await pause(PAUSED_MS)
+      node.signal('SIGCONT')
+    },
+  },
+  {
+    name: 'cut-off',
+    needsNetwork: true,
+    run: async (context) => {
+      const id = await leader(context)
+      context.network!.cut(id)
+      await pause(PAUSED_MS / 2)
+      context.network!.mend(id)
+    },
+  },
+  {
+    name: 'flip-bit',
+    run: async (context) => {
+      const id = await follower(context)
+      const node = context.cluster.node(id)
+      await node.end('SIGKILL')
+      flipBit(join(node.dataDir, `${context.topic}-${context.round % 3}`), context.round)
+      await node.start()
+    },
+  },
+  {
+    name: 'kill-all',
+    run: async ({ cluster }) => {
+      await Promise.all(cluster.nodes.map((node) => node.end('SIGKILL')))
+      await Promise.all(cluster.nodes.map((node) => node.start()))
+    },
+  },
+]
+
+/** In the first segment, somewhere in its first half. */
+function flipBit(dir: string, round: number): void {
+  const name = readdirSync(dir).filter((file) => file.endsWith('.log'))[0]!
+  const path = join(dir, name)
+  const size = statSync(path).size
+  if (size < 200) return
+  const bytes = readFileSync(path)
+  const at = 100 + ((round * 7919) % Math.floor(size / 2 - 100 > 1 ? size / 2 - 100 : 1))
+  bytes[at] = bytes[at]! ^ (1 << (round % 8))
+  writeFileSync(path, bytes)
+}
