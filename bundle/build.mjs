@@ -67,7 +67,8 @@ function writeEntries(load) {
     const lines = Object.keys(load(name)).map((key) => `exports.${key} = door.${key}`)
     writeFileSync(join(outdir, `${name}.js`), [`const door = require('./load.cjs')('${name}')`, ...lines, ''].join('\n'))
   }
-  for (const name of ['main', 'worker-thread', 'thread-entry']) writeFileSync(join(outdir, `${name}.js`), `require('./load.cjs')('${name}')\n`)
+  for (const name of ['main', 'worker-thread', 'thread-entry'])
+    writeFileSync(join(outdir, `${name}.js`), `require('./load.cjs')('${name}')\n`)
   writeFileSync(
     join(outdir, 'bench-command.cjs'),
     "exports.registerBenchCommand = async (program) => (await import('../cli/bench/command.js')).registerBenchCommand(program)\n",

@@ -1,27 +1,36 @@
 // One node put together, on the thread coordinator: data directories, the ensemble member, the controller, the placement of partitions on
 // workers, the workers themselves. Owns what there is once per node; touches no record and no connection.
 
-import { join } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
 import type { ControllerApi } from '../controller/controller-api.js'
 import { ControllerNode } from '../controller/controller-node.js'
-import type { BrokerEndpoint, MetadataChange, MetadataImage, PartitionImage, TopicImage } from '../controller/image.js'
-import { Member } from '../ensemble/member.js'
+import type { BrokerEndpoint, MetadataChange, MetadataImage } from '../controller/image.js'
 import type { Env, Logger } from '../env/env.js'
 import { realEnv } from '../env/real.js'
 import { native } from '../log/native.js'
 import type { PoolTask } from '../log/pool-tasks.js'
-import { partitionDirName } from '../model/topic-partition.js'
 import type { MoveRequest } from '../replica/log-moves.js'
-import type { LogCheckpoint, OpenPartition } from '../replica/replica-manager.js'
+import type { LogCheckpoint } from '../replica/replica-manager.js'
+import type { LogDamage } from '../replica/replication.js'
 import type { MailboxHandler } from '../threads/mailbox.js'
-import { Placement } from '../threads/placement.js'
 import { BackgroundPool } from '../threads/pool.js'
-import type { ClusterOptions } from './cluster-options.js'
+import { ALONE, type ClusterOptions } from './cluster-options.js'
 import { ConfigStore } from './config/config-store.js'
 import { controllerRules } from './controller-rules.js'
 import { DataDirs } from './data-dirs.js'
-import type { ControllerCall, ListenCommand, LogFailure, MoveEnded, MovePrepared, WorkerInit, WorkerUpdate } from './messages.js'
+import { Hosting } from './hosting.js'
+import type {
+  ControllerCall,
+  ListenCommand,
+  LogFailure,
+  MoveEnded,
+  MovePrepared,
+  PortMessage,
+  WorkerInit,
+  WorkerUpdate,
+} from './messages.js'
+import { type NodeEnsemble, openEnsemble } from './node-ensemble.js'
+import { LINK_LISTENER, NodeLinks } from './node-links.js'
 import { ReplicaMoves } from './replica-moves.js'
 import type { QuorumMember } from './handlers/services.js'
 import type { BrokerWorker } from './worker.js'
@@ -60,6 +69,8 @@ export interface Broker {
   close(): Promise<void>
 }
 
+const HAND_OVER_MS = 10_000
+const HAND_OVER_AGAIN_MS = 100
 const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::', '[::]'])
 
 /** Starts a node. Rejects, with everything released, when a directory or a port cannot be had. */
@@ -81,9 +92,14 @@ class Node implements Broker {
   private readonly options: BrokerOptions
   private readonly env: Env
   private readonly pool: BackgroundPool
-  private readonly placement: Placement
+  private readonly hosting: Hosting
   private dirs: DataDirs | undefined
-  private member: Member | undefined
+  private readonly cluster: ClusterOptions
+  private ensemble: NodeEnsemble | undefined
+  private links: NodeLinks | undefined
+  /** Resolves when this node's partitions are open and it listens: from then on it may lead. */
+  private readonly catchUp: Promise<void>
+  private caughtUp: () => void = () => undefined
   private control: ControllerNode | undefined
   private configs: ConfigStore | undefined
   private workers: WorkerPool | undefined
@@ -99,7 +115,9 @@ class Node implements Broker {
     this.env = env
     this.nodeId = options.nodeId
     this.pool = new BackgroundPool(2)
-    this.placement = new Placement(Math.max(1, options.workers))
+    this.hosting = new Hosting(options.nodeId, options.workers, () => this.dirs!)
+    this.cluster = options.cluster ?? ALONE
+    this.catchUp = new Promise((resolve) => (this.caughtUp = resolve))
   }
 
   get clusterId(): string {
@@ -127,22 +145,28 @@ class Node implements Broker {
         this.env,
         this.options.properties.get('millrace.accept.empty.log.dirs') === 'true',
       )
-      this.member = Member.open({ dir: join(this.options.dataDirs[0]!, 'ensemble'), env: this.env, memberId: this.nodeId })
-      this.control = await this.joinCluster(this.member, reserved)
-      const { topics } = this.image
-      this.dirs.setAsideStrays((topic, partition) => partition < (topics.get(topic)?.partitions.length ?? 0))
-      for (const topic of topics.values()) this.placement.assign(topic.name, this.hostedOf(topic))
+      this.ensemble = await openEnsemble({ env: this.env, nodeId: this.nodeId, dataDir: this.options.dataDirs[0]!, cluster: this.cluster })
+      this.control = await this.joinCluster(this.ensemble, reserved)
+      const { image } = this
+      this.dirs.setAsideStrays((topic, partition) => this.hosting.isHosted(image, topic, partition))
+      this.hosting.assignAll(image)
       this.moves = this.replicaMoves(this.dirs, this.workers)
       const missed: [bigint, readonly MetadataChange[]][] = []
       let hear = (zxid: bigint, changes: readonly MetadataChange[]): void => void missed.push([zxid, changes])
       this.control.view.onChange((zxid, changes) => hear(zxid, changes))
-      // Leader epochs that rise after a crash have risen BEFORE a partition opens.
-      await Promise.all([this.control.ready(), this.workers.begin()])
+      // Alone: leader epochs that rise after a crash have risen BEFORE a partition opens. With others: it leads nothing before all are open.
+      await Promise.all([
+        this.replicates ? this.untilImage(({ clusterId }) => clusterId !== '') : this.control.ready(),
+        this.workers.begin(),
+      ])
+      if (this.replicates) await this.startLinks(this.workers)
       await this.openPartitions(this.workers)
       hear = (zxid, changes) => this.broadcast(zxid, changes)
       for (const [zxid, changes] of missed) hear(zxid, changes)
       await this.moves.resume()
       await Promise.all([this.listen(reserved), this.dirs.durable()])
+      this.caughtUp()
+      await this.control.ready()
       if (this.listeners.length > 0) await this.broadcasts
     } finally {
       for (const { fd } of reserved) if (fd >= 0) native().closeDescriptor(fd)
@@ -150,6 +174,11 @@ class Node implements Broker {
     // Without listeners the engine lives as long as the process that embeds it has something to do.
     if (this.listeners.length === 0) this.workers.keepAlive(false)
     this.startMs = clock.monotonic() - started
+  }
+
+  /** There are others, or there may be. */
+  private get replicates(): boolean {
+    return this.cluster.link !== null
   }
 
   connectInProcess(port: MessagePort): void {
@@ -171,6 +200,7 @@ class Node implements Broker {
     const checkpoints: LogCheckpoint[] = []
     let clean = true
     this.workers?.keepAlive(true)
+    if (this.replicates) await this.handOver()
     for (const caller of this.workers?.callers ?? []) {
       try {
         checkpoints.push(...(await caller.call<LogCheckpoint[]>('close', true)))
@@ -184,31 +214,104 @@ class Node implements Broker {
     }
     await this.workers?.close()
     await this.pool.close()
+    await this.links?.close()
     await this.control?.close()
-    await this.member?.close()
+    await this.ensemble?.close()
     this.dirs?.close(checkpoints, clean && this.workers !== undefined)
   }
 
-  private joinCluster(member: Member, reserved: readonly { host: string; port: number }[]): Promise<ControllerNode> {
+  private joinCluster(ensemble: NodeEnsemble, reserved: readonly { host: string; port: number }[]): Promise<ControllerNode> {
     const { nodeId, env } = this
+    const dirs = this.dirs!
+    const unclean = ensemble.stoppedUncleanly ?? dirs.stoppedUncleanly
     return ControllerNode.start({
       env,
       nodeId,
-      identity: this.dirs!.identity,
-      connect: () => member.connect(),
+      identity: dirs.identity,
+      connect: () => ensemble.connect(),
       onView: (view) => {
         this.configs = new ConfigStore({ nodeId, properties: this.options.properties }, () => view.image)
       },
       rules: () => controllerRules(this.configs!),
       announcement: () => ({
-        endpoints: this.endpoints(reserved),
+        endpoints: [...this.endpoints(reserved), ...this.linkEndpoint()],
         rack: this.configs!.getString('broker.rack') || null,
         features: new Map(),
-        logDirs: this.dirs!.ids,
-        uncleanShutdown: member.stoppedUncleanly,
-        lostWrites: member.stoppedUncleanly,
+        logDirs: dirs.ids,
+        uncleanShutdown: unclean,
+        // Alone there is nobody who could have more: the epochs rise, and that is all.
+        lostWrites: this.replicates ? dirs.lostWrites : unclean,
       }),
+      ...(this.replicates ? { catchUp: () => this.catchUp, call: (peer, body, timeoutMs) => this.callPeer(peer, body, timeoutMs) } : {}),
     })
+  }
+
+  private linkEndpoint(): BrokerEndpoint[] {
+    const { link, linkAdvertised } = this.cluster
+    return link ? [{ name: LINK_LISTENER, ...(linkAdvertised ?? link), securityProtocol: 'PLAINTEXT' }] : []
+  }
+
+  private callPeer(peer: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+    if (!this.links) return Promise.reject(new Error('the links to other nodes are not there yet'))
+    return this.links.call(peer, body, timeoutMs)
+  }
+
+  /** The cluster's id is in every handshake: the links wait until somebody has made it. */
+  private async startLinks(workers: WorkerPool): Promise<void> {
+    this.links = await NodeLinks.start({
+      env: this.env,
+      nodeId: this.nodeId,
+      cluster: this.cluster,
+      logLevel: this.options.logLevel ?? 'silent',
+      clusterId: () => this.clusterId,
+      control: (peer, body) => this.control!.router.handle(peer, body),
+      onWorkerPort: (worker, port) => this.giveLink(worker, port),
+    })
+    for (let worker = 0; worker < workers.count; worker++) this.giveLink(worker, this.links.attachWorker(worker))
+    for (const name of this.image.topics.keys()) this.placeLinks(name)
+    this.links.follow(this.image)
+  }
+
+  private giveLink(worker: number, port: MessagePort): void {
+    this.workers!.caller(worker).notify('link', { id: worker, port } satisfies PortMessage, [port])
+  }
+
+  private placeLinks(name: string): void {
+    const id = this.image.topics.get(name)?.id
+    const owners = this.hosting.table.get(name)
+    if (id !== undefined) this.links?.place(id, owners ?? null)
+  }
+
+  private untilImage(holds: (image: MetadataImage) => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (!holds(this.image)) return
+        stop()
+        resolve()
+      }
+      const stop = this.control!.view.onChange(check)
+      check()
+    })
+  }
+
+  /** Before a clean stop: others take over what this node leads, as long as they can and it does not take too long. */
+  private async handOver(): Promise<void> {
+    const { control, configs, env } = this
+    const epoch = control?.registration.epoch ?? null
+    if (!control || epoch === null || !configs?.getBoolean('controlled.shutdown.enable')) return
+    const end = env.clock.monotonic() + HAND_OVER_MS
+    while (env.clock.monotonic() < end) {
+      try {
+        const { errorCode, remaining } = await inTime(control.api.controlledShutdown(this.nodeId, epoch), HAND_OVER_MS, env)
+        if (errorCode === 0 && remaining === 0) break
+      } catch (error) {
+        env.logger.warn({ error: (error as Error).message }, 'the controller did not take over what this node leads; it stops all the same')
+        return
+      }
+      await new Promise<void>((resolve) => env.timers.after(HAND_OVER_AGAIN_MS, resolve))
+    }
+    // What was decided is in force here before the listeners close: clients hear who leads now.
+    await this.broadcasts
   }
 
   private replicaMoves(dirs: DataDirs, workers: WorkerPool): ReplicaMoves {
@@ -216,7 +319,7 @@ class Node implements Broker {
       env: this.env,
       dirs,
       ownerOf: (topic, partition) => {
-        const owner = this.placement.table.get(topic)?.[partition]
+        const owner = this.hosting.table.get(topic)?.[partition]
         return owner === undefined || owner < 0 ? undefined : owner
       },
       askOwner: (worker, request) => workers.caller(worker).call('move', request),
@@ -274,9 +377,12 @@ class Node implements Broker {
       ['checkpoint', (checkpoint: LogCheckpoint) => this.dirs!.checkpoint(checkpoint)],
       [
         'log-failed',
-        ({ topic, partition, dir, message }: LogFailure) =>
-          this.env.logger.error({ topic, partition, dir, error: message }, 'a log is out of service'),
+        ({ topic, partition, dir, message }: LogFailure) => {
+          this.env.logger.error({ topic, partition, dir, error: message }, 'a log is out of service')
+          this.reportOffline(topic, partition)
+        },
       ],
+      ['log-damaged', ({ topic, partition }: LogDamage) => this.reportOffline(topic, partition)],
       ['recovery', (progress: { topic: string; partition: number; done: number; total: number }) => this.reportRecovery(progress)],
     ])
     return new WorkerPool({
@@ -289,8 +395,9 @@ class Node implements Broker {
         properties: this.options.properties,
         logLevel: this.options.logLevel ?? 'silent',
         image: this.image,
-        placement: this.placement.table,
+        placement: this.hosting.table,
         logDirs: this.dirs!.status(),
+        replicates: this.replicates,
       }),
       replaced: (worker) => this.bringBack(worker),
     })
@@ -300,7 +407,7 @@ class Node implements Broker {
   private async openPartitions(workers: WorkerPool): Promise<void> {
     await Promise.all(
       workers.callers.map((caller, worker) => {
-        const partitions = this.partitionsOf(worker)
+        const partitions = this.hosting.partitionsOf(worker, this.image)
         return partitions.length > 0 ? caller.call<void>('open', partitions) : Promise.resolve()
       }),
     )
@@ -310,7 +417,8 @@ class Node implements Broker {
   private async bringBack(worker: number): Promise<void> {
     const caller = this.workers!.caller(worker)
     this.moves!.settle(worker)
-    await caller.call('open', this.partitionsOf(worker, false))
+    if (this.links) this.giveLink(worker, this.links.attachWorker(worker))
+    await caller.call('open', this.hosting.partitionsOf(worker, this.image, false))
     await Promise.all(this.listeners.map((command) => caller.call('listen', command)))
     await this.moves!.resume(worker)
   }
@@ -318,35 +426,33 @@ class Node implements Broker {
   private async callController({ method, args }: ControllerCall): Promise<unknown> {
     const call = this.control!.api[method as keyof ControllerApi] as (...values: readonly unknown[]) => Promise<unknown>
     const result = await call(...args)
-    await this.broadcasts
+    // A leader that asks for another ISR is a worker: it must not wait for what it has to take itself.
+    if (method !== 'alterPartition') await this.broadcasts
     return result
   }
 
-  /** An ensemble of one: its member leads. */
+  /** The members as this node knows them: how far the others are is known to the leader alone. Empty with a ZooKeeper elsewhere. */
   private quorum(): QuorumMember[] {
-    const zxid = this.member!.tree.lastZxid
-    return [{ id: this.nodeId, host: '', port: 0, voter: true, leader: true, zxid, lagMs: 0, connected: true }]
+    const server = this.ensemble?.server
+    return (server?.members() ?? []).map(({ id, host, port, voter, lastZxid, lagMs, connected }) => ({
+      id,
+      host,
+      port,
+      voter,
+      leader: id === server!.leaderId,
+      zxid: id === server!.memberId ? server!.tree.lastZxid : lastZxid,
+      lagMs,
+      connected,
+    }))
   }
 
   private broadcast(zxid: bigint, changes: readonly MetadataChange[]): void {
-    const placement: [string, Int16Array | null][] = []
-    const opened: OpenPartition[][] = Array.from({ length: this.workers!.count }, () => [])
-    for (const change of changes) {
-      const topic = change.kind === 'topic' ? change.topic : change.kind === 'partitions' ? this.image.topics.get(change.topic) : undefined
-      if (topic) {
-        const changed = change.kind === 'partitions' ? change.partitions : topic.partitions
-        if (this.placement.assign(topic.name, this.hostedOf(topic))) placement.push([topic.name, this.placement.table.get(topic.name)!])
-        for (const { partition } of changed.filter((state) => this.isHosted(state)))
-          opened[this.placement.table.get(topic.name)![partition]!]!.push(this.openPartition(topic, partition, false))
-      } else if (change.kind === 'topic-deleted') {
-        this.placement.remove(change.name)
-        this.dirs!.forget(change.name)
-        placement.push([change.name, null])
-      }
-    }
+    const { placement, open, drop } = this.hosting.follow(changes, this.image)
+    for (const [name] of placement) this.placeLinks(name)
+    this.links?.follow(this.image)
     const delta = { zxid, changes }
     const sent = this.workers!.callers.map((caller, worker) =>
-      caller.call('update', { delta, placement, open: opened[worker]! } satisfies WorkerUpdate).catch((error: Error) => {
+      caller.call('update', { delta, placement, open: open[worker]!, drop: drop[worker]! } satisfies WorkerUpdate).catch((error: Error) => {
         // Its replacement starts from the newest image, so nothing is lost.
         this.env.logger.warn({ worker, error: error.message }, 'a worker did not take a metadata change')
       }),
@@ -354,53 +460,32 @@ class Node implements Broker {
     this.broadcasts = Promise.all([this.broadcasts, ...sent])
   }
 
-  private hostedOf(topic: TopicImage): number[] {
-    return topic.partitions.filter((state) => this.isHosted(state)).map(({ partition }) => partition)
-  }
-
-  private isHosted(state: PartitionImage): boolean {
-    return state.replicas.includes(this.nodeId)
-  }
-
-  private partitionsOf(worker: number, firstOpen = true): OpenPartition[] {
-    const partitions: OpenPartition[] = []
-    for (const topic of this.image.topics.values()) {
-      const owners = this.placement.table.get(topic.name)
-      owners?.forEach((owner, partition) => {
-        if (owner !== worker) return
-        const open = this.openPartition(topic, partition, true)
-        partitions.push(firstOpen ? open : { ...open, cleanShutdown: false })
-      })
-    }
-    return partitions
-  }
-
-  private openPartition(topic: TopicImage, partition: number, isOld: boolean): OpenPartition {
-    const state = topic.partitions[partition]!
-    const place = this.dirs!.placeFor(topic.name, partition, isOld)
-    return {
-      topic: topic.name,
-      topicId: topic.id,
-      partition,
-      dir: join(place.path, partitionDirName(topic.name, partition)),
-      cleanShutdown: place.cleanShutdown,
-      recoveryPoint: place.recoveryPoint,
-      logStartOffset: place.logStartOffset,
-      cleanerOffset: place.cleanerOffset,
-      highWatermark: place.highWatermark,
-      decision: {
-        leader: state.leader,
-        leaderEpoch: state.leaderEpoch,
-        isr: state.isr,
-        replicas: state.replicas,
-        partitionEpoch: state.partitionEpoch,
-      },
-      ...(place.offline === undefined ? {} : { offline: place.offline }),
-    }
+  /** A replica here cannot be used: the controller lets another one lead. */
+  private reportOffline(topic: string, partition: number): void {
+    const topicId = this.image.topics.get(topic)?.id
+    const brokerEpoch = this.control?.registration.epoch ?? null
+    if (!this.replicates || topicId === undefined || brokerEpoch === null) return
+    const offline = [{ topicId, partitions: [partition] }]
+    this.control!.api.reportReplicas({ brokerId: this.nodeId, brokerEpoch, offline, online: [] }).catch((error: Error) => {
+      this.env.logger.error({ topic, partition, error: error.message }, 'the controller did not hear of a replica out of service')
+    })
   }
 
   private reportRecovery({ topic, partition, done, total }: { topic: string; partition: number; done: number; total: number }): void {
     this.options.onProgress?.(`recovering ${topic}-${partition}: ${done} of ${total} segments`)
+  }
+}
+
+/** Rejects when `promise` takes longer. */
+async function inTime<T>(promise: Promise<T>, limitMs: number, env: Env): Promise<T> {
+  let timer: { cancel(): void } | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = env.timers.after(limitMs, () => reject(new Error(`no answer within ${limitMs} ms`)))
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    timer?.cancel()
   }
 }
 

@@ -114,6 +114,16 @@ export class DataDirs {
     return this.dirs.map(({ directoryId }) => directoryId)
   }
 
+  /** The process that had these directories before did not stop cleanly. */
+  get stoppedUncleanly(): boolean {
+    return this.dirs.some((dir) => !dir.isNew && !dir.cleanShutdown)
+  }
+
+  /** And the machine is not the same any more as then: what had not reached the disk is gone. */
+  get lostWrites(): boolean {
+    return this.dirs.some((dir) => !dir.isNew && !dir.cleanShutdown && dir.machineRestarted)
+  }
+
   status(): LogDirStatus[] {
     return [
       ...this.dirs.map(({ path, failure }) => ({ path, failed: failure !== undefined })),
@@ -245,6 +255,13 @@ export class DataDirs {
       this.moving.delete(key)
       this.places.delete(key)
     }
+  }
+
+  /** The partition was reassigned away from this node. */
+  forgetPartition(topicPartition: TopicPartition): void {
+    const key = keyOf(topicPartition)
+    this.places.get(key)?.forget(topicPartition)
+    this.places.delete(key)
   }
 
   /** The final offsets, then the clean marker where everything was closed cleanly, then the locks. */

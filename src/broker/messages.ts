@@ -2,6 +2,7 @@
 
 import type { MessagePort } from 'node:worker_threads'
 import type { MetadataDelta, MetadataImage } from '../controller/image.js'
+import type { TopicPartition } from '../model/topic-partition.js'
 import type { MoveRequest } from '../replica/log-moves.js'
 import type { LogCheckpoint, OpenPartition } from '../replica/replica-manager.js'
 import type { LogDirStatus } from './handlers/services.js'
@@ -15,6 +16,8 @@ export interface WorkerInit {
   readonly image: MetadataImage
   readonly placement: ReadonlyMap<string, Int16Array>
   readonly logDirs: readonly LogDirStatus[]
+  /** This node has others: it copies from them and serves them. */
+  readonly replicates: boolean
 }
 
 /** Coordinator → worker `update`: a change of metadata with what follows from it for this worker. */
@@ -24,6 +27,8 @@ export interface WorkerUpdate {
   readonly placement: readonly (readonly [topic: string, owners: Int16Array | null])[]
   /** Partitions this worker shall open (or hear the new leadership of). */
   readonly open: readonly OpenPartition[]
+  /** Partitions that were reassigned away from this node. */
+  readonly drop: readonly TopicPartition[]
 }
 
 export interface ListenCommand {

@@ -27,6 +27,7 @@ import { PartitionService } from './partition-service.js'
 import { replicationSettings } from './replication-settings.js'
 import { type Peer, RequestProcessor, type Respond } from './request-processor.js'
 import { ensureGroupTopic } from './group-topic.js'
+import { brokerDirectory, WorkerReplication } from './worker-replication.js'
 
 const LISTEN_BACKLOG = 1024
 /** Unanswered requests of one connection before reading stops. */
@@ -48,6 +49,7 @@ export class BrokerWorker {
   private readonly foreign = new ForeignRecords()
   private readonly listeners: Listener[] = []
   private readonly inProcess = new Set<InProcessConnection>()
+  private readonly replication: WorkerReplication | undefined
   private image: MetadataImage
   private updates: Promise<void> = Promise.resolve()
   private maintenance: { cancel(): void }[] = []
@@ -67,6 +69,7 @@ export class BrokerWorker {
       runInPool,
       settingsOf: (topic) => ({ log: this.configs.logConfig(topic), minInsyncReplicas: this.configs.topic(topic).minInsyncReplicas }),
       replicationSettings: () => replicationSettings(this.configs),
+      brokers: brokerDirectory(() => this.image),
       onCheckpointDue: (checkpoint) => main.notify('checkpoint', checkpoint),
       onLogFailed: (topic, partition, dir, error) =>
         main.notify('log-failed', { topic, partition, dir, message: error.message } satisfies LogFailure),
@@ -84,6 +87,7 @@ export class BrokerWorker {
       peers: () => [...this.peers.keys()],
     })
     this.processor = new RequestProcessor(this.handlerContext(), this.replicas)
+    if (init.replicates) this.replication = this.startReplication()
     this.startMaintenance()
   }
 
@@ -95,6 +99,7 @@ export class BrokerWorker {
       ['listen', (command: ListenCommand) => this.listen(command)],
       ['peer', ({ id, port }: PortMessage) => this.addPeer(id, port)],
       ['connect', ({ port }: PortMessage) => this.connect(port)],
+      ['link', ({ port }: PortMessage) => this.replication?.attach(port)],
       ['move', (request: MoveRequest) => this.replicas.move(request)],
       ['checkpoints', () => this.replicas.checkpoints()],
       ['close', (clean: boolean) => this.close(clean)],
@@ -158,22 +163,37 @@ export class BrokerWorker {
     this.processor.turnEnded()
   }
 
+  private startReplication(): WorkerReplication {
+    return new WorkerReplication({
+      env: this.env,
+      nodeId: this.init.nodeId,
+      replicas: this.replicas,
+      controller: this.controllerDoor(),
+      image: () => this.image,
+      settings: () => replicationSettings(this.configs),
+      onLogDamaged: (damage) => this.main.notify('log-damaged', damage),
+    })
+  }
+
   async close(clean: boolean): Promise<LogCheckpoint[]> {
     for (const task of this.maintenance) task.cancel()
     for (const listener of this.listeners) listener.close()
     for (const connection of this.inProcess) connection.destroy('the node is stopping')
     this.groups.close()
     await this.updates.catch(() => {})
-    return this.replicas.close(clean)
+    const checkpoints = await this.replicas.close(clean)
+    this.replication?.close()
+    return checkpoints
   }
 
-  private async apply({ delta, placement, open }: WorkerUpdate): Promise<void> {
+  private async apply({ delta, placement, open, drop }: WorkerUpdate): Promise<void> {
     this.image = applyDelta(this.image, delta)
     for (const [topic, owners] of placement) {
       if (owners) this.placement.set(topic, owners)
       else this.placement.delete(topic)
     }
     await this.open(open)
+    for (const { topic, partition } of drop) await this.replicas.deleteReplica(topic, partition)
     const deleted: string[] = []
     for (const change of delta.changes) {
       if (change.kind === 'topic-deleted') {

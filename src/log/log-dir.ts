@@ -18,6 +18,7 @@ import { errorCodeOf, errorText, LogError } from './codes.js'
 import { readFileIfAny, removeIfAny, replaceFile, syncDirNow, syncPath } from './files.js'
 import { deletedDirName } from './closing.js'
 import { parseFutureDirName } from './future.js'
+import { noteBoot } from './machine-boot.js'
 import { native } from './native.js'
 import { readTopicId } from './partition-metadata.js'
 import { parsePartitionDirName, partitionDirName } from '../model/topic-partition.js'
@@ -53,11 +54,22 @@ interface KnownOffsets {
   highWatermark: number
 }
 
+/** What the last use of the directory left. */
+interface FormerLife {
+  readonly isNew: boolean
+  readonly cleanShutdown: boolean
+  readonly machineRestarted: boolean
+}
+
 export class LogDir {
   readonly path: string
   readonly directoryId: Uuid
   /** The last stop was clean: logs opened from here need no scan. */
   readonly cleanShutdown: boolean
+  /** Nothing was here before. */
+  readonly isNew: boolean
+  /** Since the last use the machine was restarted: what had not reached the disk is gone. */
+  readonly machineRestarted: boolean
   /** Settles when its identity is durable. A new directory is named while the caller goes on: nothing may be acknowledged before. */
   readonly durable: Promise<void>
   readonly #env: Env
@@ -72,16 +84,17 @@ export class LogDir {
     mkdirSync(path, { recursive: true })
     const lock = lockOrExplain(path)
     try {
+      const isNew = readFileIfAny(join(path, META_FILE)) === undefined
       const identity = claimIdentity(options)
-      const cleanShutdown = takeCleanMarker(path)
-      return new LogDir(options, lock, identity, cleanShutdown)
+      const life = { isNew, cleanShutdown: takeCleanMarker(path), machineRestarted: noteBoot(path) }
+      return new LogDir(options, lock, identity, life)
     } catch (error) {
       native().unlockFile(lock)
       throw error
     }
   }
 
-  private constructor(options: LogDirOptions, lock: number, { directoryId, durable }: Identity, cleanShutdown: boolean) {
+  private constructor(options: LogDirOptions, lock: number, { directoryId, durable }: Identity, life: FormerLife) {
     this.path = options.path
     this.#env = options.env
     this.#lock = lock
@@ -89,7 +102,9 @@ export class LogDir {
     this.durable = durable
     // Told to whoever awaits it; a directory that is closed before has nothing to tell.
     durable.catch(() => undefined)
-    this.cleanShutdown = cleanShutdown
+    this.cleanShutdown = life.cleanShutdown
+    this.isNew = life.isNew
+    this.machineRestarted = life.machineRestarted
     this.#offsets = loadOffsets(options.path, options.env)
     this.#removeDeleted()
   }

@@ -38,6 +38,18 @@ export class Placement {
     this.table.delete(topic)
   }
 
+  /** The partition is not hosted any more. */
+  release(topic: string, partition: number): void {
+    const before = this.table.get(topic)
+    const worker = before?.[partition] ?? -1
+    if (!before || worker < 0) return
+    // A copy: the one before may be on its way to another thread.
+    const owners = before.slice()
+    owners[partition] = -1
+    this.table.set(topic, owners)
+    this.load[worker] = (this.load[worker] ?? 1) - 1
+  }
+
   private leastLoaded(): number {
     let best = 0
     for (let worker = 1; worker < this.load.length; worker++) {

@@ -4,7 +4,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { CliError, ExitCode } from '../errors.js'
 import { parseWhole } from '../options.js'
 import { printJson } from '../output.js'
@@ -100,8 +99,8 @@ class NodeProcess {
 
   /** Resolves when the node said that it is ready; rejects when it ends before. */
   start(): Promise<void> {
-    const main = fileURLToPath(new URL('../main.js', import.meta.url))
-    const child = spawn(process.execPath, [main, ...this.plan.args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    // The very command line that runs here, whatever it was bundled into.
+    const child = spawn(process.execPath, [process.argv[1]!, ...this.plan.args], { stdio: ['ignore', 'pipe', 'inherit'] })
     this.#child = child
     return new Promise((ready, failed) => {
       let isReady = false

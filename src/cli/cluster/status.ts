@@ -27,7 +27,7 @@ interface Status {
     readonly id: number
     readonly role: 'leader' | 'voter' | 'observer'
     readonly logEndOffset: number
-    readonly lag: number
+    readonly lag: number | null
   }[]
   readonly partitions: number
   readonly withoutLeader: readonly string[]
@@ -65,7 +65,8 @@ async function read(port: AdminPort): Promise<Status> {
       id: member.nodeId,
       role,
       logEndOffset: member.logEndOffset,
-      lag: Math.max(0, end - member.logEndOffset),
+      // Only the leader knows how far the others are.
+      lag: member.logEndOffset < 0 ? null : Math.max(0, end - member.logEndOffset),
     })),
     partitions: partitions.length,
     withoutLeader: partitions.filter(({ leader }) => leader < 0).map(({ name }) => name),

@@ -26,7 +26,10 @@ export const NODE_SETTINGS: readonly SettingDefinition[] = [
     acted: true,
     doc: 'Connections without a request for this long are closed.',
   }),
-  row('controlled.shutdown.enable', 'boolean', 'true', 'medium'),
+  row('controlled.shutdown.enable', 'boolean', 'true', 'medium', {
+    acted: true,
+    doc: 'A node that stops first gives its partitions to others.',
+  }),
   row('create.topic.policy.class.name', 'class', null, 'low'),
   row('delete.records.purgatory.purge.interval.requests', 'int', '1', 'medium'),
   row('delete.topic.enable', 'boolean', 'true', 'high', { acted: true, doc: 'Allow topics to be deleted.' }),

@@ -1,0 +1,111 @@
+// The links of this node to the others: who is dialed, which worker has which partition, calls to the controller, and each worker's way to the
+// link thread. Runs on the thread coordinator; the bytes of records never pass here.
+
+import type { MessagePort } from 'node:worker_threads'
+import type { MetadataImage } from '../controller/image.js'
+import type { Env } from '../env/env.js'
+import { LinkError, LinkStatus } from '../link/door.js'
+import { LinkThread } from '../link/link-thread.js'
+import type { Uuid } from '../model/topic-partition.js'
+import type { Address, ClusterOptions } from './cluster-options.js'
+import { LinkKind } from './link-kinds.js'
+
+/** The endpoint of a broker's registration that other nodes dial. */
+export const LINK_LISTENER = 'LINK'
+
+export interface NodeLinksOptions {
+  readonly env: Env
+  readonly nodeId: number
+  readonly cluster: ClusterOptions
+  readonly logLevel: string
+  clusterId(): string
+  /** Answers a call that another node makes to the controller. */
+  control(fromPeer: number, body: Uint8Array): Promise<Uint8Array>
+  /** There is another link thread: this is the worker's way to it. */
+  onWorkerPort(worker: number, port: MessagePort): void
+}
+
+export class NodeLinks {
+  private readonly link: LinkThread
+  private readonly nodeId: number
+  /** host:port by node, as last told. */
+  private dialed = ''
+
+  private constructor(link: LinkThread, nodeId: number) {
+    this.link = link
+    this.nodeId = nodeId
+  }
+
+  /** Rejects when the address cannot be listened on. */
+  static async start(options: NodeLinksOptions): Promise<NodeLinks> {
+    const { env, nodeId, cluster, logLevel } = options
+    const link = await LinkThread.start({
+      env,
+      nodeId,
+      clusterId: () => options.clusterId(),
+      secret: cluster.secret,
+      listen: cluster.link,
+      tls: cluster.tls,
+      logLevel,
+      onWorkerPort: (worker, port) => options.onWorkerPort(worker, port),
+    })
+    link.door.handle(LinkKind.control, (peer, parts, answer) => {
+      parts.forEach(({ body }, index) => {
+        options.control(peer, body).then(
+          (reply) => answer(index, reply),
+          (error: Error) => env.logger.error({ peer, error: error.message }, 'a call of another node was not answered'),
+        )
+      })
+    })
+    return new NodeLinks(link, nodeId)
+  }
+
+  /** Where other nodes are told to dial. */
+  address(cluster: ClusterOptions): Address {
+    const { host, port } = cluster.linkAdvertised ?? cluster.link!
+    return { host, port: port === 0 ? this.link.port : port }
+  }
+
+  /** One call to the thread coordinator of another node. */
+  readonly call = async (nodeId: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> => {
+    let reply: Uint8Array | undefined
+    const parts = [{ topicId: null, partition: 0, body }]
+    await this.link.door.call(
+      nodeId,
+      LinkKind.control,
+      parts,
+      (_, answer, status) => {
+        if (status === LinkStatus.ok) reply = answer
+      },
+      timeoutMs,
+    )
+    if (reply === undefined) throw new LinkError('ERR_MILLRACE_LINK_DOWN', `node ${nodeId} could not answer`)
+    return reply
+  }
+
+  /** Dials every broker of the image that is alive. */
+  follow(image: MetadataImage): void {
+    const peers = new Map<number, Address>()
+    for (const broker of image.brokers.values()) {
+      const endpoint = broker.endpoints.find(({ name }) => name === LINK_LISTENER)
+      if (broker.id !== this.nodeId && broker.alive && endpoint) peers.set(broker.id, { host: endpoint.host, port: endpoint.port })
+    }
+    const now = JSON.stringify([...peers])
+    if (now === this.dialed) return
+    this.dialed = now
+    this.link.setPeers(peers)
+  }
+
+  /** Null: the topic is gone. */
+  place(topicId: Uuid, owners: Int16Array | null): void {
+    this.link.setPlacement(topicId, owners)
+  }
+
+  attachWorker(worker: number): MessagePort {
+    return this.link.attachWorker(worker)
+  }
+
+  close(): Promise<void> {
+    return this.link.close()
+  }
+}

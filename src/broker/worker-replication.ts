@@ -1,0 +1,104 @@
+// Replication of one worker, tied to the link, the controller and the metadata image. Only glue: `replica/` decides. Runs on the worker.
+
+import type { ControllerApi } from '../controller/controller-api.js'
+import type { MetadataImage } from '../controller/image.js'
+import type { Env } from '../env/env.js'
+import { LinkStatus } from '../link/door.js'
+import { PortDoor } from '../link/port-door.js'
+import type { LinkPort } from '../link/port-messages.js'
+import { errors } from '../model/errors.js'
+import type { FetchPart } from '../replica/fetcher/replica-link.js'
+import type { BrokerDirectory, IsrAnswer } from '../replica/partition/leader-and-isr.js'
+import type { ReplicaManager } from '../replica/replica-manager.js'
+import type { IsrChange, LogDamage, ReplicationDoors } from '../replica/replication.js'
+import type { ReplicationSettings } from '../replica/settings.js'
+import { LinkKind } from './link-kinds.js'
+
+/** A fetch may wait 8 times replica.fetch.wait.max.ms at its leader (see ReplicaLink); and the way there and back. */
+const WAITS = 8
+const WAY_MS = 5000
+
+export interface WorkerReplicationOptions {
+  readonly env: Env
+  readonly nodeId: number
+  readonly replicas: ReplicaManager
+  readonly controller: ControllerApi
+  image(): MetadataImage
+  settings(): ReplicationSettings
+  onLogDamaged(damage: LogDamage): void
+}
+
+export class WorkerReplication {
+  private readonly options: WorkerReplicationOptions
+  private readonly door: PortDoor
+
+  constructor(options: WorkerReplicationOptions) {
+    this.options = options
+    this.door = new PortDoor(options.env)
+    const replication = options.replicas.replicate(this.doors())
+    this.door.handle(LinkKind.replicaFetch, (peer, parts, answer) => replication.serveFetch(peer, parts as readonly FetchPart[], answer))
+    this.door.onPeer((peer, isUp) => replication.peerChanged(peer, isUp))
+  }
+
+  /** The way to the link thread: at first, and whenever there is another. */
+  attach(port: LinkPort): void {
+    this.door.attach(port)
+  }
+
+  close(): void {
+    this.door.close()
+  }
+
+  private doors(): ReplicationDoors {
+    return {
+      link: { fetch: (leader, parts, onAnswer) => this.fetch(leader, parts, onAnswer) },
+      brokerEpoch: () => this.options.image().brokers.get(this.options.nodeId)?.epoch ?? -1n,
+      alterIsr: (change) => this.alterIsr(change),
+      onLogDamaged: (damage) => this.options.onLogDamaged(damage),
+    }
+  }
+
+  private async fetch(leader: number, parts: readonly FetchPart[], onAnswer: (index: number, answer: Uint8Array) => void): Promise<void> {
+    let refused = 0
+    const timeoutMs = WAITS * this.options.settings().fetchWaitMaxMs + WAY_MS
+    const heard = (index: number, body: Uint8Array, status: LinkStatus): void => {
+      if (status === LinkStatus.ok) onAnswer(index, body)
+      else refused++
+    }
+    await this.door.call(leader, LinkKind.replicaFetch, parts, heard, timeoutMs)
+    // What has no owner there yet counts as never answered: it is asked again after a pause.
+    if (refused > 0) throw new Error(`node ${leader} has no owner for ${refused} of ${parts.length} partitions`)
+  }
+
+  private async alterIsr({ topicId, partition, proposal }: IsrChange): Promise<IsrAnswer> {
+    const { controller, nodeId, image } = this.options
+    const answer = await controller.alterPartition({
+      brokerId: nodeId,
+      brokerEpoch: image().brokers.get(nodeId)?.epoch ?? -1n,
+      partitions: [
+        {
+          topicId,
+          partition,
+          leaderEpoch: proposal.leaderEpoch,
+          partitionEpoch: proposal.partitionEpoch,
+          newIsr: proposal.newIsr.map(({ id, brokerEpoch }) => ({ brokerId: id, brokerEpoch })),
+        },
+      ],
+    })
+    const [row] = answer.partitions
+    // A refusal of the whole request says nothing of the partition: the same is asked again.
+    if (answer.errorCode !== errors.NONE.code || !row) throw new Error(`the controller refused with error ${answer.errorCode}`)
+    return { errorCode: row.errorCode, leaderEpoch: row.leaderEpoch, partitionEpoch: row.partitionEpoch, isr: row.isr }
+  }
+}
+
+/** What partition leaders know of other brokers, from the newest image. */
+export function brokerDirectory(image: () => MetadataImage): BrokerDirectory {
+  return {
+    liveEpochOf: (id) => {
+      const broker = image().brokers.get(id)
+      return broker && broker.alive && !broker.fenced ? broker.epoch : undefined
+    },
+    rackOf: (id) => image().brokers.get(id)?.rack ?? null,
+  }
+}
