@@ -112,7 +112,7 @@ export class FakeCluster implements Transport {
         if (early !== 0) return { index, errorCode: early, baseOffset: -1 }
         const topic = name !== '' ? name : Buffer.from(id, 'base64url').toString().replace(/\0+$/, '')
         const written = this.#append(this.#log(`${topic}/${index}`), records!)
-        return late === 0 ? { index, ...written } : { index, errorCode: late, baseOffset: -1 }
+        return late === 0 || written.errorCode !== 0 ? { index, ...written } : { index, errorCode: late, baseOffset: -1 }
       }),
     }))
     return fault === 'loseAnswer' ? undefined : { responses }

@@ -214,23 +214,46 @@ const faults: fc.Arbitrary<Fault> = fc.oneof(
   fc.constant<Fault>({ codeAfterWrite: 20 }),
 )
 
+/** Sends records while the broker does as the script says; every one of them must be in the log once and in order. */
+async function writtenOnceInOrder(script: readonly Fault[], count: number, maxInFlightRequestsPerConnection: number): Promise<void> {
+  const cluster = new FakeCluster()
+  cluster.faults = [...script]
+  const { env, producer } = start(undefined, { batchSize: 120, maxInFlightRequestsPerConnection }, cluster)
+  await sendAll(env, producer, texts(count))
+  await drive(env, producer.close())
+  assert.deepEqual(cluster.values(), texts(count))
+}
+
 test('whatever is lost on the way, every record is written once and in order', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(faults, { maxLength: 25 }),
       fc.integer({ min: 1, max: 60 }),
       fc.integer({ min: 1, max: 5 }),
-      async (script, count, maxInFlightRequestsPerConnection) => {
-        const cluster = new FakeCluster()
-        cluster.faults = [...script]
-        const { env, producer } = start(undefined, { batchSize: 120, maxInFlightRequestsPerConnection }, cluster)
-        await sendAll(env, producer, texts(count))
-        await drive(env, producer.close())
-        assert.deepEqual(cluster.values(), texts(count))
-      },
+      writtenOnceInOrder,
     ),
     { numRuns: 60, verbose: true },
   )
+})
+
+test('a batch that is written and refused again and again is not left behind by more batches than the broker remembers', async () => {
+  const refused: Fault = { codeAfterWrite: 20 }
+  await writtenOnceInOrder([refused, 'none', 'none', 'none', refused], 16, 4)
+  await writtenOnceInOrder([refused, 'none', 'none', 'none', 'none', refused, refused, 'none', refused], 60, 5)
+})
+
+test('a batch out of order after younger ones were accepted fails: under another epoch it could be there twice', async (t) => {
+  const { env, cluster, producer } = start(t, { batchSize: 1 })
+  cluster.faults = [{ codeAfterWrite: 20 }, 'none', { code: OUT_OF_ORDER }]
+  const [older, younger] = await drive(
+    env,
+    Promise.allSettled([producer.send({ topic: 't', value: 'a' }), producer.send({ topic: 't', value: 'b' })]),
+  )
+  assert.equal(younger.status, 'fulfilled')
+  assert.equal(older.status, 'rejected')
+  assert.ok(older.reason instanceof KafkaError && older.reason.name === 'OUT_OF_ORDER_SEQUENCE_NUMBER')
+  assert.deepEqual(await sendAll(env, producer, ['c']), [2])
+  assert.deepEqual(cluster.values(), ['a', 'b', 'c'])
 })
 
 test('out of order as the oldest batch is repaired, not repeated for ever', async (t) => {

@@ -72,6 +72,8 @@ export class ProducerBatch {
   producerId = -1
   epoch = -1
   sequence = -1
+  /** How many batches of its partition were given sequences before it, under its identity. */
+  number = -1
   #builder: BatchBuilder | undefined
   #waiting: Waiting[] | undefined
   #sealed: Uint8Array | undefined
@@ -123,14 +125,15 @@ export class ProducerBatch {
     if (settlement) (this.#waiting ??= []).push({ delta, timestamp, settlement })
   }
 
-  setSequence(producerId: number, epoch: number, sequence: number): void {
+  setSequence(producerId: number, epoch: number, sequence: number, number: number): void {
     this.producerId = producerId
     this.epoch = epoch
     this.sequence = sequence
+    this.number = number
   }
 
   clearSequence(): void {
-    this.setSequence(-1, -1, -1)
+    this.setSequence(-1, -1, -1, -1)
   }
 
   /** The bytes as they are sent, under the current identity. The same memory on every call. */

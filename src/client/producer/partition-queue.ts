@@ -6,6 +6,8 @@
 // - a batch that comes back stands in front of everything younger, and nothing is sent while older ones that were
 //   sent with it are still out: they return first (with OUT_OF_ORDER_SEQUENCE_NUMBER at the latest);
 // - a batch keeps producer id, epoch and sequence over all its retries, so that the broker recognises it;
+// - the broker recognises a producer's last five batches of a partition only. So nothing new goes more than four
+//   batches beyond the oldest unanswered one, however often that one has to be sent again, and to whichever broker;
 // - when a sequence can never arrive (a batch was given up), numbers start at 0 under a new epoch, once nothing is out.
 
 import type { ProducerBatch } from './batch.js'
@@ -16,6 +18,8 @@ export interface ProducerIdentity {
 }
 
 const SEQUENCE_MODULUS = 0x80000000
+/** How many batches of a producer a broker remembers per partition, to tell a repetition from a gap (Kafka's NUM_BATCHES_TO_RETAIN). */
+const REMEMBERED_BATCHES = 5
 
 /** Sequences wrap from 2^31 − 1 to 0. */
 export function addSequence(sequence: number, count: number): number {
@@ -33,6 +37,10 @@ export class PartitionQueue {
   readonly #inFlight: ProducerBatch[] = []
   #identity: ProducerIdentity | undefined
   #nextSequence = 0
+  /** Batches that were given sequences under `#identity`. */
+  #numbered = 0
+  /** The highest `number` among batches that the broker accepted under `#identity`. */
+  #accepted = -1
   #resetWanted = false
   /** Monotonic time before which nothing is sent after a failure. */
   notBefore = 0
@@ -105,7 +113,9 @@ export class PartitionQueue {
     }
     if (head.sequence < 0) {
       if (!sameIdentity(identity, this.#identity)) return undefined
-      head.setSequence(identity.producerId, identity.epoch, this.#nextSequence)
+      const oldest = this.#inFlight[0]
+      if (oldest && this.#numbered - oldest.number >= REMEMBERED_BATCHES) return undefined
+      head.setSequence(identity.producerId, identity.epoch, this.#nextSequence, this.#numbered++)
       this.#nextSequence = addSequence(this.#nextSequence, head.recordCount)
     }
     return head
@@ -125,6 +135,16 @@ export class PartitionQueue {
     if (this.open === batch) this.open = undefined
   }
 
+  /** The broker has it, and by the order of sequences everything older under the same identity. */
+  accepted(batch: ProducerBatch): void {
+    if (batch.sequence >= 0 && sameIdentity(batch, this.#identity)) this.#accepted = Math.max(this.#accepted, batch.number)
+  }
+
+  /** Whether the broker accepted a younger one under the same identity: it took this one before, or lost the producer's state between. */
+  isOvertaken(batch: ProducerBatch): boolean {
+    return sameIdentity(batch, this.#identity) && batch.number < this.#accepted
+  }
+
   /** Goes back in front of everything younger. */
   requeue(batch: ProducerBatch): void {
     remove(this.#inFlight, batch)
@@ -139,7 +159,7 @@ export class PartitionQueue {
     let sequence = batch.sequence
     for (const part of parts) {
       if (sequence < 0) break
-      part.setSequence(batch.producerId, batch.epoch, sequence)
+      part.setSequence(batch.producerId, batch.epoch, sequence, batch.number)
       sequence = addSequence(sequence, part.recordCount)
     }
     let at = 0
@@ -161,6 +181,8 @@ export class PartitionQueue {
   #start(identity: ProducerIdentity): void {
     this.#identity = identity
     this.#nextSequence = 0
+    this.#numbered = 0
+    this.#accepted = -1
     this.#resetWanted = false
   }
 }

@@ -239,9 +239,13 @@ export class Sender {
     }
     if (batch.sequence >= 0 && isSequenceError(code)) {
       // Behind an older batch that has to be sent again this is expected. As the oldest it is the broker's real
-      // view: it lost the producer's state, and the batch goes under a new epoch.
-      if (queue.isOldest(batch)) queue.wantReset()
-      this.#retryOrFail(queue, batch, error, true)
+      // view: it lost the producer's state, and the batch goes under a new epoch. Unless it took a younger one
+      // already: then this one may be written, and another epoch could write it twice.
+      if (queue.isOvertaken(batch)) this.#giveUp(queue, batch, error)
+      else {
+        if (queue.isOldest(batch)) queue.wantReset()
+        this.#retryOrFail(queue, batch, error, true)
+      }
       return
     }
     if (code === errors.INVALID_PRODUCER_EPOCH.code && batch.sequence >= 0) {
@@ -256,6 +260,7 @@ export class Sender {
 
   #succeed(queue: PartitionQueue, batch: ProducerBatch, baseOffset: number, logAppendTimeMs: number): void {
     queue.failures = 0
+    queue.accepted(batch)
     this.#accumulator.complete(queue, batch, baseOffset, logAppendTimeMs, undefined)
   }
 
