@@ -9,7 +9,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const root = join(import.meta.dirname, '..')
+const root = join(import.meta.dirname, '..', '..')
 // As deep as any folder of dist/src: what modules find relative to themselves (package.json, the addon) is found from here too.
 const outdir = join(root, 'dist', 'src', 'bundle')
 
