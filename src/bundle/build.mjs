@@ -63,10 +63,12 @@ async function bundle() {
 function writeEntries(load) {
   copyFileSync(join(import.meta.dirname, 'load.cjs'), join(outdir, 'load.cjs'))
   writeFileSync(join(outdir, 'package.json'), '{ "type": "commonjs" }\n')
-  for (const name of ['index', 'client', 'testing', 'pool-thread']) {
+  for (const name of ['index', 'client', 'testing']) {
     const lines = Object.keys(load(name)).map((key) => `exports.${key} = door.${key}`)
     writeFileSync(join(outdir, `${name}.js`), [`const door = require('./load.cjs')('${name}')`, ...lines, ''].join('\n'))
   }
+  // What piscina imports must be the function itself.
+  writeFileSync(join(outdir, 'pool-thread.js'), "module.exports = require('./load.cjs')('pool-thread').default\n")
   for (const name of ['main', 'worker-thread', 'thread-entry'])
     writeFileSync(join(outdir, `${name}.js`), `require('./load.cjs')('${name}')\n`)
   writeFileSync(

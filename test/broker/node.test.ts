@@ -63,6 +63,8 @@ test('a data directory in use is refused with its path, in this process and in a
 test('one locked directory of several is refused and the others are free again', async (t) => {
   const [a, b, c] = [tempDir(t), tempDir(t), tempDir(t)]
   const first = await opened(t, { dataDir: b })
+  // Used before: an empty first directory beside a used one is refused for that.
+  await (await open({ dataDir: a })).close()
   await assert.rejects(open({ dataDir: [a, b, c] }), withCode('ERR_MILLRACE_LOCKED', new RegExp(b)))
   await (await open({ dataDir: [a, c] })).close()
   await first.close()
