@@ -7,7 +7,7 @@ import { partitionForGroup } from '../coordinators/group/partition-for-group.js'
 import type { Env } from '../env/env.js'
 import { compactDue } from '../log/compaction/schedule.js'
 import { native } from '../log/native.js'
-import type { ReadPlan, RunInPool } from '../log/types.js'
+import type { AppendResult, ReadPlan, RunInPool } from '../log/types.js'
 import { GROUP_METADATA_TOPIC } from '../model/topic-partition.js'
 import type { MoveRequest } from '../replica/log-moves.js'
 import { type LogCheckpoint, type OpenPartition, ReplicaManager } from '../replica/replica-manager.js'
@@ -19,6 +19,7 @@ import { GroupCoordinators } from './group-coordinators.js'
 import { FetchSessions } from './handlers/fetch-session.js'
 import type { HandlerContext } from './handlers/handler.js'
 import { handledKeys } from './handlers/index.js'
+import { type DirectBatch, produceDirect } from './handlers/produce.js'
 import type { BrokerServices } from './handlers/services.js'
 import { InProcessConnection } from './in-process-connection.js'
 import { Listener } from './listener/listener.js'
@@ -39,6 +40,7 @@ export class BrokerWorker {
   readonly replicas: ReplicaManager
   readonly processor: RequestProcessor
   private readonly init: WorkerInit
+  private readonly context: HandlerContext
   private readonly env: Env
   private readonly main: Caller
   private readonly peers = new Map<number, Caller>()
@@ -86,7 +88,8 @@ export class BrokerWorker {
       peer: (worker) => this.peers.get(worker),
       peers: () => [...this.peers.keys()],
     })
-    this.processor = new RequestProcessor(this.handlerContext(), this.replicas)
+    this.context = this.handlerContext()
+    this.processor = new RequestProcessor(this.context, this.replicas)
     if (init.replicates) this.replication = this.startReplication()
     this.startMaintenance()
   }
@@ -160,6 +163,12 @@ export class BrokerWorker {
   /** One request of a caller on this very thread (`workers: 0`). */
   request(peer: Peer, frame: Buffer, respond: Respond): void {
     this.processor.request(peer, frame, 0, frame.length, respond)
+    this.processor.turnEnded()
+  }
+
+  /** One batch of a client on this very thread: what it wrote is answered before this returns, or when its promise holds. */
+  produce(batch: DirectBatch, done: (result: AppendResult) => void): void {
+    produceDirect(batch, this.context, done)
     this.processor.turnEnded()
   }
 

@@ -1,10 +1,40 @@
 // The seam between the client and a cluster: TCP to any Kafka-compatible broker, or in-process to an embedded one.
 
+import type { Uuid } from '../model/topic-partition.js'
+import type { PackRecords } from '../protocol/records/index.js'
+
 export interface BrokerAddress {
   readonly nodeId: number
   readonly host: string
   readonly port: number
 }
+
+/** One batch for an engine on this thread. */
+export interface DirectBatch {
+  readonly topic: string
+  readonly topicId: Uuid
+  readonly partition: number
+  /** Without a checksum. The engine's until `produce` returns, which patches the header; the caller's memory again afterwards. */
+  readonly records: Uint8Array
+  /** -1 or 1. */
+  readonly acks: number
+  /** As ProduceRequest's field of the name. */
+  readonly millraceAck: number
+  readonly timeoutMs: number
+  readonly clientId: string | null
+}
+
+/** What Produce answers for a partition. */
+export interface DirectResult {
+  readonly errorCode: number
+  readonly errorMessage: string | null
+  readonly recordErrors: readonly { readonly batchIndex: number; readonly message: string }[] | null
+  readonly baseOffset: number
+  readonly logAppendTime: number
+}
+
+/** Calls `done` once, before it returns or later; undefined: the connection ended first. */
+export type DirectProduce = (batch: DirectBatch, done: (result: DirectResult | undefined) => void) => void
 
 /** One ordered conversation with one broker. Requests may be pipelined; responses come in order. */
 export interface Connection {
@@ -15,6 +45,8 @@ export interface Connection {
    * when the connection ends first. The pieces must not be touched until it resolves.
    */
   request(pieces: readonly Uint8Array[], correlationId: number, expectResponse: boolean): Promise<Uint8Array>
+  /** A way for batches without a request, where the engine is on this thread: the same checks, answers and promises. */
+  readonly produce?: DirectProduce
   readonly isOpen: boolean
   /** Bytes handed over but not yet taken by the kernel. */
   readonly bufferedBytes: number
@@ -24,6 +56,8 @@ export interface Connection {
 export interface Transport {
   /** Where to start; nodeId -1 for bootstrap addresses. */
   readonly bootstrap: readonly BrokerAddress[]
+  /** A quicker `packRecords` than JavaScript's. */
+  readonly packRecords?: PackRecords
   connect(address: BrokerAddress, timeoutMs: number): Promise<Connection>
   close(): void
 }

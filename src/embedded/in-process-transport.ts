@@ -3,15 +3,19 @@
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { type InProcessAnswers, joinAnswer } from '../broker/in-process-connection.js'
+import { native } from '../log/native.js'
+import type { PackRecords } from '../protocol/records/index.js'
 import type { Broker } from '../broker/broker.js'
+import type { BrokerWorker } from '../broker/worker.js'
 import type { Peer } from '../broker/request-processor.js'
 import { ClientError } from '../client/errors.js'
-import type { BrokerAddress, Connection, Transport } from '../client/transport.js'
+import type { BrokerAddress, Connection, DirectBatch, DirectProduce, DirectResult, Transport } from '../client/transport.js'
 
 const NOTHING = new Uint8Array(0)
 
 export class InProcessTransport implements Transport {
   readonly bootstrap: readonly BrokerAddress[]
+  readonly packRecords: PackRecords = (...args) => native().packRecords(...args)
   private readonly broker: Broker
   private readonly connections = new Set<Connection>()
 
@@ -23,7 +27,7 @@ export class InProcessTransport implements Transport {
   async connect(): Promise<Connection> {
     const worker = this.broker.localWorker
     let connection: Connection
-    if (worker) connection = new SameThreadConnection((peer, frame, respond) => worker.request(peer, frame, respond))
+    if (worker) connection = new SameThreadConnection(worker)
     else {
       const { port1, port2 } = new MessageChannel()
       this.broker.connectInProcess(port2)
@@ -91,8 +95,6 @@ class PortConnection implements Connection {
   }
 }
 
-type Submit = (peer: Peer, frame: Buffer, respond: (pieces: Parameters<typeof joinAnswer>[0] | null) => void) => void
-
 class SameThreadConnection implements Connection, Peer {
   readonly listenerName = 'IN_PROCESS'
   readonly remoteAddress = 'in-process'
@@ -100,13 +102,17 @@ class SameThreadConnection implements Connection, Peer {
   readonly localPort = 0
   readonly bufferedBytes = 0
   isOpen = true
-  private readonly submit: Submit
+  /** See `Connection`: no frame, no copy, no checksum of our own. */
+  readonly produce: DirectProduce
+  private readonly worker: BrokerWorker
   private readonly unanswered = new Set<Waiting>()
+  private readonly unansweredBatches = new Set<(result: undefined) => void>()
   /** One frame at a time lies here: the broker uses it up before `submit` returns. */
   private frame = Buffer.allocUnsafeSlow(64 * 1024)
 
-  constructor(submit: Submit) {
-    this.submit = submit
+  constructor(worker: BrokerWorker) {
+    this.worker = worker
+    this.produce = (batch, done) => this.produceDirect(batch, done)
   }
 
   request(pieces: readonly Uint8Array[]): Promise<Uint8Array> {
@@ -115,7 +121,7 @@ class SameThreadConnection implements Connection, Peer {
       const waiting: Waiting = { resolve, reject }
       this.unanswered.add(waiting)
       try {
-        this.submit(this, this.frameOf(pieces), (answer) => {
+        this.worker.request(this, this.frameOf(pieces), (answer) => {
           this.unanswered.delete(waiting)
           resolve(answer === null ? NOTHING : new Uint8Array(joinAnswer(answer)))
         })
@@ -123,6 +129,18 @@ class SameThreadConnection implements Connection, Peer {
         this.unanswered.delete(waiting)
         reject(error as Error)
       }
+    })
+  }
+
+  private produceDirect(batch: DirectBatch, done: (result: DirectResult | undefined) => void): void {
+    if (!this.isOpen) {
+      done(undefined)
+      return
+    }
+    const waiting = this.unansweredBatches
+    waiting.add(done)
+    this.worker.produce(batch, (result) => {
+      if (waiting.delete(done)) done(result)
     })
   }
 
@@ -142,6 +160,9 @@ class SameThreadConnection implements Connection, Peer {
     this.isOpen = false
     for (const { reject } of this.unanswered) reject(disconnected())
     this.unanswered.clear()
+    const batches = [...this.unansweredBatches]
+    this.unansweredBatches.clear()
+    for (const done of batches) done(undefined)
   }
 }
 

@@ -10,7 +10,7 @@ import { DUPLICATE } from './producer-state/producer-state.js'
 import { noteAborted } from './producer-state/rebuild.js'
 import { framingError, headerError, sizeError, verdictRefusal } from './validation.js'
 import type { LogState } from './log-state.js'
-import type { AppendOrigin, AppendResult } from './types.js'
+import { type AppendOrigin, type AppendResult, isClient } from './types.js'
 import type { Refusal } from './validation.js'
 
 export const NO_MARKER = { controlType: -1, coordinatorEpoch: -1 } as const
@@ -32,18 +32,19 @@ export function appendAsLeader(
   if (framing !== undefined) return refuse(log, framing)
   const config = log.config
   const size = int32At(records, At.batchLength) + LOG_OVERHEAD
-  const tooLong = origin === 'client' ? headerError(records, size, config.maxMessageBytes) : sizeError(size, config.maxMessageBytes)
+  const fromClient = isClient(origin)
+  const tooLong = fromClient ? headerError(records, size, config.maxMessageBytes) : sizeError(size, config.maxMessageBytes)
   if (tooLong !== undefined) return refuse(log, tooLong)
 
   const now = log.env.clock.now()
   const createTime = config.messageTimestampType === 'CreateTime'
   const min = now - config.messageTimestampBeforeMaxMs
   const max = now + config.messageTimestampAfterMaxMs
-  const fromClient = origin === 'client'
   const flags =
     (config.cleanupPolicy.compact && fromClient ? VerifyFlag.requireKey : 0) |
     (fromClient ? VerifyFlag.fromClient : 0) |
-    (createTime ? VerifyFlag.checkTimestamps : 0)
+    (createTime ? VerifyFlag.checkTimestamps : 0) |
+    (origin === 'embedded' ? VerifyFlag.seal : 0)
   const verdict = log.addon.verifyBatch(records, 0, size, flags, min, max, config.maxDecompressedBytes, verified)
   if (verdict !== 0) return refuse(log, verdictRefusal(verdict, records, failedRecords(), { min, max }, config.maxDecompressedBytes))
 

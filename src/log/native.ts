@@ -27,8 +27,8 @@ export const BatchVerdict = {
 } as const
 export type BatchVerdict = (typeof BatchVerdict)[keyof typeof BatchVerdict]
 
-/** Bits of `flags` in `verifyBatch`. */
-export const VerifyFlag = { requireKey: 1, fromClient: 2, checkTimestamps: 4 } as const
+/** Bits of `flags` in `verifyBatch`. `seal`: the batch has no checksum yet; it is computed and written, not compared. */
+export const VerifyFlag = { requireKey: 1, fromClient: 2, checkTimestamps: 4, seal: 8 } as const
 
 /**
  * Slots that `verifyBatch` fills in its `out` Float64Array. `maxTimestamp` is what the records say (the header may
@@ -140,6 +140,22 @@ export interface NativeAddon {
     minTimestamp: number,
     maxTimestamp: number,
     maxUncompressed: number,
+    out: Float64Array,
+  ): number
+  /**
+   * Writes values as records without key and headers into target[position, limit), value i being
+   * values[offsets[i], offsets[i + 1]), from value `from` on as long as they are sure to fit. `firstDelta`: offset delta of
+   * the first. Returns the position behind; out[0]: the first value not taken. Throws ERR_MILLRACE_ARGUMENT for offsets outside of `values`.
+   */
+  packRecords(
+    target: Uint8Array,
+    position: number,
+    limit: number,
+    values: Uint8Array,
+    offsets: Int32Array,
+    from: number,
+    firstDelta: number,
+    timestampDelta: number,
     out: Float64Array,
   ): number
   /** Re-encodes a verified batch under another codec (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd; level -1: the codec's default). */

@@ -6,7 +6,12 @@ import type { TopicPartition, Uuid } from '../model/topic-partition.js'
 import type { LogConfig } from './config.js'
 
 /** Who appends: rules for clients are stricter (Kafka's AppendOrigin). */
-export type AppendOrigin = 'client' | 'coordinator'
+export type AppendOrigin = 'client' | 'embedded' | 'coordinator'
+
+/** `embedded` is a client in this process, whose batches come without a checksum: the log computes it while it checks all the rest. */
+export function isClient(origin: AppendOrigin): boolean {
+  return origin !== 'coordinator'
+}
 
 export interface RecordError {
   /** Index of the record within its batch. */

@@ -9,17 +9,19 @@ use std::ptr;
 
 use napi::bindgen_prelude::{JsValue, Object};
 use napi::sys;
+use segment::pack::pack;
 use segment::segment::Append;
-use segment::verify::{verify, Rules, MOST_FAILED};
+use segment::verify::{seal_and_verify, verify, Rules, MOST_FAILED};
 
 use crate::handles;
 use crate::raw::{argument, error_value, Arguments, Outcome};
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const FUNCTIONS: [(&CStr, Callback); 10] = [
+const FUNCTIONS: [(&CStr, Callback); 11] = [
     (c"crc32c", crc32c),
     (c"verifyBatch", verify_batch),
+    (c"packRecords", pack_records),
     (c"segmentAppend", segment_append),
     (c"segmentFlush", segment_flush),
     (c"segmentSize", segment_size),
@@ -79,7 +81,7 @@ unsafe extern "C" fn verify_batch(env: sys::napi_env, info: sys::napi_callback_i
         };
         // SAFETY: see the head of this file.
         let data = unsafe { args.bytes(0, offset, length) }?;
-        let (verdict, found) = verify(data, &rules);
+        let (verdict, found) = if flags & 8 != 0 { seal_and_verify(data, &rules) } else { verify(data, &rules) };
         // SAFETY: `data` is not used any more.
         let out = unsafe { args.doubles(7, 6 + MOST_FAILED) }?;
         out[0] = found.records as f64;
@@ -92,6 +94,28 @@ unsafe extern "C" fn verify_batch(env: sys::napi_env, info: sys::napi_callback_i
             *slot = *index as f64;
         }
         Ok(verdict as u8 as f64)
+    })())
+}
+
+unsafe extern "C" fn pack_records(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: the arguments of this callback.
+    let args = unsafe { Arguments::<9>::read(env, info) };
+    args.finish((|| {
+        let (position, limit, from) = (args.size(1)?, args.size(2)?, args.size(5)?);
+        let (first_delta, timestamp_delta) = (args.integer(6)? as i32, args.integer(7)?);
+        // SAFETY: see the head of this file; that the first two are different memory is checked below, before they are used.
+        let (target, values, offsets) = unsafe { (args.bytes(0, 0, limit)?, args.all_bytes(3)?, args.integers(4)?) };
+        let (to, of) = (target.as_ptr_range(), values.as_ptr_range());
+        if to.start < of.end && of.start < to.end {
+            return Err(argument("the values must not lie in the batch's own memory"));
+        }
+        let packed = pack(target, position, values, offsets, from, first_delta, timestamp_delta).map_err(|index| {
+            argument(&format!("the offsets of value {index} do not lie within the {} bytes of values", values.len()))
+        })?;
+        // SAFETY: the other borrows are not used any more.
+        let out = unsafe { args.doubles(8, 1) }?;
+        out[0] = packed.next as f64;
+        Ok(packed.position as f64)
     })())
 }
 

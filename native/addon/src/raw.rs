@@ -123,6 +123,24 @@ impl<const N: usize> Arguments<N> {
         Ok(all)
     }
 
+    /// An `Int32Array`.
+    ///
+    /// # Safety
+    /// As `typed`.
+    pub unsafe fn integers<'a>(&self, at: usize) -> Outcome<&'a mut [i32]> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.typed::<i32>(at, sys::TypedarrayType::int32_array, "Int32Array") }
+    }
+
+    /// A whole `Uint8Array`.
+    ///
+    /// # Safety
+    /// As `typed`.
+    pub unsafe fn all_bytes<'a>(&self, at: usize) -> Outcome<&'a mut [u8]> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.typed::<u8>(at, sys::TypedarrayType::uint8_array, "Uint8Array") }
+    }
+
     /// The result as a JavaScript number, or the error thrown.
     pub fn finish(&self, outcome: Outcome<f64>) -> sys::napi_value {
         match outcome {

@@ -13,6 +13,7 @@ pub mod index;
 #[cfg(any(test, feature = "lossy"))]
 pub mod lossy;
 pub mod net;
+pub mod pack;
 pub mod recovery;
 pub mod segment;
 #[cfg(any(test, feature = "lossy"))]

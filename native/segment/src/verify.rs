@@ -62,6 +62,18 @@ struct Walk<'r> {
 
 /// Checks one whole batch. `data` is exactly the batch.
 pub fn verify(data: &[u8], rules: &Rules) -> (Verdict, Findings) {
+    check(data, rules, batch::crc_matches)
+}
+
+/// The same for a batch that was built in this process and has no checksum yet: it gets one, every other check stays.
+pub fn seal_and_verify(data: &mut [u8], rules: &Rules) -> (Verdict, Findings) {
+    if data.len() >= batch::OVERHEAD {
+        batch::seal(data);
+    }
+    check(data, rules, |_| true)
+}
+
+fn check(data: &[u8], rules: &Rules, crc_holds: impl Fn(&[u8]) -> bool) -> (Verdict, Findings) {
     let mut found = Findings { max_timestamp: -1, max_timestamp_delta: -1, failed_index: -1, ..Findings::default() };
     let Some(header) = Header::parse(data) else {
         let magic_known_wrong = data.len() > batch::MAGIC && data[batch::MAGIC] != 2;
@@ -76,7 +88,7 @@ pub fn verify(data: &[u8], rules: &Rules) -> (Verdict, Findings) {
     if rules.from_client && header.base_offset != 0 {
         return (Verdict::Invalid, found);
     }
-    if !batch::crc_matches(data) {
+    if !crc_holds(data) {
         return (Verdict::Corrupt, found);
     }
     found.records = header.count as i64;

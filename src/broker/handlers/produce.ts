@@ -2,9 +2,11 @@
 // 12: KIP-890. 13: topic ids. Versions 0-2 are announced, because librdkafka turns compression off without them, and refused.
 // Hot: one pass, no promise, no object per record. The records are views into the receive buffer and are used up before this returns.
 
+import type { TopicImage } from '../../controller/image.js'
 import { errors } from '../../model/errors.js'
-import { isInternalTopic } from '../../model/topic-partition.js'
+import { isInternalTopic, type Uuid, ZERO_UUID } from '../../model/topic-partition.js'
 import type { AppendResult } from '../../log/types.js'
+import { apis } from '../../protocol/schema/index.js'
 import type { ProduceRequest, ProduceResponse } from '../../protocol/schema/produce.js'
 import { failedAppend, type AppendTerms } from '../../replica/hosted-partition.js'
 import type { ProduceSink } from '../../replica/purgatory/produce-queue.js'
@@ -96,6 +98,27 @@ function isTransactional(records: Uint8Array): boolean {
 
 const NO_LEADER = { leaderId: -1, leaderEpoch: -1 } as const
 
+/** What is refused before a partition is asked; 0: nothing. */
+function refusalOf(
+  known: TopicImage | undefined,
+  byId: boolean,
+  index: number,
+  records: Uint8Array | null,
+  acks: number,
+  clientId: string | null,
+  transactionalId: string | null,
+): number {
+  if (acks !== -1 && acks !== 0 && acks !== 1) return errors.INVALID_REQUIRED_ACKS.code
+  if (known === undefined) return byId ? errors.UNKNOWN_TOPIC_ID.code : errors.UNKNOWN_TOPIC_OR_PARTITION.code
+  if (index < 0 || index >= known.partitions.length) return errors.UNKNOWN_TOPIC_OR_PARTITION.code
+  if (isInternalTopic(known.name) && clientId !== ADMIN_CLIENT_ID) return errors.INVALID_TOPIC_EXCEPTION.code
+  if (records === null || records.length === 0) return errors.INVALID_RECORD.code
+  // Without a transaction coordinator nothing would ever end such a transaction, and readers would wait for it for ever.
+  if (isTransactional(records))
+    return transactionalId === null ? errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code : errors.INVALID_TXN_STATE.code
+  return 0
+}
+
 /** `respond(null, failed)`: acks 0; `failed` closes the connection, as Kafka does, because there is no other way to say so. */
 export function handleProduce(
   request: ProduceRequest,
@@ -107,7 +130,6 @@ export function handleProduce(
   for (const topic of request.topicData) count += topic.partitionData.length
   const answer = new ProduceAnswer(request, count, broker, respond)
   if (count === 0) return
-  const validAcks = request.acks === -1 || request.acks === 0 || request.acks === 1
   const terms: AppendTerms = {
     acks: request.acks,
     disk: request.millraceAck === MILLRACE_ACK_DISK,
@@ -123,15 +145,7 @@ export function handleProduce(
     const topic = byId ? image.topicNames.get(topicData.topicId) : topicData.name
     const known = topic === undefined ? undefined : image.topics.get(topic)
     for (const { index, records } of topicData.partitionData) {
-      let refusal = 0
-      if (!validAcks) refusal = errors.INVALID_REQUIRED_ACKS.code
-      else if (known === undefined) refusal = byId ? errors.UNKNOWN_TOPIC_ID.code : errors.UNKNOWN_TOPIC_OR_PARTITION.code
-      else if (index < 0 || index >= known.partitions.length) refusal = errors.UNKNOWN_TOPIC_OR_PARTITION.code
-      else if (isInternalTopic(known.name) && context.clientId !== ADMIN_CLIENT_ID) refusal = errors.INVALID_TOPIC_EXCEPTION.code
-      else if (records === null || records.length === 0) refusal = errors.INVALID_RECORD.code
-      // Without a transaction coordinator nothing would ever end such a transaction, and readers would wait for it for ever.
-      else if (isTransactional(records))
-        refusal = request.transactionalId === null ? errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED.code : errors.INVALID_TXN_STATE.code
+      const refusal = refusalOf(known, byId, index, records, request.acks, context.clientId, request.transactionalId)
       if (refusal !== 0) answer.complete(slot, failedAppend(refusal))
       else partitions.produce({ topic: known!.name, partition: index, records: records!, slot }, terms, answer, forward)
       slot++
@@ -139,4 +153,66 @@ export function handleProduce(
   }
   for (const [owner, items] of forward) partitions.forwardProduce(owner, items, terms, answer)
   answer.startTimer()
+}
+
+/** One batch of a client on this thread, in its own memory, without a checksum. */
+export interface DirectBatch {
+  readonly topic: string
+  /** ZERO_UUID: not known, the name decides. */
+  readonly topicId: Uuid
+  readonly partition: number
+  readonly records: Uint8Array
+  /** -1 or 1: who wants no answer sends a request. */
+  readonly acks: number
+  /** As ProduceRequest's field of the name. */
+  readonly millraceAck: number
+  readonly timeoutMs: number
+  readonly clientId: string | null
+}
+
+class DirectAnswer implements ProduceSink {
+  private done: ((result: AppendResult) => void) | undefined
+  private timer: { cancel(): void } | undefined
+
+  constructor(done: (result: AppendResult) => void) {
+    this.done = done
+  }
+
+  complete(_slot: number, result: AppendResult): void {
+    const { done } = this
+    if (done === undefined) return
+    this.done = undefined
+    this.timer?.cancel()
+    done(result)
+  }
+
+  startTimer(broker: HandlerContext, timeoutMs: number): void {
+    if (this.done === undefined) return
+    this.timer = broker.env.timers.after(timeoutMs, () => this.complete(0, failedAppend(errors.REQUEST_TIMED_OUT.code)))
+  }
+}
+
+/** The same checks and the same way into the log as a request of one batch, without the request. `done`: before this returns, or later. */
+export function produceDirect(batch: DirectBatch, broker: HandlerContext, done: (result: AppendResult) => void): void {
+  const answer = new DirectAnswer(done)
+  const image = broker.image()
+  const byId = batch.topicId !== ZERO_UUID
+  const topic = byId ? image.topicNames.get(batch.topicId) : batch.topic
+  const known = topic === undefined ? undefined : image.topics.get(topic)
+  const refusal = refusalOf(known, byId, batch.partition, batch.records, batch.acks, batch.clientId, null)
+  if (refusal !== 0) {
+    answer.complete(0, failedAppend(refusal))
+    return
+  }
+  const terms: AppendTerms = {
+    acks: batch.acks,
+    disk: batch.millraceAck === MILLRACE_ACK_DISK,
+    apiVersion: apis.produce.maxVersion,
+    origin: 'embedded',
+  }
+  const { partitions } = broker.services
+  const forward = new Map<number, ProduceItem[]>()
+  partitions.produce({ topic: known!.name, partition: batch.partition, records: batch.records, slot: 0 }, terms, answer, forward)
+  for (const [owner, items] of forward) partitions.forwardProduce(owner, items, terms, answer)
+  answer.startTimer(broker, batch.timeoutMs)
 }

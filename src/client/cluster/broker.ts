@@ -10,7 +10,7 @@ import { MILLRACE_ACK_FEATURE } from '../../protocol/schema/api-versions.js'
 import type { MessageOf } from '../../protocol/schema/dsl.js'
 import { type Api, apis } from '../../protocol/schema/index.js'
 import { ClientError, isClientError } from '../errors.js'
-import type { BrokerAddress, Connection, Transport } from '../transport.js'
+import type { BrokerAddress, Connection, DirectProduce, Transport } from '../transport.js'
 import { backoffMs, type KeepAlive } from './backoff.js'
 
 export interface BrokerOptions {
@@ -103,6 +103,12 @@ export class Broker {
   /** The same, of the connection that stands; false without one. */
   get announcesAckPromise(): boolean {
     return this.#ready?.features.has(MILLRACE_ACK_FEATURE.name) ?? false
+  }
+
+  /** The way past requests, of the connection that stands. */
+  get directProduce(): DirectProduce | undefined {
+    const connection = this.#ready?.connection
+    return connection?.isOpen ? connection.produce : undefined
   }
 
   async request<A extends Api>(api: A, input: BodyOf<A['request']>, options: RequestOptions = {}): Promise<MessageOf<A['response']>> {

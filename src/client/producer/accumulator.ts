@@ -4,8 +4,16 @@
 import type { Env } from '../../env/env.js'
 import type { ClusterMetadata, TopicMetadata } from '../cluster/metadata.js'
 import { ClientError } from '../errors.js'
-import { BatchBuilder, type Bytes } from '../../protocol/records/index.js'
-import { type AckPromise, ProducerBatch, recordBytesBound, type RecordHeaders, type Settlement } from './batch.js'
+import { BatchBuilder, type Bytes, packRecords, type PackRecords } from '../../protocol/records/index.js'
+import {
+  AckPromise,
+  packedBound,
+  ProducerBatch,
+  RECORD_OVERHEAD_BYTES,
+  recordBytesBound,
+  type RecordHeaders,
+  type Settlement,
+} from './batch.js'
 import { partitionForKey } from './murmur2.js'
 import { PartitionQueue } from './partition-queue.js'
 import type { ProducerOptions } from './settings.js'
@@ -31,6 +39,8 @@ interface FlushWaiter {
 }
 
 export interface AccumulatorHooks {
+  /** A batch of this partition is full. */
+  full(queue: PartitionQueue): void
   /** Something may be sendable now. */
   wake(): void
   wakeIn(ms: number): void
@@ -43,6 +53,7 @@ export interface AccumulatorHooks {
 export class Accumulator {
   readonly #env: Env
   readonly #options: ProducerOptions
+  readonly #pack: PackRecords
   readonly #topics = new Map<string, TopicQueues>()
   /** Queues that hold anything, sent or not. */
   readonly #active = new Set<PartitionQueue>()
@@ -55,8 +66,9 @@ export class Accumulator {
   /** Builders of `batchSize` bytes to be used again: fresh memory costs page faults. */
   readonly #free: BatchBuilder[] = []
 
-  constructor(env: Env, options: ProducerOptions) {
+  constructor(env: Env, options: ProducerOptions, pack: PackRecords = packRecords) {
     this.#env = env
+    this.#pack = pack
     this.#options = options
   }
 
@@ -111,17 +123,11 @@ export class Accumulator {
     const bound = recordBytesBound(key, value, headers)
     if (bound > this.#options.maxRequestSize) throw tooLarge(topic.name, bound, 'maxRequestSize', this.#options.maxRequestSize)
     const chosen = partition >= 0 ? partition : this.#choose(topic, key, count)
-    if (chosen >= count) {
-      throw new ClientError(
-        'ERR_MILLRACE_ARGUMENT',
-        `partition ${chosen} of topic '${topic.name}' does not exist; it has ${count} (0 to ${count - 1})`,
-      )
-    }
-    const queue = (topic.queues[chosen] ??= new PartitionQueue(topic.name, chosen))
+    const queue = this.#queue(topic, chosen, count)
     let batch = queue.open
     if (batch !== undefined && (batch.ack !== ack || !batch.hasRoom(bound))) {
       queue.closeOpen()
-      this.#hooks!.wake()
+      this.#hooks!.full(queue)
       batch = undefined
     }
     if (batch === undefined) {
@@ -133,9 +139,49 @@ export class Accumulator {
     if (partition < 0 && key === null) topic.sticky.took(bound, this.#options.batchSize, metadata.available, count)
     if (batch.isFull(this.#options.batchSize)) {
       queue.closeOpen()
-      this.#hooks!.wake()
+      this.#hooks!.full(queue)
     }
     return Append.taken
+  }
+
+  /**
+   * Writes a column of values into batches, value i being values[offsets[i], offsets[i + 1]), from value `from` on. Returns the first that was
+   * not taken: there is no metadata or no memory. Throws, with nothing taken, when the offsets are wrong or a value can never be sent.
+   */
+  appendPacked(topic: TopicQueues, partition: number, values: Uint8Array, offsets: Int32Array, from: number, timestamp: number): number {
+    const { metadata } = topic
+    checkOffsets(topic.name, values, offsets, from, this.#options.maxRequestSize)
+    if (metadata === undefined) return from
+    const count = metadata.partitions.length
+    let next = from
+    while (next < offsets.length - 1) {
+      const queue = this.#queue(topic, partition >= 0 ? partition : this.#choose(topic, null, count), count)
+      const bound = packedBound(offsets, next)
+      if (queue.open !== undefined && (queue.open.ack !== AckPromise.topic || !queue.open.hasRoom(bound))) {
+        queue.closeOpen()
+        this.#hooks!.full(queue)
+      }
+      const batch = queue.open ?? this.#open(queue, bound, AckPromise.topic)
+      if (batch === undefined) return next
+      const before = batch.sizeBytes
+      next = batch.appendPacked(this.#pack, timestamp, values, offsets, next)
+      if (partition < 0) topic.sticky.took(batch.sizeBytes - before, this.#options.batchSize, metadata.available, count)
+      if (next < offsets.length - 1 || batch.isFull(this.#options.batchSize)) {
+        queue.closeOpen()
+        this.#hooks!.full(queue)
+      }
+    }
+    return next
+  }
+
+  #queue(topic: TopicQueues, partition: number, count: number): PartitionQueue {
+    if (partition >= count) {
+      throw new ClientError(
+        'ERR_MILLRACE_ARGUMENT',
+        `partition ${partition} of topic '${topic.name}' does not exist; it has ${count} (0 to ${count - 1})`,
+      )
+    }
+    return (topic.queues[partition] ??= new PartitionQueue(topic.name, partition))
   }
 
   #choose(topic: TopicQueues, key: Bytes, count: number): number {
@@ -229,12 +275,16 @@ export class Accumulator {
       this.#flushes.delete(flush)
       flush.resolve()
     }
-    const builder = batch.releaseBuilder()
-    if (builder && batch.memoryBytes === this.#options.batchSize && this.#free.length < MAX_FREE_BUILDERS) {
-      builder.reset()
-      this.#free.push(builder)
-    }
+    this.releaseBuilder(batch)
     this.#hooks!.freed()
+  }
+
+  /** Nobody reads the batch any more: the next one is built in its memory, which is still in the cache when that happens at once. */
+  releaseBuilder(batch: ProducerBatch): void {
+    const builder = batch.releaseBuilder()
+    if (!builder || batch.memoryBytes !== this.#options.batchSize || this.#free.length >= MAX_FREE_BUILDERS) return
+    builder.reset()
+    this.#free.push(builder)
   }
 
   /** The batch in two halves that share its place, its promises and its sequence numbers. */
@@ -281,6 +331,28 @@ export class Accumulator {
 
 function usable(topic: TopicMetadata | undefined): TopicMetadata | undefined {
   return topic !== undefined && topic.errorCode === 0 && topic.partitions.length > 0 ? topic : undefined
+}
+
+/** Offsets that lie within the values, and values that can be sent. */
+function checkOffsets(topic: string, values: Uint8Array, offsets: Int32Array, from: number, maxRequestSize: number): void {
+  if (!(offsets instanceof Int32Array) || !Number.isInteger(from) || from < 0 || from > Math.max(0, offsets.length - 1)) {
+    throw new ClientError(
+      'ERR_MILLRACE_ARGUMENT',
+      `a column needs an Int32Array of offsets, one more than values, and 'from' one of the values; got ${offsets?.length} offsets, from ${from}`,
+    )
+  }
+  let largest = 0
+  let sound = offsets.length === 0 || offsets[from]! >= 0
+  for (let i = from + 1; i < offsets.length; i++) {
+    const size = offsets[i]! - offsets[i - 1]!
+    if (size < 0) sound = false
+    if (size > largest) largest = size
+  }
+  if (!sound || (offsets.length > 0 && offsets[offsets.length - 1]! > values.length)) {
+    throw new ClientError('ERR_MILLRACE_ARGUMENT', `offsets must not fall, and lie within the ${values.length} bytes of values`)
+  }
+  if (largest + RECORD_OVERHEAD_BYTES > maxRequestSize)
+    throw tooLarge(topic, largest + RECORD_OVERHEAD_BYTES, 'maxRequestSize', maxRequestSize)
 }
 
 function tooLarge(topic: string, bytes: number, setting: string, limit: number): ClientError {

@@ -7,6 +7,7 @@ import {
   type Bytes,
   type CompressionName,
   type HeaderToWrite,
+  type PackRecords,
   RecordCursor,
 } from '../../protocol/records/index.js'
 
@@ -42,7 +43,7 @@ interface Waiting {
 }
 
 /** Header and the largest a record's fixed part can be. */
-const RECORD_OVERHEAD_BYTES = 36
+export const RECORD_OVERHEAD_BYTES = 36
 const HEADER_OVERHEAD_BYTES = 10
 
 /** An upper bound of what a record takes in a batch. */
@@ -50,6 +51,11 @@ export function recordBytesBound(key: Bytes, value: Bytes, headers: RecordHeader
   let size = RECORD_OVERHEAD_BYTES + sizeOf(key) + sizeOf(value)
   if (headers) for (const header of headers) size += HEADER_OVERHEAD_BYTES + Buffer.byteLength(header.key) + sizeOf(header.value)
   return size
+}
+
+/** The same for value `index` of a column. */
+export function packedBound(offsets: Int32Array, index: number): number {
+  return RECORD_OVERHEAD_BYTES + offsets[index + 1]! - offsets[index]!
 }
 
 function sizeOf(bytes: Bytes): number {
@@ -80,6 +86,8 @@ export class ProducerBatch {
   #sealedSequence = -1
   #sealedEpoch = -1
   #sealedProducerId = -1
+  /** A log may have changed the header, and there is no checksum. */
+  #direct = false
   #count = 0
 
   constructor(
@@ -125,6 +133,17 @@ export class ProducerBatch {
     if (settlement) (this.#waiting ??= []).push({ delta, timestamp, settlement })
   }
 
+  /** See BatchBuilder. */
+  appendPacked(pack: PackRecords, timestamp: number, values: Uint8Array, offsets: Int32Array, from: number): number {
+    const next = this.#builder!.appendPacked(pack, timestamp, values, offsets, from, this.memoryBytes)
+    this.#count = this.#builder!.count
+    return next
+  }
+
+  get sizeBytes(): number {
+    return this.#builder!.sizeBytes
+  }
+
   setSequence(producerId: number, epoch: number, sequence: number, number: number): void {
     this.producerId = producerId
     this.epoch = epoch
@@ -138,11 +157,29 @@ export class ProducerBatch {
 
   /** The bytes as they are sent, under the current identity. The same memory on every call. */
   seal(compression: CompressionName): Uint8Array {
+    return this.#seal(compression, true)
+  }
+
+  /** The same for a log on this thread, which computes the checksum. */
+  sealDirect(compression: CompressionName): Uint8Array {
+    const sealed = this.#seal(compression, false)
+    this.#direct = true
+    return sealed
+  }
+
+  #seal(compression: CompressionName, checksum: boolean): Uint8Array {
     const { producerId, epoch, sequence } = this
     if (this.#sealed === undefined) {
-      this.#sealed = this.#builder!.build({ compression, producerId, producerEpoch: epoch, baseSequence: sequence })
-    } else if (sequence !== this.#sealedSequence || epoch !== this.#sealedEpoch || producerId !== this.#sealedProducerId) {
-      batchHeader.setProducer(this.#sealed, 0, producerId, epoch, sequence)
+      this.#sealed = this.#builder!.build({ compression, producerId, producerEpoch: epoch, baseSequence: sequence, checksum })
+    } else if (
+      this.#direct ||
+      !checksum ||
+      sequence !== this.#sealedSequence ||
+      epoch !== this.#sealedEpoch ||
+      producerId !== this.#sealedProducerId
+    ) {
+      batchHeader.resetProduced(this.#sealed, 0, producerId, epoch, sequence, checksum)
+      this.#direct = false
     }
     this.#sealedProducerId = producerId
     this.#sealedEpoch = epoch

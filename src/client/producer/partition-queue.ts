@@ -35,6 +35,8 @@ export class PartitionQueue {
   readonly #waiting: ProducerBatch[] = []
   /** Sent and not answered, oldest first. */
   readonly #inFlight: ProducerBatch[] = []
+  /** Answered well, and nobody told yet, oldest first. */
+  readonly #answered: ProducerBatch[] = []
   #identity: ProducerIdentity | undefined
   #nextSequence = 0
   /** Batches that were given sequences under `#identity`. */
@@ -52,7 +54,7 @@ export class PartitionQueue {
   }
 
   get isEmpty(): boolean {
-    return this.open === undefined && this.#waiting.length === 0 && this.#inFlight.length === 0
+    return this.open === undefined && this.#waiting.length === 0 && this.#inFlight.length === 0 && this.#answered.length === 0
   }
 
   get hasUnsent(): boolean {
@@ -92,7 +94,7 @@ export class PartitionQueue {
 
   /** Everything that is out or waits, oldest first. */
   outstanding(): ProducerBatch[] {
-    const all = [...this.#inFlight, ...this.#waiting]
+    const all = [...this.#answered, ...this.#inFlight, ...this.#waiting]
     if (this.open) all.push(this.open)
     return all
   }
@@ -130,9 +132,17 @@ export class PartitionQueue {
 
   /** Answered for good, well or badly: it leaves. */
   done(batch: ProducerBatch): void {
+    remove(this.#answered, batch)
     remove(this.#inFlight, batch)
     remove(this.#waiting, batch)
     if (this.open === batch) this.open = undefined
+  }
+
+  /** The log has it: it stands in the way of nothing. It leaves with `done`, when its owners are told. */
+  answered(batch: ProducerBatch): void {
+    remove(this.#inFlight, batch)
+    this.#answered.push(batch)
+    this.accepted(batch)
   }
 
   /** The broker has it, and by the order of sequences everything older under the same identity. */

@@ -78,10 +78,11 @@ export class Producer {
     this.#options = producerOptions(settings)
     this.#cluster = new Cluster(settings)
     this.#cluster.allowAutoTopicCreation = true
-    this.#accumulator = new Accumulator(this.#cluster.env, this.#options)
+    this.#accumulator = new Accumulator(this.#cluster.env, this.#options, settings.transport?.packRecords)
     this.#sender = new Sender(this.#cluster, this.#accumulator, this.#options)
     this.#accumulator.connect({
       wake: () => this.#sender.wake(),
+      full: (queue) => this.#sender.full(queue),
       wakeIn: (ms) => this.#sender.wakeIn(ms),
       freed: () => this.#pump(),
       busy: (busy) => (busy ? this.#cluster.keepAlive.hold() : this.#cluster.keepAlive.release()),
@@ -124,6 +125,22 @@ export class Producer {
     if (this.#blocked.length > 0) return false
     const at = timestamp ?? this.#time()
     return this.#accumulator.append(queues, partition, key, value, headers, at, AckPromise.topic, undefined) === Append.taken
+  }
+
+  /**
+   * Appends a whole column: values without keys that lie one behind the other in `values`, value i from `offsets[i]` to `offsets[i + 1]` (as in
+   * Arrow; one offset more than values). Begins with value `from` and returns the first that was NOT taken, for the reasons of `append`; all
+   * were when that is their number. They are copied. A quicker `append` for data that is in memory as columns.
+   *
+   *     for (let i = 0; (i = producer.appendColumn('events', 0, values, offsets, i)) < count; ) await producer.ready('events')
+   *
+   * `partition` -1: sticky, a batch after the other. `timestamp` in milliseconds for all, default now.
+   */
+  appendColumn(topic: string, partition: number, values: Uint8Array, offsets: Int32Array, from = 0, timestamp?: number): number {
+    this.#checkOpen()
+    const queues = this.#topic(topic)
+    if (this.#blocked.length > 0) return from
+    return this.#accumulator.appendPacked(queues, partition, values, offsets, from, timestamp ?? this.#cluster.env.clock.now())
   }
 
   /**

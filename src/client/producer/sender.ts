@@ -11,6 +11,7 @@ import { backoffMs, sleep } from '../cluster/backoff.js'
 import type { Broker } from '../cluster/broker.js'
 import { type Cluster, meansStaleMetadata } from '../cluster/cluster.js'
 import { ClientError, isRetriable, KafkaError } from '../errors.js'
+import type { DirectProduce, DirectResult } from '../transport.js'
 import type { Accumulator } from './accumulator.js'
 import { AckPromise, type ProducerBatch } from './batch.js'
 import type { PartitionQueue, ProducerIdentity } from './partition-queue.js'
@@ -25,6 +26,11 @@ const TOPIC_ID_VERSION = 13
 const TAGGED_VERSION = 9
 
 type Answer = ProduceResponse['responses'][number]['partitionResponses'][number]
+
+interface DirectAnswer extends Sending {
+  /** undefined: the connection ended. */
+  readonly result: DirectResult | undefined
+}
 
 interface Sending {
   readonly queue: PartitionQueue
@@ -43,6 +49,9 @@ export class Sender {
   #timer: Timer | undefined
   #timerAt = Infinity
   #closed = false
+  /** Answers of a log on this thread, in their order: `onBatch` and promises are told in a turn of their own, not from within an append. */
+  #answers: DirectAnswer[] = []
+  #refusals = 0
 
   constructor(cluster: Cluster, accumulator: Accumulator, options: ProducerOptions) {
     this.#cluster = cluster
@@ -77,6 +86,19 @@ export class Sender {
     })
   }
 
+  /** A batch is full. A log on this thread takes it at once, while it is in the cache; another broker with the next pass. */
+  full(queue: PartitionQueue): void {
+    if (!this.#closed && this.#refusals === 0 && queue.failures === 0 && (!this.#options.idempotent || this.#identity)) {
+      const nodeId = this.#cluster.metadata.leader(queue.topic, queue.partition)
+      const produce = nodeId < 0 ? undefined : this.#doorTo(this.#cluster.broker(nodeId))
+      if (produce) {
+        this.#sendDirect(nodeId, produce, queue)
+        return
+      }
+    }
+    this.wake()
+  }
+
   close(): void {
     this.#closed = true
     this.#timer?.cancel()
@@ -87,6 +109,7 @@ export class Sender {
   }
 
   #pass(): void {
+    this.#settleAnswers()
     const now = this.#now()
     const ready = this.#accumulator.collectReady(now, (dueIn) => this.wakeIn(dueIn))
     if (ready.length === 0) return
@@ -97,7 +120,68 @@ export class Sender {
       const broker = this.#cluster.broker(nodeId)
       if (!broker) this.#cluster.requestRefresh()
       else if (!broker.isConnected) this.#connect(nodeId, broker)
-      else this.#sendTo(nodeId, broker, queues)
+      else {
+        const produce = this.#doorTo(broker)
+        if (produce) for (const queue of queues) this.#sendDirect(nodeId, produce, queue)
+        else this.#sendTo(nodeId, broker, queues)
+      }
+    }
+  }
+
+  /** Without acks there is no answer to give: that stays a request. */
+  #doorTo(broker: Broker | undefined): DirectProduce | undefined {
+    return this.#options.acks === 0 ? undefined : broker?.directProduce
+  }
+
+  /** What of one partition may be sent, batch by batch, without a request around it. */
+  #sendDirect(nodeId: number, produce: DirectProduce, queue: PartitionQueue): void {
+    const { acks, requestTimeoutMs: timeoutMs, compression, idempotent, maxInFlight } = this.#options
+    const { clientId } = this.#cluster.options
+    const { topic, partition } = queue
+    while (this.#refusals === 0 && (this.#inFlight.get(nodeId) ?? 0) < maxInFlight) {
+      if (queue.wantsNewEpoch) this.#bumpEpoch(queue)
+      if (idempotent && !this.#identity) return
+      const batch = queue.next(this.#identity)
+      if (!batch) return
+      const records = batch.sealDirect(compression)
+      queue.sent(batch)
+      this.#inFlight.set(nodeId, (this.#inFlight.get(nodeId) ?? 0) + 1)
+      const topicId = this.#cluster.metadata.topics.get(topic)?.id ?? ZERO_UUID
+      const call = { topic, topicId, partition, records, acks, millraceAck: batch.ack, timeoutMs, clientId }
+      produce(call, (result) => this.#directAnswered(nodeId, queue, batch, result))
+    }
+  }
+
+  #directAnswered(nodeId: number, queue: PartitionQueue, batch: ProducerBatch, result: DirectResult | undefined): void {
+    this.#inFlight.set(nodeId, this.#inFlight.get(nodeId)! - 1)
+    if (result?.errorCode === errors.NONE.code) {
+      queue.answered(batch)
+      this.#accumulator.releaseBuilder(batch)
+    }
+    // Nothing follows a refused batch before it is decided what becomes of it.
+    else this.#refusals++
+    this.#answers.push({ queue, batch, result })
+    this.wake()
+  }
+
+  #settleAnswers(): void {
+    if (this.#answers.length === 0) return
+    const answers = this.#answers
+    this.#answers = []
+    this.#refusals = 0
+    let settled = 0
+    try {
+      while (settled < answers.length) {
+        const { queue, batch, result } = answers[settled++]!
+        if (result === undefined) this.#failed([{ queue, batch }], connectionEnded())
+        else this.#settle(queue, batch, answerOf(queue.partition, result))
+      }
+    } finally {
+      // An `onBatch` that throws costs nobody else the answer.
+      if (settled < answers.length) {
+        this.#answers.unshift(...answers.slice(settled))
+        this.wake()
+      }
     }
   }
 
@@ -341,6 +425,26 @@ export class Sender {
         await sleep(this.#cluster.env, backoffMs(failures, retryBackoffMs, retryBackoffMaxMs, this.#cluster.env.random.next()))
       }
     }
+  }
+}
+
+function connectionEnded(): ClientError {
+  return new ClientError('ERR_MILLRACE_DISCONNECTED', 'the connection to the embedded broker ended')
+}
+
+const NO_LEADER = { leaderId: -1, leaderEpoch: -1 } as const
+
+function answerOf(index: number, result: DirectResult): Answer {
+  const { errorCode, errorMessage, baseOffset, logAppendTime, recordErrors } = result
+  return {
+    index,
+    errorCode,
+    baseOffset,
+    logAppendTimeMs: logAppendTime,
+    logStartOffset: -1,
+    recordErrors: (recordErrors ?? []).map(({ batchIndex, message }) => ({ batchIndex, batchIndexErrorMessage: message })),
+    errorMessage,
+    currentLeader: NO_LEADER,
   }
 }
 

@@ -5,7 +5,7 @@
 import { Code } from '../codes.js'
 import { incrementSequence } from '../batch-header.js'
 import { ProducerEntry } from './producer-entry.js'
-import type { AppendOrigin, ProducerSummary } from '../types.js'
+import { type AppendOrigin, isClient, type ProducerSummary } from '../types.js'
 import type { RecoveredBatch } from '../native.js'
 
 /** `check` says: this batch is already in the log; `duplicateBaseOffset` and the fields beside it say where. */
@@ -97,7 +97,7 @@ export class ProducerState {
   ): number {
     const entry = this.#producers.get(producerId)
     if (entry === undefined) return Code.none
-    if (origin === 'client') {
+    if (isClient(origin)) {
       const slot = entry.slotOf(epoch, baseSequence, incrementSequence(baseSequence, lastOffsetDelta))
       if (slot !== -1) {
         this.duplicateBaseOffset = entry.firstOffsetOf(slot)
@@ -107,7 +107,7 @@ export class ProducerState {
       }
     }
     if (epoch < entry.epoch) return Code.invalidProducerEpoch
-    if (origin === 'client' && !followsInSequence(entry, epoch, baseSequence)) return Code.outOfOrderSequenceNumber
+    if (isClient(origin) && !followsInSequence(entry, epoch, baseSequence)) return Code.outOfOrderSequenceNumber
     if (entry.txnFirstOffset !== -1 && !transactional) return Code.invalidTxnState
     return Code.none
   }

@@ -6,6 +6,7 @@ import { asBuffer } from '../codec/reader.js'
 import { attribute, compressionCodes, HEADER_BYTES, NO_PRODUCER_ID, NO_SEQUENCE, writeHeader } from './batch-header.js'
 import type { CompressionName } from './batch-header.js'
 import { compress } from './compression.js'
+import type { PackRecords } from './pack.js'
 import { varintSize, writeVarint } from './varint.js'
 
 /** Strings are written as UTF-8. */
@@ -26,6 +27,8 @@ export interface BuildOptions {
   readonly isControl?: boolean
   readonly baseOffset?: number
   readonly leaderEpoch?: number
+  /** False: who takes the batch computes it. */
+  readonly checksum?: boolean
 }
 
 const NO_HEADERS: readonly HeaderToWrite[] = []
@@ -33,6 +36,9 @@ const NO_HEADERS: readonly HeaderToWrite[] = []
 const SHORT_COPY = 32
 /** The same for a value alone: its loop is not compiled together with others, and the call is cheap from there on. */
 const SHORT_VALUE = 12
+
+/** Filled and read within one call. */
+const packed = new Float64Array(1)
 
 export class BatchBuilder {
   private buffer: Buffer
@@ -124,6 +130,21 @@ export class BatchBuilder {
     return delta
   }
 
+  /** Appends a column of values (see PackRecords) from value `from` on while the batch stays within `limit` bytes. Returns the first not taken. */
+  appendPacked(pack: PackRecords, timestamp: number, values: Uint8Array, offsets: Int32Array, from: number, limit: number): number {
+    this.reserve(limit - this.position)
+    const delta = this.records
+    const first = delta === 0 ? timestamp : this.firstTimestamp
+    const position = pack(this.buffer, this.position, limit, values, offsets, from, delta, timestamp - first, packed)
+    const next = packed[0]!
+    if (next === from) return next
+    this.firstTimestamp = first
+    if (delta === 0 || timestamp > this.lastTimestamp) this.lastTimestamp = timestamp
+    this.position = position
+    this.records = delta + next - from
+    return next
+  }
+
   /**
    * The batch. Uncompressed it lies in the builder's own memory and is valid until `reset`; compressed it has memory of its own. May be
    * called again, for example with another sequence.
@@ -131,7 +152,7 @@ export class BatchBuilder {
   build(options: BuildOptions = {}): Uint8Array {
     const compression = options.compression ?? 'none'
     const batch = compression === 'none' ? this.buffer.subarray(0, this.position) : this.compressed(compression, options.compressionLevel)
-    writeHeader(batch, 0, batch.length, {
+    const header = {
       baseOffset: options.baseOffset ?? 0,
       leaderEpoch: options.leaderEpoch ?? -1,
       attributes:
@@ -145,7 +166,8 @@ export class BatchBuilder {
       producerEpoch: options.producerEpoch ?? -1,
       baseSequence: options.baseSequence ?? NO_SEQUENCE,
       recordCount: this.records,
-    })
+    }
+    writeHeader(batch, 0, batch.length, header, options.checksum)
     return batch
   }
 

@@ -145,12 +145,18 @@ export function computeCrc(b: Uint8Array, position: number, size: number): numbe
   return crc32c(b.subarray(position + CRC_STARTS_AT, position + size))
 }
 
-/** Gives a built batch another producer identity, as a producer must after it was fenced or its epoch was bumped. */
-export function setProducer(b: Uint8Array, position: number, id: number, epoch: number, sequence: number): void {
+/**
+ * Makes a built batch one to send again: with another producer identity, as a producer must after it was fenced or its epoch was bumped, and
+ * without what a log writes into a batch it was handed (base offset, epoch, timestamp type). `checksum` false: left to who takes the batch.
+ */
+export function resetProduced(b: Uint8Array, position: number, id: number, epoch: number, sequence: number, checksum: boolean): void {
+  putInt64(b, position, 0)
+  putInt32(b, position + 12, -1)
+  b[position + 22] = b[position + 22]! & ~attribute.logAppendTime
   putInt64(b, position + 43, id)
   putInt16(b, position + 51, epoch)
   putInt32(b, position + 53, sequence)
-  putInt32(b, position + 17, computeCrc(b, position, batchSize(b, position)))
+  if (checksum) putInt32(b, position + 17, computeCrc(b, position, batchSize(b, position)))
 }
 
 export interface BatchHeader {
@@ -166,8 +172,8 @@ export interface BatchHeader {
   readonly recordCount: number
 }
 
-/** Writes the header of a batch that takes `size` bytes, all of them in place already, and its CRC. */
-export function writeHeader(b: Uint8Array, position: number, size: number, header: BatchHeader): void {
+/** Writes the header of a batch that takes `size` bytes, all of them in place already, and its CRC where `checksum`. */
+export function writeHeader(b: Uint8Array, position: number, size: number, header: BatchHeader, checksum = true): void {
   putInt64(b, position, header.baseOffset)
   putInt32(b, position + 8, size - OVERHEAD_BYTES)
   putInt32(b, position + 12, header.leaderEpoch)
@@ -180,7 +186,7 @@ export function writeHeader(b: Uint8Array, position: number, size: number, heade
   putInt16(b, position + 51, header.producerEpoch)
   putInt32(b, position + 53, header.baseSequence)
   putInt32(b, position + 57, header.recordCount)
-  putInt32(b, position + 17, computeCrc(b, position, size))
+  if (checksum) putInt32(b, position + 17, computeCrc(b, position, size))
 }
 
 /** Kafka's sequences wrap from 2^31 - 1 to 0. */

@@ -62,7 +62,7 @@ test('a builder is used again after reset, and builds again with another sequenc
   builder.append(5, 'a', 'b')
   const first = Buffer.from(builder.build({ producerId: 1, producerEpoch: 0, baseSequence: 7 }))
   const second = Buffer.from(builder.build({ producerId: 1, producerEpoch: 1, baseSequence: 0 }))
-  batchHeader.setProducer(first, 0, 1, 1, 0)
+  batchHeader.resetProduced(first, 0, 1, 1, 0, true)
   assert.deepEqual(first, second)
   builder.reset()
   builder.append(9, null, 'c')

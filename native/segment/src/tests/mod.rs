@@ -3,5 +3,6 @@
 mod build;
 mod compaction;
 mod crash;
+mod pack;
 mod segment;
 mod verify;

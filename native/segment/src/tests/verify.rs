@@ -2,7 +2,7 @@ use super::build::*;
 use crate::batch::{self, seal};
 use crate::codec::{self, compress};
 use crate::lossy::Seeded;
-use crate::verify::{recompress, verify, Rules, Verdict};
+use crate::verify::{recompress, seal_and_verify, verify, Rules, Verdict};
 use crate::walk::{put_varint, Records};
 
 fn client() -> Rules {
@@ -265,4 +265,23 @@ fn a_broken_stream_is_corrupt_and_not_a_short_batch() {
     }
     let mut out = Vec::new();
     assert!(compress(9, -1, &[1], &mut out).is_err());
+}
+
+#[test]
+fn a_batch_without_a_checksum_gets_one_and_every_other_check() {
+    let mut random = Seeded::new(seed());
+    let whole = make_batch(&Make::default(), &random_recs(&mut random, 40, 400));
+    let mut bare = whole.clone();
+    batch::put_i32(&mut bare, batch::CRC, 0);
+    assert_eq!(verdict(&bare), Verdict::Corrupt);
+    assert_eq!(seal_and_verify(&mut bare, &client()), verify(&whole, &client()));
+    assert_eq!(bare, whole);
+    let mut wrong = whole.clone();
+    let count = batch::get_i32(&wrong, batch::RECORD_COUNT);
+    batch::put_i32(&mut wrong, batch::RECORD_COUNT, count + 1);
+    batch::put_i32(&mut wrong, batch::LAST_OFFSET_DELTA, count);
+    assert_eq!(seal_and_verify(&mut wrong, &client()).0, Verdict::Invalid);
+    for short in 0..batch::OVERHEAD {
+        assert_eq!(seal_and_verify(&mut whole[..short].to_vec(), &client()).0, verdict(&whole[..short]));
+    }
 }
