@@ -31,6 +31,8 @@ import type {
 } from './messages.js'
 import { type NodeEnsemble, openEnsemble } from './node-ensemble.js'
 import { LINK_LISTENER, NodeLinks } from './node-links.js'
+import { NodeConnections } from './node-connections.js'
+import { RecoveryThreads } from './recovery-threads.js'
 import { ReplicaMoves } from './replica-moves.js'
 import type { QuorumMember } from './handlers/services.js'
 import type { BrokerWorker } from './worker.js'
@@ -93,6 +95,8 @@ class Node implements Broker {
   private readonly env: Env
   private readonly pool: BackgroundPool
   private readonly hosting: Hosting
+  private readonly connections: NodeConnections
+  private readonly recoveryThreads: RecoveryThreads
   private dirs: DataDirs | undefined
   private readonly cluster: ClusterOptions
   private ensemble: NodeEnsemble | undefined
@@ -114,7 +118,10 @@ class Node implements Broker {
     this.options = options
     this.env = env
     this.nodeId = options.nodeId
-    this.pool = new BackgroundPool(2)
+    // Enough for the scans that num.recovery.threads.per.data.dir asks for; threads start when they have something to do.
+    this.pool = new BackgroundPool(() => Math.max(2, this.recoveryThreadsPerDir() * options.dataDirs.length))
+    this.recoveryThreads = new RecoveryThreads(() => this.recoveryThreadsPerDir(), this.pool.run)
+    this.connections = new NodeConnections({ env, configs: () => this.configs!, callers: () => this.workers!.callers })
     this.hosting = new Hosting(options.nodeId, options.workers, () => this.dirs!)
     this.cluster = options.cluster ?? ALONE
     this.catchUp = new Promise((resolve) => (this.caughtUp = resolve))
@@ -212,6 +219,7 @@ class Node implements Broker {
         )
       }
     }
+    this.connections.close()
     await this.workers?.close()
     await this.pool.close()
     await this.links?.close()
@@ -244,6 +252,10 @@ class Node implements Broker {
       }),
       ...(this.replicates ? { catchUp: () => this.catchUp, call: (peer, body, timeoutMs) => this.callPeer(peer, body, timeoutMs) } : {}),
     })
+  }
+
+  private recoveryThreadsPerDir(): number {
+    return this.configs!.getNumber('num.recovery.threads.per.data.dir')
   }
 
   private linkEndpoint(): BrokerEndpoint[] {
@@ -343,11 +355,9 @@ class Node implements Broker {
 
   private async listen(reserved: { host: string; port: number; fd: number }[]): Promise<void> {
     this.addresses = reserved.map(({ host, port }) => ({ host, port }))
-    this.listeners = reserved.map(({ host, port }, index) => ({
-      name: listenerName(index),
-      host: WILDCARDS.has(host) ? '0.0.0.0' : host,
-      port,
-    }))
+    this.listeners = this.connections.begin(
+      reserved.map(({ host, port }, index) => ({ name: listenerName(index), host: WILDCARDS.has(host) ? '0.0.0.0' : host, port })),
+    )
     await Promise.all(this.workers!.callers.flatMap((caller) => this.listeners.map((command) => caller.call('listen', command))))
     for (const each of reserved) {
       native().closeDescriptor(each.fd)
@@ -370,7 +380,8 @@ class Node implements Broker {
     const handlers = new Map<string, MailboxHandler>([
       ['controller', (call: ControllerCall) => this.callController(call)],
       ['quorum', () => this.quorum()],
-      ['pool', (task: PoolTask) => this.pool.run(task)],
+      ['pool', (task: PoolTask) => this.recoveryThreads.submit(task)],
+      ...this.connections.handlers(),
       ['move-replicas', (requests: readonly MoveRequest[]) => this.moves!.alter(requests)],
       ['move-prepared', ({ request, checkpoint }: MovePrepared) => this.dirs!.movePrepared(request, checkpoint)],
       ['move-ended', ({ request, moved }: MoveEnded) => this.dirs!.moveEnded(request, moved)],
@@ -416,6 +427,7 @@ class Node implements Broker {
   /** A replaced worker opens what its predecessor had and listens where it listened. */
   private async bringBack(worker: number): Promise<void> {
     const caller = this.workers!.caller(worker)
+    this.connections.workerGone(worker)
     this.moves!.settle(worker)
     if (this.links) this.giveLink(worker, this.links.attachWorker(worker))
     await caller.call('open', this.hosting.partitionsOf(worker, this.image, false))
@@ -450,6 +462,7 @@ class Node implements Broker {
     const { placement, open, drop } = this.hosting.follow(changes, this.image)
     for (const [name] of placement) this.placeLinks(name)
     this.links?.follow(this.image)
+    if (changes.some((change) => change.kind === 'config' && change.resource === 'broker')) this.connections.reconfigure()
     const delta = { zxid, changes }
     const sent = this.workers!.callers.map((caller, worker) =>
       caller.call('update', { delta, placement, open: open[worker]!, drop: drop[worker]! } satisfies WorkerUpdate).catch((error: Error) => {

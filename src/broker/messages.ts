@@ -35,6 +35,11 @@ export interface ListenCommand {
   readonly name: string
   readonly host: string
   readonly port: number
+  /** Connections the system may hold before this worker accepts them. */
+  readonly backlog: number
+  /** SO_SNDBUF and SO_RCVBUF; 0: the system tunes them itself. */
+  readonly sendBufferBytes: number
+  readonly receiveBufferBytes: number
 }
 
 /** Coordinator → worker `peer` and `connect`: a port to another worker, or of an in-process connection. */

@@ -22,7 +22,9 @@ import { handledKeys } from './handlers/index.js'
 import { type DirectBatch, produceDirect } from './handlers/produce.js'
 import type { BrokerServices } from './handlers/services.js'
 import { InProcessConnection } from './in-process-connection.js'
-import { Listener } from './listener/listener.js'
+import type { ConnectionEvent } from './connection-gate.js'
+import { anyLimit, type AdmissionLimits, readAdmissionLimits } from './admission-limits.js'
+import { type Admission, Listener } from './listener/listener.js'
 import type { ListenCommand, LogFailure, PortMessage, WorkerInit, WorkerUpdate } from './messages.js'
 import { PartitionService } from './partition-service.js'
 import { replicationSettings } from './replication-settings.js'
@@ -30,7 +32,6 @@ import { type Peer, RequestProcessor, type Respond } from './request-processor.j
 import { ensureGroupTopic } from './group-topic.js'
 import { brokerDirectory, WorkerReplication } from './worker-replication.js'
 
-const LISTEN_BACKLOG = 1024
 /** Unanswered requests of one connection before reading stops. */
 const MAX_IN_FLIGHT = 1024
 /** How often flush.ms is looked at. */
@@ -105,6 +106,7 @@ export class BrokerWorker {
       ['link', ({ port }: PortMessage) => this.replication?.attach(port)],
       ['move', (request: MoveRequest) => this.replicas.move(request)],
       ['checkpoints', () => this.replicas.checkpoints()],
+      ['shed', (count: number) => this.shed(count)],
       ['close', (clean: boolean) => this.close(clean)],
     ])
   }
@@ -122,7 +124,7 @@ export class BrokerWorker {
     return this.updates
   }
 
-  async listen({ name, host, port }: ListenCommand): Promise<void> {
+  async listen({ name, host, port, backlog, sendBufferBytes, receiveBufferBytes }: ListenCommand): Promise<void> {
     const { configs } = this
     const listener = new Listener(
       this.env,
@@ -135,12 +137,35 @@ export class BrokerWorker {
         },
         maxIdleMs: configs.getNumber('connections.max.idle.ms'),
         maxHeldBytes: configs.getNumber('millrace.max.buffered.bytes'),
+        admission: this.admission,
       },
       this.processor,
     )
     this.listeners.push(listener)
-    const [fd] = native().listenSocket(host, port, LISTEN_BACKLOG, false)
+    const [fd] = native().listenSocket(host, port, backlog, false, sendBufferBytes, receiveBufferBytes)
     await listener.listen(fd)
+  }
+
+  /** The node counts connections; it is asked before one is opened only while a limit is set. */
+  private get admission(): Admission {
+    const { main, init } = this
+    const event = (listener: string, address: string): ConnectionEvent => ({ worker: init.worker, listener, address })
+    const limits = (): AdmissionLimits =>
+      readAdmissionLimits(
+        this.configs,
+        this.listeners.map(({ name }) => name),
+      )
+    return {
+      ask: (listener, address) => (anyLimit(limits()) ? main.call('connection-ask', event(listener, address)) : undefined),
+      opened: (listener, address) => main.notify('connection-opened', event(listener, address)),
+      closed: (listener, address) => main.notify('connection-closed', event(listener, address)),
+    }
+  }
+
+  /** More are open than max.connections allows: those unused for longest go. */
+  private shed(count: number): void {
+    const all = this.listeners.flatMap((listener) => [...listener.all()]).toSorted((a, b) => a.lastActive - b.lastActive)
+    for (const connection of all.slice(0, count)) connection.destroy('max.connections was lowered; it was unused for longest')
   }
 
   addPeer(worker: number, port: PortMessage['port']): void {

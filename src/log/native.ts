@@ -229,8 +229,18 @@ export interface NativeAddon {
   /** Takes an exclusive flock on `path` (created when missing). Returns a handle; throws ERR_MILLRACE_LOCKED when another process has it. */
   lockFile(path: string): number
   unlockFile(handle: number): void
-  /** A listening TCP descriptor with SO_REUSEPORT. With `exclusive` it is first bound without it, so a port of another process is EADDRINUSE. Returns [fd, port]. */
-  listenSocket(host: string, port: number, backlog: number, exclusive: boolean): [number, number]
+  /**
+   * A listening TCP descriptor with SO_REUSEPORT. With `exclusive` it is first bound without it, so a port of another process is EADDRINUSE.
+   * Accepted sockets get SO_SNDBUF and SO_RCVBUF as given; 0 or left out: the system tunes them itself. Returns [fd, port].
+   */
+  listenSocket(
+    host: string,
+    port: number,
+    backlog: number,
+    exclusive: boolean,
+    sendBufferBytes?: number,
+    receiveBufferBytes?: number,
+  ): [number, number]
   closeDescriptor(fd: number): void
 }
 

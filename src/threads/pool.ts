@@ -5,10 +5,11 @@ import type { Piscina } from 'piscina'
 import type { PoolResult, PoolTask } from '../log/pool-tasks.js'
 
 export class BackgroundPool {
-  private readonly maxThreads: number
+  private readonly maxThreads: () => number
   private pool: Promise<Piscina> | undefined
 
-  constructor(maxThreads: number) {
+  /** `maxThreads` is asked when the pool starts. */
+  constructor(maxThreads: () => number) {
     this.maxThreads = maxThreads
   }
 
@@ -26,7 +27,7 @@ export class BackgroundPool {
     return new PiscinaClass({
       filename: new URL('./pool-thread.js', import.meta.url).href,
       minThreads: 0,
-      maxThreads: this.maxThreads,
+      maxThreads: this.maxThreads(),
       idleTimeout: 5000,
     })
   }

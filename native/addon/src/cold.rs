@@ -274,9 +274,17 @@ pub fn unlock_file(handle: f64) -> Result<()> {
 }
 
 #[napi(ts_return_type = "[number, number]")]
-pub fn listen_socket(host: String, port: u32, backlog: i32, exclusive: bool) -> Result<Vec<u32>> {
+pub fn listen_socket(
+    host: String,
+    port: u32,
+    backlog: i32,
+    exclusive: bool,
+    send_buffer_bytes: Option<i32>,
+    receive_buffer_bytes: Option<i32>,
+) -> Result<Vec<u32>> {
     let port = u16::try_from(port).map_err(|_| refused("ERR_MILLRACE_ARGUMENT", "a port is at most 65535"))?;
-    let (fd, port) = segment::net::listen(&host, port, backlog, exclusive).map_err(thrown)?;
+    let buffers = segment::net::Buffers { send: send_buffer_bytes.unwrap_or(0), receive: receive_buffer_bytes.unwrap_or(0) };
+    let (fd, port) = segment::net::listen(&host, port, backlog, exclusive, buffers).map_err(thrown)?;
     Ok(vec![fd as u32, port as u32])
 }
 

@@ -9,9 +9,16 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
+/// SO_SNDBUF and SO_RCVBUF of the sockets that are accepted; 0 leaves them to the system, whose tuning is usually better.
+#[derive(Clone, Copy, Default)]
+pub struct Buffers {
+    pub send: i32,
+    pub receive: i32,
+}
+
 /// A listening TCP socket with SO_REUSEPORT; returns the descriptor and its port. With `exclusive` the address is
 /// first bound without SO_REUSEPORT, so that a port another process holds (shared or not) is refused.
-pub fn listen(host: &str, port: u16, backlog: i32, exclusive: bool) -> Result<(RawFd, u16)> {
+pub fn listen(host: &str, port: u16, backlog: i32, exclusive: bool, buffers: Buffers) -> Result<(RawFd, u16)> {
     let what = format!("cannot listen on {}", shown(host, port));
     let address = (host, port)
         .to_socket_addrs()
@@ -25,6 +32,12 @@ pub fn listen(host: &str, port: u16, backlog: i32, exclusive: bool) -> Result<(R
         bound_to = local_address(&probe).map_err(fail)?;
     }
     let socket = bind(&bound_to, true).map_err(fail)?;
+    // BEFORE listen: an accepted socket inherits both, and the window that is offered in its handshake depends on the second.
+    for (name, bytes) in [(libc::SO_SNDBUF, buffers.send), (libc::SO_RCVBUF, buffers.receive)] {
+        if bytes > 0 {
+            set_option(socket.as_raw_fd(), libc::SOL_SOCKET, name, bytes).map_err(fail)?;
+        }
+    }
     // SAFETY: a plain system call on a descriptor that `socket` owns.
     check(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map_err(fail)?;
     let port = local_address(&socket).map_err(fail)?.port();
@@ -58,9 +71,9 @@ fn bind(address: &SocketAddr, reuse_port: bool) -> io::Result<OwnedFd> {
         check(libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC))?;
         check(libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK))?;
     }
-    set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR)?;
+    set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1)?;
     if reuse_port {
-        set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEPORT)?;
+        set_option(fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
     }
     let (storage, length) = raw_address(address);
     // SAFETY: `storage` holds a valid address of `length` bytes for this call.
@@ -68,11 +81,10 @@ fn bind(address: &SocketAddr, reuse_port: bool) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn set_option(fd: RawFd, level: libc::c_int, name: libc::c_int) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    // SAFETY: the value pointer and its length describe `on`, which outlives the call.
-    check(unsafe { libc::setsockopt(fd, level, name, (&raw const on).cast(), mem::size_of_val(&on) as libc::socklen_t) })
-        .map(drop)
+fn set_option(fd: RawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let length = mem::size_of_val(&value) as libc::socklen_t;
+    // SAFETY: the value pointer and its length describe `value`, which outlives the call.
+    check(unsafe { libc::setsockopt(fd, level, name, (&raw const value).cast(), length) }).map(drop)
 }
 
 fn raw_address(address: &SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
@@ -139,5 +151,42 @@ pub fn lock(path: &Path) -> Result<OwnedFd> {
             Err(Error::new("ERR_MILLRACE_LOCKED", format!("{} is locked by another process", path.display())))
         }
         Err(e) => Err(Error::io(&e, "cannot lock", path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    fn option_of(fd: RawFd, name: libc::c_int) -> i32 {
+        let mut value: libc::c_int = 0;
+        let mut length = mem::size_of_val(&value) as libc::socklen_t;
+        // SAFETY: the pointers describe `value` and `length`, which outlive the call.
+        let result = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut length) };
+        assert_eq!(result, 0);
+        value
+    }
+
+    /// SO_SNDBUF and SO_RCVBUF of a socket accepted by such a listener.
+    fn accepted_buffers(buffers: Buffers) -> (i32, i32) {
+        let (fd, port) = listen("127.0.0.1", 0, 4, true, buffers).unwrap();
+        // SAFETY: `listen` gave the descriptor away.
+        let listener = unsafe { TcpListener::from_raw_fd(fd) };
+        listener.set_nonblocking(false).unwrap();
+        let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let fd = accepted.as_raw_fd();
+        (option_of(fd, libc::SO_SNDBUF), option_of(fd, libc::SO_RCVBUF))
+    }
+
+    #[test]
+    fn accepted_sockets_have_the_buffers_that_were_asked_for_and_else_the_systems() {
+        let (send, receive) = accepted_buffers(Buffers { send: 16384, receive: 8192 });
+        // Linux doubles what is asked for, for its own bookkeeping.
+        assert!(send == 16384 || send == 2 * 16384, "{send}");
+        assert!(receive == 8192 || receive == 2 * 8192, "{receive}");
+        let (system_send, system_receive) = accepted_buffers(Buffers::default());
+        assert!(system_send > send && system_receive > receive, "{system_send} {system_receive}");
     }
 }

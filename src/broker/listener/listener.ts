@@ -10,6 +10,19 @@ import { Connection, type ConnectionLimits, type ConnectionOwner, type RequestHa
 const RECEIVE_BUFFER_BYTES = 256 * 1024
 const IDLE_SWEEP_MS = 10_000
 
+/** Who may connect, as the node decides it over all workers. */
+export interface Admission {
+  /** Undefined: nothing limits connections, open it and say so. Else true: it is counted already; false: close it. */
+  ask(listener: string, address: string): Promise<boolean> | undefined
+  opened(listener: string, address: string): void
+  closed(listener: string, address: string): void
+}
+
+/** libuv's handle of an accepted socket, before a Connection has it. */
+interface AcceptedHandle {
+  close(): void
+}
+
 export interface ListenerOptions {
   readonly name: string
   readonly limits: ConnectionLimits
@@ -17,6 +30,7 @@ export interface ListenerOptions {
   readonly maxIdleMs: number
   /** Bytes of half-received frames and of unanswered requests over all connections of this worker. */
   readonly maxHeldBytes: number
+  readonly admission: Admission
 }
 
 export class Listener implements ConnectionOwner {
@@ -27,7 +41,10 @@ export class Listener implements ConnectionOwner {
   private readonly env: Env
   private readonly options: ListenerOptions
   private readonly servers: Server[] = []
-  private readonly connections = new Set<Connection>()
+  /** Connection → the address it was counted under. */
+  private readonly connections = new Map<Connection, string>()
+  /** Accepted by the system, and waiting for the node to let them in: nothing is read from them. */
+  private readonly waiting = new Set<AcceptedHandle>()
   /** Connections that must not read on, because half-received frames hold too much. */
   private readonly starved = new Set<Connection>()
   /** Over the limit one connection alone goes on, until its frame is whole: so there is always progress. */
@@ -43,6 +60,10 @@ export class Listener implements ConnectionOwner {
     this.handler = handler
     this.logger = env.logger
     this.sweep = env.timers.every(IDLE_SWEEP_MS, () => this.closeIdle())
+  }
+
+  get name(): string {
+    return this.options.name
   }
 
   get connectionCount(): number {
@@ -66,7 +87,9 @@ export class Listener implements ConnectionOwner {
   close(): void {
     this.sweep.cancel()
     for (const server of this.servers) server.close()
-    for (const connection of this.connections) connection.destroy('the node is stopping')
+    for (const handle of this.waiting) handle.close()
+    this.waiting.clear()
+    for (const connection of this.connections.keys()) connection.destroy('the node is stopping')
   }
 
   monotonic(): number {
@@ -74,7 +97,9 @@ export class Listener implements ConnectionOwner {
   }
 
   closed(connection: Connection): void {
+    const address = this.connections.get(connection)
     this.connections.delete(connection)
+    if (address !== undefined) this.options.admission.closed(this.options.name, address)
     this.starved.delete(connection)
     if (this.privileged === connection) this.privileged = undefined
     this.wakeStarved()
@@ -112,7 +137,7 @@ export class Listener implements ConnectionOwner {
     if (this.heldBytes <= this.options.maxHeldBytes) return
     const before = this.monotonic() - IDLE_SWEEP_MS
     let largest: Connection | undefined
-    for (const connection of this.connections) {
+    for (const connection of this.connections.keys()) {
       if (connection.held > (largest?.held ?? 0) && connection.heldSince <= before) largest = connection
     }
     largest?.destroy(
@@ -121,20 +146,59 @@ export class Listener implements ConnectionOwner {
   }
 
   private accept(socket: Socket): void {
+    const address = plainAddress(socket.remoteAddress ?? '')
     // The server made its own Socket around the handle; ours reads into the shared buffer, so the handle changes hands.
-    const holder = socket as unknown as { _handle: unknown }
+    const holder = socket as unknown as { _handle: AcceptedHandle | null }
     const handle = holder._handle
     holder._handle = null
     socket.destroy()
     if (!handle) return
-    this.connections.add(new Connection(handle, this.receiveBuffer, this.options.name, this))
+    const { name, admission } = this.options
+    const asked = admission.ask(name, address)
+    if (!asked) {
+      admission.opened(name, address)
+      this.open(handle, address)
+      return
+    }
+    this.waiting.add(handle)
+    asked
+      .then((granted) => this.decided(handle, address, granted))
+      .catch((error: unknown) => {
+        this.logger.warn({ client: address, error: (error as Error).message }, 'whether a client may connect could not be asked')
+        this.decided(handle, address, false)
+      })
+  }
+
+  private decided(handle: AcceptedHandle, address: string, granted: boolean): void {
+    const { name, admission } = this.options
+    // Not there any more: the listener was closed, and the handle with it.
+    const waited = this.waiting.delete(handle)
+    if (waited && granted) this.open(handle, address)
+    else if (waited) {
+      this.logger.debug({ client: address }, 'connection refused: max.connections.per.ip, or too many wait for max.connections or a rate')
+      handle.close()
+    } else if (granted) admission.closed(name, address)
+  }
+
+  private open(handle: AcceptedHandle, address: string): void {
+    this.connections.set(new Connection(handle, this.receiveBuffer, this.options.name, this), address)
+  }
+
+  /** All there are, for who has to choose among several listeners. */
+  all(): Iterable<Connection> {
+    return this.connections.keys()
   }
 
   private closeIdle(): void {
     const oldest = this.monotonic() - this.options.maxIdleMs
-    for (const connection of this.connections) {
+    for (const connection of this.connections.keys()) {
       if (connection.lastActive < oldest) connection.destroy(`idle for more than connections.max.idle.ms=${this.options.maxIdleMs}`)
     }
     this.closeHoarder()
   }
+}
+
+/** One spelling of an address: IPv4 that came through an IPv6 socket is IPv4. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 }

@@ -194,6 +194,7 @@ export const LOG_SETTINGS: readonly SettingDefinition[] = [
   row('num.recovery.threads.per.data.dir', 'int', '2', 'high', {
     min: 1,
     dynamic: 'cluster-wide',
+    acted: true,
     doc: 'Segments scanned at the same time after an unclean stop, per data directory.',
   }),
   row('producer.id.expiration.check.interval.ms', 'int', '600000', 'low', {
