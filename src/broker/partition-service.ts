@@ -52,12 +52,15 @@ export interface PartitionServiceOptions {
   /** The other worker's mailbox. */
   peer(worker: number): Caller | undefined
   peers(): readonly number[]
+  /** Bytes of records on their way to other workers, unanswered: more are refused. */
+  maxForwardedBytes(): number
 }
 
 export class PartitionService {
   private readonly options: PartitionServiceOptions
   private readonly remoteWatches = new Map<number, () => void>()
   private nextWatch = 1
+  private forwardedBytes = 0
 
   constructor(options: PartitionServiceOptions) {
     this.options = options
@@ -85,15 +88,21 @@ export class PartitionService {
 
   /** The records are copied once, into a buffer that changes hands: what they lie in now is the connection's receive buffer. */
   forwardProduce(owner: number, items: readonly ProduceItem[], terms: AppendTerms, sink: ProduceSink): void {
-    const failAll = (): void => {
-      for (const item of items) sink.complete(item.slot, failedAppend(errors.NOT_LEADER_OR_FOLLOWER.code))
+    const failAll = (code: number): void => {
+      for (const item of items) sink.complete(item.slot, failedAppend(code))
     }
     const peer = this.options.peer(owner)
     if (!peer) {
-      failAll()
+      failAll(errors.NOT_LEADER_OR_FOLLOWER.code)
       return
     }
     const total = items.reduce((sum, item) => sum + item.records.length, 0)
+    // A connection's limit does not hold what it left behind when it closed: so these bytes are counted here, until the owner has answered.
+    if (this.forwardedBytes > 0 && this.forwardedBytes + total > this.options.maxForwardedBytes()) {
+      failAll(errors.REQUEST_TIMED_OUT.code)
+      return
+    }
+    this.forwardedBytes += total
     const bytes = new ArrayBuffer(total)
     const view = new Uint8Array(bytes)
     let offset = 0
@@ -103,9 +112,16 @@ export class PartitionService {
       return { topic, partition, offset: offset - records.length, size: records.length }
     })
     const message: ForwardedProduce = { terms, bytes, items: forwarded }
-    peer.call<AppendResult[]>('produce', message, [bytes]).then((results) => {
-      for (let i = 0; i < items.length; i++) sink.complete(items[i]!.slot, results[i]!)
-    }, failAll)
+    peer.call<AppendResult[]>('produce', message, [bytes]).then(
+      (results) => {
+        this.forwardedBytes -= total
+        for (let i = 0; i < items.length; i++) sink.complete(items[i]!.slot, results[i]!)
+      },
+      () => {
+        this.forwardedBytes -= total
+        failAll(errors.NOT_LEADER_OR_FOLLOWER.code)
+      },
+    )
   }
 
   /** Asks the owners; the answers come in the order of the questions. */

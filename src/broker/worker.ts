@@ -88,6 +88,7 @@ export class BrokerWorker {
       placement: () => this.placement,
       peer: (worker) => this.peers.get(worker),
       peers: () => [...this.peers.keys()],
+      maxForwardedBytes: () => this.configs.getNumber('millrace.max.buffered.bytes'),
     })
     this.context = this.handlerContext()
     this.processor = new RequestProcessor(this.context, this.replicas)

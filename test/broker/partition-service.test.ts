@@ -1,0 +1,48 @@
+// Records for partitions of another worker: how many bytes may be on their way at once.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { PartitionService } from '../../src/broker/partition-service.js'
+import { errors } from '../../src/model/errors.js'
+import type { AppendTerms } from '../../src/replica/hosted-partition.js'
+import type { ReplicaManager } from '../../src/replica/replica-manager.js'
+import type { Caller } from '../../src/threads/mailbox.js'
+
+test('records on their way to another worker are bounded: more are refused until it has answered, one request alone goes', async () => {
+  const calls: { answer(): void; fail(): void }[] = []
+  const done = { errorCode: 0 }
+  const peer: Caller = {
+    call: <Result>() =>
+      new Promise<Result>((resolve, reject) => {
+        calls.push({ answer: () => resolve([done] as Result), fail: () => reject(new Error('gone')) })
+      }),
+    notify: () => {},
+  }
+  const service = new PartitionService({
+    worker: 0,
+    replicas: {} as ReplicaManager,
+    placement: () => new Map(),
+    peer: () => peer,
+    peers: () => [1],
+    maxForwardedBytes: () => 100,
+  })
+  const forward = (size: number): number[] => {
+    const codes: number[] = []
+    const items = [{ topic: 't', partition: 0, records: new Uint8Array(size), slot: 0 }]
+    service.forwardProduce(1, items, {} as AppendTerms, { complete: (_slot, { errorCode }) => codes.push(errorCode) })
+    return codes
+  }
+  const first = forward(150)
+  assert.deepEqual(forward(1), [errors.REQUEST_TIMED_OUT.code])
+  calls[0]!.answer()
+  await new Promise(setImmediate)
+  assert.deepEqual(first, [0])
+  const [second, third] = [forward(60), forward(40)]
+  assert.deepEqual(forward(1), [errors.REQUEST_TIMED_OUT.code])
+  assert.equal(calls.length, 3)
+  calls[1]!.fail()
+  await new Promise(setImmediate)
+  assert.deepEqual([second, third], [[errors.NOT_LEADER_OR_FOLLOWER.code], []])
+  forward(60)
+  assert.equal(calls.length, 4)
+})
