@@ -129,6 +129,7 @@ async function zookeeper({ env, cluster }: NodeEnsembleOptions): Promise<NodeEns
         servers: cluster.zookeeper!,
         sessionTimeoutMs: cluster.sessionTimeoutMs,
         connectTimeoutMs: cluster.connectTimeoutMs,
+        makeChroot: true,
       }),
     close: () => Promise.resolve(),
   }

@@ -62,6 +62,8 @@ export interface WireClientOptions {
   readonly sessionTimeoutMs: number
   /** How long `connect` tries before it rejects; the session timeout by default. */
   readonly connectTimeoutMs?: number
+  /** Makes the znodes of the chroot that are missing, before `connect` resolves. */
+  readonly makeChroot?: boolean
   /** `user:password` of the digest scheme, and others as they are. */
   readonly auth?: readonly { readonly scheme: string; readonly auth: string }[]
   readonly tls?: ConnectionOptions
@@ -123,7 +125,7 @@ export class WireClient implements ZnodeClient {
           ZkCode.connectionLoss,
           null,
           [],
-          `no ZooKeeper session at ${options.servers} within ${limitMs} ms (${client.#lastReason})`,
+          `no ZooKeeper session at ${options.servers} within ${limitMs} ms (last tried ${client.#lastReason}): check that ZooKeeper runs there and the address is right (zookeeper.connect), or allow more time (zookeeper.connection.timeout.ms)`,
         ),
       )
       client.#finish('closed', ZkCode.connectionLoss)
@@ -131,10 +133,43 @@ export class WireClient implements ZnodeClient {
     client.#connect()
     try {
       await opened
+      client.#opened = null
+      if (options.makeChroot) await client.#makeChroot()
       return client
+    } catch (error) {
+      // A session that nobody was given must not live on.
+      await client.close()
+      throw error
     } finally {
       limit.cancel()
       client.#opened = null
+    }
+  }
+
+  /** From the top; several clients may be at it. Looks before it makes: who may not create above a chroot may still use it. */
+  async #makeChroot(): Promise<void> {
+    const parts = this.#chroot.split('/').slice(1)
+    for (let depth = 1; depth <= parts.length; depth++) {
+      const path = `/${parts.slice(0, depth).join('/')}`
+      while (!(await this.#madeOf(path)));
+    }
+  }
+
+  /** False: the connection broke, and whether the node is there is to be looked at again. */
+  async #madeOf(path: string): Promise<boolean> {
+    const look = request(Opcode.exists, pathWatch, { path, watch: false }, () => true)
+    try {
+      await this.#call(path, look).catch((error: unknown) => {
+        if (error instanceof ZnodeError && error.zkCode === ZkCode.noNode) return this.#call(path, createOf(path, null, {}))
+        throw error
+      })
+      return true
+    } catch (error) {
+      if (!(error instanceof ZnodeError)) throw error
+      if (error.zkCode === ZkCode.nodeExists) return true
+      if (error.zkCode === ZkCode.connectionLoss && this.#state !== 'closed') return false
+      const fix = 'create it with an ACL that lets this node in, or name another (zookeeper.connect)'
+      throw new ZnodeError(error.zkCode, path, [], `the chroot of the ZooKeeper address ${this.#options.servers} could not be made: ${fix}`)
     }
   }
 

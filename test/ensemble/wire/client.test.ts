@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
 import { after, test, type TestContext } from 'node:test'
 import { ZkCode } from '../../../src/ensemble/tree/codes.js'
+import { Perm } from '../../../src/ensemble/tree/types.js'
 import { WireClient, type WireClientOptions } from '../../../src/ensemble/wire/client.js'
 import { parseConnectString } from '../../../src/ensemble/wire/client/connect-string.js'
 import { WatchRegistry } from '../../../src/ensemble/wire/client/watch-registry.js'
@@ -34,6 +35,28 @@ znodeClientSuite({
     await root.create('/chroot', null).catch((error: unknown) => assert.ok(isZnodeError(error, ZkCode.nodeExists)))
     return open(t, `${shared.address}/chroot`)
   },
+})
+
+test('a chroot that is missing is made on demand, by several clients at once, and one that may not be made says what to do', async (t) => {
+  const makeChroot = { makeChroot: true }
+  const all = await Promise.all([1, 2, 3].map(() => open(t, `${shared.address}/deep/er/still`, makeChroot)))
+  await all[0]!.create('/here', bytes('x'))
+  const root = await open(t, shared.address)
+  assert.ok(await root.exists('/deep/er/still/here'))
+  // Who may not create above the chroot may use one that is there.
+  const owner = await open(t, shared.address, { auth: [{ scheme: 'digest', auth: 'owner:secret' }] })
+  const acl = [
+    { perms: Perm.all, scheme: 'auth', id: '' },
+    { perms: Perm.read, scheme: 'world', id: 'anyone' },
+  ]
+  await owner.create('/closed', null, { acl })
+  await owner.create('/closed/inside', null)
+  const inside = await open(t, `${shared.address}/closed/inside`, makeChroot)
+  assert.deepEqual((await inside.getChildren('/')).names, [])
+  await assert.rejects(
+    open(t, `${shared.address}/closed/other`, makeChroot),
+    (error: Error) => isZnodeError(error, ZkCode.noAuth) && /\/closed\/other.*create it with an ACL/.test(error.message),
+  )
 })
 
 /** A TCP proxy whose connections can be cut and refused. */

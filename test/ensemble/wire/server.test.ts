@@ -259,6 +259,19 @@ test('for a client that does not read its answers no more is worked on than it t
   }
 })
 
+test('one answer may be larger than what may wait: the names of many children come whole', async (t) => {
+  const { session } = await start(t, { maxBufferedBytes: 100_000 })
+  const raw = await session()
+  await raw.ask(1, Opcode.create, records.CreateRequest, created('/many'))
+  for (let i = 0; i < 100; i++) {
+    await raw.ask(2 + i, Opcode.create, records.CreateRequest, created(`/many/${String(i).padStart(3, '0')}${'n'.repeat(10_000)}`))
+  }
+  raw.send(200, Opcode.getChildren, records.PathWatch, { path: '/many', watch: false })
+  const answer = await raw.answer()
+  assert.equal(answer!.xid, 200)
+  await raw.ask(201, Opcode.exists, records.PathWatch, { path: '/many', watch: false })
+})
+
 // ---- administration
 
 test('four-letter words are answered in text, and the connection ends', async (t) => {

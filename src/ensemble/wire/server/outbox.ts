@@ -1,4 +1,5 @@
-// Frames on their way to one socket: those of a turn of the event loop become one write. Bounded: a client that does not read ends.
+// Frames on their way to one socket: those of a turn of the event loop become one write. Bounded: a client that does not read ends. One
+// answer may be larger than the bound (ZooKeeper has none for the children of a node): what counts is what waited before it.
 
 import type { Socket } from 'node:net'
 
@@ -28,15 +29,14 @@ export class Outbox {
 
   add(frame: Buffer): void {
     const last = this.#pieces.at(-1)
+    const waited = this.#bytes + this.#socket.writableLength
     this.#bytes += frame.length
     // Frames finished one after the other lie side by side in the writer's slab.
     if (last && last.buffer === frame.buffer && last.byteOffset + last.length === frame.byteOffset) {
       this.#pieces[this.#pieces.length - 1] = Buffer.from(frame.buffer, last.byteOffset, last.length + frame.length)
     } else this.#pieces.push(frame)
     if (this.#bytes >= FLUSH_BYTES) this.flush()
-    if (this.#bytes + this.#socket.writableLength > this.#limit) {
-      this.#overflow(`${this.#bytes + this.#socket.writableLength} bytes wait for a client that does not read, ${this.#limit} at most`)
-    }
+    if (waited > this.#limit) this.#overflow(`${waited} bytes wait for a client that does not read, ${this.#limit} at most`)
   }
 
   /** Flushes when this turn's promises have run. */
