@@ -4,6 +4,8 @@ import { answered, call, rows, type ApiName, type CallResult, type Row } from '.
 import { RawConnection, type RequestHead } from '../raw/connection.js'
 import type { Fields, Value } from '../raw/shape.js'
 
+const NOT_LEADER = 6
+
 export class Context {
   readonly bootstrap: string
   /** Unlike any other run's, so that one server can be asked many times. */
@@ -50,7 +52,8 @@ export class Context {
     const topic = {
       name,
       partitions,
-      replication: 1,
+      // Of a cluster: as many copies as its run asks for.
+      replication: Number(process.env['MILLRACE_TEST_REPLICAS'] ?? 1),
       assignments: [],
       configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
     }
@@ -58,8 +61,18 @@ export class Context {
     const row = rows(made['topics'])[0]!
     if (row['error'] !== 0) throw new Error(`topic ${name}: error ${String(row['error'])} ${String(row['message'])}`)
     // One after the other: the connection takes one request at a time.
-    for (let index = 0; index < partitions; index++) await this.until(async () => (await this.offset(name, -1, index))['error'] === 0)
+    for (let index = 0; index < partitions; index++) await this.until(() => this.isThere(name, index))
     return { name, id: row['id'] as Buffer }
+  }
+
+  /** Its leader answers, or (in a cluster) this broker knows another one that leads it. */
+  private async isThere(name: string, index: number): Promise<boolean> {
+    const { error } = await this.offset(name, -1, index)
+    if (error !== NOT_LEADER) return error === 0
+    const asked = { topics: [{ name }], autoCreate: false }
+    const metadata = answered(await this.call('Metadata', 4, asked))
+    const partition = rows(rows(metadata['topics'])[0]!['partitions']).find((row) => row['index'] === index)
+    return rows(metadata['brokers']).length > 1 && partition !== undefined && Number(partition['leader']) >= 0
   }
 
   async until(condition: () => Promise<boolean>): Promise<void> {
