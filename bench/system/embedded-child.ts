@@ -1,7 +1,8 @@
-// One measurement of embedded.ts in a process of its own: argv is `open DIR WORKERS` or `ingest DIR WORKERS RECORD_BYTES BATCH_BYTES SECONDS`.
+// One measurement of embedded.ts in a process of its own: argv is `open DIR WORKERS` or `ingest DIR WORKERS RECORD_BYTES BATCH_BYTES
+// SECONDS WAY`; WAY: `append` each record, or `column` after column.
 // Prints one line of JSON. The engine's modules are loaded here by import(), so that loading can be timed by itself.
 
-const [mode, dataDir, workersText, recordText, batchText, secondsText] = process.argv.slice(2)
+const [mode, dataDir, workersText, recordText, batchText, secondsText, way] = process.argv.slice(2)
 const workers = Number(workersText)
 
 async function openOnce(): Promise<void> {
@@ -28,7 +29,20 @@ async function ingest(): Promise<void> {
       else acknowledged += result.recordCount
     },
   })
+  const columnCount = 16_384
+  const column = Buffer.alloc(columnCount * value.length, 65)
+  const offsets = Int32Array.from({ length: columnCount + 1 }, (_, i) => i * value.length)
+  const runColumns = async (seconds: number): Promise<{ records: number; seconds: number }> => {
+    let records = 0
+    const began = performance.now()
+    const deadline = began + seconds * 1000
+    for (; performance.now() < deadline; records += columnCount)
+      for (let i = 0; (i = producer.appendColumn('ingest', 0, column, offsets, i)) < columnCount;) await producer.ready('ingest')
+    await producer.flush()
+    return { records, seconds: (performance.now() - began) / 1000 }
+  }
   const run = async (seconds: number): Promise<{ records: number; seconds: number }> => {
+    if (way === 'column') return runColumns(seconds)
     let records = 0
     const began = performance.now()
     const deadline = began + seconds * 1000
