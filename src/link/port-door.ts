@@ -15,6 +15,10 @@ import {
 import { type LinkPort, PortOutbox, ToDoor, type ToDoorMessage, ToLink, type ToLinkMessage } from './port-messages.js'
 import { decodeParts, encodeParts } from './request-body.js'
 
+/** Every message wakes the link thread. So bytes that were taken are told with whatever goes there next, at the latest at this many or after this time. */
+const TAKEN_BYTES = 128 << 10
+const TAKEN_MS = 20
+
 interface OpenCall {
   readonly onAnswer: OnLinkAnswer
   readonly answered: Uint8Array
@@ -33,6 +37,10 @@ export class PortDoor implements LinkDoor {
   private readonly listeners = new Set<(peer: number, up: boolean) => void>()
   private readonly peers = new Set<number>()
   private nextCall = 1
+  /** By session: taken, and not yet told. */
+  private readonly taken = new Map<number, number>()
+  private takenBytes = 0
+  private takenTimer: Timer | undefined
 
   constructor(env: Pick<Env, 'timers' | 'logger'>) {
     this.env = env
@@ -42,7 +50,7 @@ export class PortDoor implements LinkDoor {
   attach(port: LinkPort): void {
     this.detach('another link thread took over')
     this.port = port
-    this.outbox = new PortOutbox(port)
+    this.outbox = new PortOutbox(port, () => this.tellTaken())
     port.on('message', (messages) => {
       if (this.port === port) this.receive(messages as ToDoorMessage[])
     })
@@ -83,20 +91,37 @@ export class PortDoor implements LinkDoor {
   }
 
   private receive(messages: readonly ToDoorMessage[]): void {
-    const taken = new Map<number, number>()
     for (const message of messages) {
       if (message[0] === ToDoor.answers) {
         const [, session, bytes, table] = message
         this.takeAnswers(bytes, table)
-        taken.set(session, (taken.get(session) ?? 0) + bytes.length)
+        this.took(session, bytes.length)
       } else if (message[0] === ToDoor.request) {
         const [, request, session, peer, kind, indexes, body] = message
-        taken.set(session, (taken.get(session) ?? 0) + body.length)
+        this.took(session, body.length)
         this.serve(request, peer, kind, indexes, body)
       } else if (message[0] === ToDoor.failed) this.settle(message[1], new LinkError(message[2] as LinkErrorCode, message[3]))
       else this.notice(message[1], message[2])
     }
-    for (const [session, bytes] of taken) this.outbox?.post([ToLink.taken, session, bytes])
+    if (this.takenBytes >= TAKEN_BYTES) this.outbox?.leave()
+    else if (this.takenBytes > 0) this.takenTimer ??= this.env.timers.after(TAKEN_MS, () => this.takenLate())
+  }
+
+  private took(session: number, bytes: number): void {
+    this.taken.set(session, (this.taken.get(session) ?? 0) + bytes)
+    this.takenBytes += bytes
+  }
+
+  private takenLate(): void {
+    this.takenTimer = undefined
+    if (this.takenBytes > 0) this.outbox?.leave()
+  }
+
+  private tellTaken(): ToLinkMessage[] {
+    const told = Array.from(this.taken, ([session, bytes]): ToLinkMessage => [ToLink.taken, session, bytes])
+    this.taken.clear()
+    this.takenBytes = 0
+    return told
   }
 
   private takeAnswers(bytes: Uint8Array, table: readonly number[]): void {
@@ -178,6 +203,10 @@ export class PortDoor implements LinkDoor {
     this.port = undefined
     this.outbox?.close()
     this.outbox = undefined
+    this.takenTimer?.cancel()
+    this.takenTimer = undefined
+    this.taken.clear()
+    this.takenBytes = 0
     for (const id of this.calls.keys()) this.settle(id, new LinkError('ERR_MILLRACE_LINK_DOWN', reason))
     for (const peer of this.peers) this.notice(peer, false)
     port.close()

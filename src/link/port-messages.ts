@@ -41,19 +41,27 @@ const SMALL = 4096
 /** Collects the messages of one turn. Bodies that are whole ArrayBuffers are moved; views of something larger are copied, or all of it would be cloned. */
 export class PortOutbox<Message> {
   private readonly port: LinkPort
+  private readonly last: () => readonly Message[]
   private messages: Message[] = []
   private moved: ArrayBuffer[] = []
   private scheduled = false
   private closed = false
 
-  constructor(port: LinkPort) {
+  /** `last`: asked whenever a list is about to leave, for what was in no hurry. */
+  constructor(port: LinkPort, last: () => readonly Message[] = () => []) {
     this.port = port
+    this.last = last
   }
 
   post(message: Message): void {
     if (this.closed) return
     this.messages.push(message)
-    if (this.scheduled) return
+    this.leave()
+  }
+
+  /** A list leaves after this turn, even if it holds only what `last` gives. */
+  leave(): void {
+    if (this.scheduled || this.closed) return
     this.scheduled = true
     // After the poll phase: everything that sockets and ports brought in this turn leaves together.
     setImmediate(() => this.flush())
@@ -84,6 +92,7 @@ export class PortOutbox<Message> {
     const { messages, moved } = this
     this.messages = []
     this.moved = []
-    this.port.postMessage(messages, moved)
+    messages.push(...this.last())
+    if (messages.length > 0) this.port.postMessage(messages, moved)
   }
 }
