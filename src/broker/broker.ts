@@ -9,6 +9,8 @@ import type { Env, Logger } from '../env/env.js'
 import { realEnv } from '../env/real.js'
 import { native } from '../log/native.js'
 import type { PoolTask } from '../log/pool-tasks.js'
+import { errors } from '../model/errors.js'
+import type { TopicPartition } from '../model/topic-partition.js'
 import type { MoveRequest } from '../replica/log-moves.js'
 import type { LogCheckpoint } from '../replica/replica-manager.js'
 import type { LogDamage } from '../replica/replication.js'
@@ -34,6 +36,7 @@ import { LINK_LISTENER, NodeLinks } from './node-links.js'
 import { NodeConnections } from './node-connections.js'
 import { RecoveryThreads } from './recovery-threads.js'
 import { ReplicaMoves } from './replica-moves.js'
+import { ReplicaReports } from './replica-reports.js'
 import type { QuorumMember } from './handlers/services.js'
 import type { BrokerWorker } from './worker.js'
 import { WorkerPool } from './worker-pool.js'
@@ -108,6 +111,7 @@ class Node implements Broker {
   private configs: ConfigStore | undefined
   private workers: WorkerPool | undefined
   private moves: ReplicaMoves | undefined
+  private reports: ReplicaReports | undefined
   private listeners: readonly ListenCommand[] = []
   /** Settles when every change published so far is in force on every worker. */
   private broadcasts: Promise<unknown> = Promise.resolve()
@@ -154,6 +158,7 @@ class Node implements Broker {
       )
       this.ensemble = await openEnsemble({ env: this.env, nodeId: this.nodeId, dataDir: this.options.dataDirs[0]!, cluster: this.cluster })
       this.control = await this.joinCluster(this.ensemble, reserved)
+      if (this.replicates) this.reports = this.replicaReports(this.control)
       const { image } = this
       this.dirs.setAsideStrays((topic, partition) => this.hosting.isHosted(image, topic, partition))
       this.hosting.assignAll(image)
@@ -208,6 +213,7 @@ class Node implements Broker {
     let clean = true
     this.workers?.keepAlive(true)
     if (this.replicates) await this.handOver()
+    this.reports?.close()
     for (const caller of this.workers?.callers ?? []) {
       try {
         checkpoints.push(...(await caller.call<LogCheckpoint[]>('close', true)))
@@ -315,7 +321,8 @@ class Node implements Broker {
     while (env.clock.monotonic() < end) {
       try {
         const { errorCode, remaining } = await inTime(control.api.controlledShutdown(this.nodeId, epoch), HAND_OVER_MS, env)
-        if (errorCode === 0 && remaining === 0) break
+        if (errorCode === errors.STALE_BROKER_EPOCH.code) return
+        if (errorCode === errors.NONE.code && (remaining === 0 || !mayBeTakenOver(this.image, this.nodeId))) break
       } catch (error) {
         env.logger.warn({ error: (error as Error).message }, 'the controller did not take over what this node leads; it stops all the same')
         return
@@ -324,6 +331,18 @@ class Node implements Broker {
     }
     // What was decided is in force here before the listeners close: clients hear who leads now.
     await this.broadcasts
+  }
+
+  private replicaReports(control: ControllerNode): ReplicaReports {
+    const reports = new ReplicaReports({
+      env: this.env,
+      nodeId: this.nodeId,
+      image: () => this.image,
+      brokerEpoch: () => control.registration.epoch,
+      send: (report) => control.api.reportReplicas(report),
+    })
+    control.registration.onHealth(() => reports.look())
+    return reports
   }
 
   private replicaMoves(dirs: DataDirs, workers: WorkerPool): ReplicaMoves {
@@ -390,10 +409,11 @@ class Node implements Broker {
         'log-failed',
         ({ topic, partition, dir, message }: LogFailure) => {
           this.env.logger.error({ topic, partition, dir, error: message }, 'a log is out of service')
-          this.reportOffline(topic, partition)
+          this.reports?.say(topic, partition, true)
         },
       ],
-      ['log-damaged', ({ topic, partition }: LogDamage) => this.reportOffline(topic, partition)],
+      ['log-damaged', ({ topic, partition }: LogDamage) => this.reports?.say(topic, partition, true)],
+      ['log-sound', ({ topic, partition }: TopicPartition) => this.reports?.say(topic, partition, false)],
       ['recovery', (progress: { topic: string; partition: number; done: number; total: number }) => this.reportRecovery(progress)],
     ])
     return new WorkerPool({
@@ -473,20 +493,15 @@ class Node implements Broker {
     this.broadcasts = Promise.all([this.broadcasts, ...sent])
   }
 
-  /** A replica here cannot be used: the controller lets another one lead. */
-  private reportOffline(topic: string, partition: number): void {
-    const topicId = this.image.topics.get(topic)?.id
-    const brokerEpoch = this.control?.registration.epoch ?? null
-    if (!this.replicates || topicId === undefined || brokerEpoch === null) return
-    const offline = [{ topicId, partitions: [partition] }]
-    this.control!.api.reportReplicas({ brokerId: this.nodeId, brokerEpoch, offline, online: [] }).catch((error: Error) => {
-      this.env.logger.error({ topic, partition, error: error.message }, 'the controller did not hear of a replica out of service')
-    })
-  }
-
   private reportRecovery({ topic, partition, done, total }: { topic: string; partition: number; done: number; total: number }): void {
     this.options.onProgress?.(`recovering ${topic}-${partition}: ${done} of ${total} segments`)
   }
+}
+
+/** Whether something that `broker` leads has another replica alive, which may yet get in sync. */
+function mayBeTakenOver({ topics, brokers }: MetadataImage, broker: number): boolean {
+  const isUp = (id: number): boolean => id !== broker && brokers.get(id)?.alive === true
+  return [...topics.values()].some(({ partitions }) => partitions.some(({ leader, replicas }) => leader === broker && replicas.some(isUp)))
 }
 
 /** Rejects when `promise` takes longer. */

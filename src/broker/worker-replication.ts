@@ -7,10 +7,11 @@ import { LinkStatus } from '../link/door.js'
 import { PortDoor } from '../link/port-door.js'
 import type { LinkPort } from '../link/port-messages.js'
 import { errors } from '../model/errors.js'
+import type { TopicPartition } from '../model/topic-partition.js'
 import type { FetchPart } from '../replica/fetcher/replica-link.js'
 import type { BrokerDirectory, IsrAnswer } from '../replica/partition/leader-and-isr.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
-import type { IsrChange, LogDamage, ReplicationDoors } from '../replica/replication.js'
+import type { IsrChange, LogDamage, Replication, ReplicationDoors } from '../replica/replication.js'
 import type { ReplicationSettings } from '../replica/settings.js'
 import { LinkKind } from './link-kinds.js'
 
@@ -26,16 +27,19 @@ export interface WorkerReplicationOptions {
   image(): MetadataImage
   settings(): ReplicationSettings
   onLogDamaged(damage: LogDamage): void
+  onLogRepaired(of: TopicPartition): void
 }
 
 export class WorkerReplication {
   private readonly options: WorkerReplicationOptions
   private readonly door: PortDoor
+  private readonly replication: Replication
 
   constructor(options: WorkerReplicationOptions) {
     this.options = options
     this.door = new PortDoor(options.env)
     const replication = options.replicas.replicate(this.doors())
+    this.replication = replication
     this.door.handle(LinkKind.replicaFetch, (peer, parts, answer) => replication.serveFetch(peer, parts as readonly FetchPart[], answer))
     this.door.onPeer((peer, isUp) => replication.peerChanged(peer, isUp))
   }
@@ -43,6 +47,11 @@ export class WorkerReplication {
   /** The way to the link thread: at first, and whenever there is another. */
   attach(port: LinkPort): void {
     this.door.attach(port)
+  }
+
+  /** The image has other brokers, or they stand otherwise. */
+  brokersChanged(): void {
+    this.replication.brokersChanged()
   }
 
   close(): void {
@@ -55,6 +64,7 @@ export class WorkerReplication {
       brokerEpoch: () => this.options.image().brokers.get(this.options.nodeId)?.epoch ?? -1n,
       alterIsr: (change) => this.alterIsr(change),
       onLogDamaged: (damage) => this.options.onLogDamaged(damage),
+      onLogRepaired: (of) => this.options.onLogRepaired(of),
     }
   }
 
@@ -97,7 +107,8 @@ export function brokerDirectory(image: () => MetadataImage): BrokerDirectory {
   return {
     liveEpochOf: (id) => {
       const broker = image().brokers.get(id)
-      return broker && broker.alive && !broker.fenced ? broker.epoch : undefined
+      // One that stops as well: it was just taken out, and its leader must neither ask for it back nor wait for it.
+      return broker && broker.alive && !broker.fenced && !broker.shuttingDown ? broker.epoch : undefined
     },
     rackOf: (id) => image().brokers.get(id)?.rack ?? null,
   }

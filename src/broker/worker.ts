@@ -8,7 +8,7 @@ import type { Env } from '../env/env.js'
 import { compactDue } from '../log/compaction/schedule.js'
 import { native } from '../log/native.js'
 import type { AppendResult, ReadPlan, RunInPool } from '../log/types.js'
-import { GROUP_METADATA_TOPIC } from '../model/topic-partition.js'
+import { GROUP_METADATA_TOPIC, type TopicPartition } from '../model/topic-partition.js'
 import type { MoveRequest } from '../replica/log-moves.js'
 import { type LogCheckpoint, type OpenPartition, ReplicaManager } from '../replica/replica-manager.js'
 import { type Caller, Mailbox, type MailboxHandler, type MailboxHandlers } from '../threads/mailbox.js'
@@ -116,7 +116,15 @@ export class BrokerWorker {
     await Promise.all(partitions.map((one) => this.replicas.open(one)))
     for (const { topic, partition } of partitions) {
       if (topic === GROUP_METADATA_TOPIC && this.replicas.find(topic, partition)) this.groups.opened(partition)
+      this.saySound(topic, partition)
     }
+  }
+
+  /** The metadata has a replica of this node as unusable: if that is over, the controller must hear, or the mark stays for ever. */
+  private saySound(topic: string, partition: number): void {
+    const isMarked = this.image.topics.get(topic)?.partitions[partition]?.offline.includes(this.init.nodeId) === true
+    if (isMarked && this.replicas.find(topic, partition)?.isSound)
+      this.main.notify('log-sound', { topic, partition } satisfies TopicPartition)
   }
 
   /** In the order they come: resolves when the change is in force here. */
@@ -207,6 +215,7 @@ export class BrokerWorker {
       image: () => this.image,
       settings: () => replicationSettings(this.configs),
       onLogDamaged: (damage) => this.main.notify('log-damaged', damage),
+      onLogRepaired: ({ topic, partition }) => this.main.notify('log-sound', { topic, partition } satisfies TopicPartition),
     })
   }
 
@@ -229,6 +238,7 @@ export class BrokerWorker {
     }
     await this.open(open)
     for (const { topic, partition } of drop) await this.replicas.deleteReplica(topic, partition)
+    if (delta.changes.some(({ kind }) => kind === 'broker' || kind === 'broker-gone')) this.replication?.brokersChanged()
     const deleted: string[] = []
     for (const change of delta.changes) {
       if (change.kind === 'topic-deleted') {

@@ -1,5 +1,5 @@
 // The ControllerApi wherever the controller is: in this process, or on another node over an injected call. Calls
-// between nodes are JSON; a 64-bit epoch is a decimal string in it. An answer carries the zxid of the controller's
+// between nodes are JSON; a bigint, wherever it stands, is an object that says so. An answer carries the zxid of the controller's
 // image, and the asking node's view reaches that BEFORE the caller hears: who created a topic finds it in his image.
 // While no controller answers (or one that is not any more) the call is made again until its deadline.
 
@@ -40,16 +40,19 @@ type ReplyBody =
 
 const DEADLINE_MS = 30_000
 const RETRY_MS = 50
-/** Fields that hold 64 bits, in requests and answers. */
-const BIG = new Set(['brokerEpoch', 'zxid'])
+/** The only key of what stands for a bigint. */
+const BIG = '$bigint'
 
 export function encodeBody(body: object): Uint8Array {
-  return Buffer.from(JSON.stringify(body, (_, value: unknown) => (typeof value === 'bigint' ? value.toString() : value)))
+  return Buffer.from(JSON.stringify(body, (_, value: unknown) => (typeof value === 'bigint' ? { [BIG]: value.toString() } : value)))
 }
 
 export function decodeBody(bytes: Uint8Array): unknown {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
-  return JSON.parse(text, (key, value: unknown) => (BIG.has(key) && typeof value === 'string' ? BigInt(value) : value))
+  return JSON.parse(text, (_, value: unknown) => {
+    const digits = (value as { [BIG]?: unknown } | null)?.[BIG]
+    return typeof digits === 'string' ? BigInt(digits) : value
+  })
 }
 
 export class ControllerRouter {

@@ -121,18 +121,29 @@ export class HostedPartition {
     this.state = state
   }
 
+  /** Nothing is known that keeps others from counting on this replica. */
+  get isSound(): boolean {
+    return this.damage === null && this.log.failure === undefined
+  }
+
   /** True when something changed. */
   becomeWhatControllerSays(decision: LeaderAndIsr, now = 0): boolean {
     const { state } = this
     const before = state.role
     const epochBefore = state.leaderEpoch
+    const committedBefore = state.highWatermark
     // Where the new epoch begins is where the file ends, for the log and for the state.
     if (this.log.writtenOffset < this.log.logEndOffset) this.flush()
     if (!state.apply(decision, now)) return false
     if (state.role === 'leader' && state.leaderEpoch > epochBefore) this.log.assignEpochStart(state.leaderEpoch)
     if (before === 'leader' && state.role !== 'leader') this.produce.abandon(LEADERSHIP_LOST)
-    const moved = !this.durableHeld && state.localDurable(this.log.durableOffset)
-    if (state.localWritten(this.log.writtenOffset) || moved) this.watermarkMoved()
+    if (!this.durableHeld) state.localDurable(this.log.durableOffset)
+    state.localWritten(this.log.writtenOffset)
+    // A smaller in-sync set may have all there is: what waited for who left is committed now, and nothing else may come to say so.
+    if (state.highWatermark > committedBefore) {
+      this.release()
+      this.watermarkMoved()
+    }
     // Whatever role it has now: who waits on the old one must look again.
     if (before !== state.role || epochBefore !== state.leaderEpoch) this.wake()
     this.onReplicationNews?.(this)

@@ -6,6 +6,7 @@ import type { Env, Timer } from '../env/env.js'
 import { FetchServer } from './fetcher/fetch-server.js'
 import { ReplicaFetcher } from './fetcher/replica-fetcher.js'
 import type { FetchPart, ReplicaLink } from './fetcher/replica-link.js'
+import type { TopicPartition } from '../model/topic-partition.js'
 import type { HostedPartition } from './hosted-partition.js'
 import type { BrokerDirectory, IsrAnswer, IsrProposal } from './partition/leader-and-isr.js'
 import type { ReplicaManager } from './replica-manager.js'
@@ -47,6 +48,8 @@ export interface ReplicationDoors {
   alterIsr(change: IsrChange): Promise<IsrAnswer>
   /** Told once for each damage found. */
   onLogDamaged(damage: LogDamage): void
+  /** A damaged log was cut back: what it has is sound, and its leader makes it whole. */
+  onLogRepaired(of: TopicPartition): void
 }
 
 export interface ReplicationOptions {
@@ -99,6 +102,12 @@ export class Replication {
     this.server.serve(fromReplica, parts, answer)
   }
 
+  /** Brokers came, went or stop: who is not in sync and will not be is waited for no more. */
+  brokersChanged(): void {
+    const now = this.options.env.clock.monotonic()
+    for (const hosted of this.options.replicas.all()) hosted.replicationMoved(hosted.state.reviewed(now))
+  }
+
   /** The link to a node came up or broke. */
   peerChanged(peer: number, isUp: boolean): void {
     if (isUp) this.fetcher.peerUp(peer)
@@ -148,6 +157,7 @@ export class Replication {
   private shrinkAll(): void {
     const now = this.options.env.clock.monotonic()
     for (const hosted of this.options.replicas.all()) {
+      hosted.replicationMoved(hosted.state.reviewed(now))
       const proposal = hosted.state.proposeShrink(now)
       if (proposal) this.propose(hosted, proposal)
     }
@@ -226,6 +236,7 @@ export class Replication {
       hosted.truncate(Math.min(offset, log.logEndOffset))
       hosted.damage = null
       this.options.env.logger.warn({ topic, partition, from: offset }, 'a damaged replica was cut back; its leader makes it whole')
+      this.options.doors.onLogRepaired({ topic, partition })
     }
     this.fetcher.update(hosted)
   }

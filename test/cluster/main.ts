@@ -1,5 +1,6 @@
 // Rounds of faults on a cluster of real processes under load, with nothing lost, doubled or reordered.
-// Command: node dist/test/cluster/main.js [--rounds N] [--faults a,b] [--nodes N] [--zookeeper HOST:PORT] [--network]
+// Command: node dist/test/cluster/main.js [--rounds N] [--faults a,b] [--nodes N] [--zookeeper HOST:PORT]
+//   [--session-ms MS] [--log-level LEVEL] [--keep]
 //
 // Each fault runs N rounds on one cluster while writers go on; then everything is read and compared. Ends with a table and a
 // line `N passed, N failed, N skipped`. Not part of `npm test`: `npm run test:cluster`.
@@ -26,6 +27,9 @@ interface Options {
   readonly faults: readonly Fault[]
   readonly zookeeper: string | undefined
   readonly sessionMs: number
+  readonly logLevel: string
+  /** Leaves the data and the logs of the nodes where they are, also when all is well. */
+  readonly keep: boolean
 }
 
 interface Outcome {
@@ -44,6 +48,8 @@ function options(): Options {
       faults: { type: 'string' },
       zookeeper: { type: 'string' },
       'session-ms': { type: 'string', default: '3000' },
+      'log-level': { type: 'string', default: 'warn' },
+      keep: { type: 'boolean', default: false },
     },
   })
   const wanted = values.faults?.split(',')
@@ -55,6 +61,8 @@ function options(): Options {
     faults: FAULTS.filter(({ name }) => wanted === undefined || wanted.includes(name)),
     zookeeper: values.zookeeper,
     sessionMs: Number(values['session-ms']),
+    logLevel: values['log-level'],
+    keep: values.keep,
   }
 }
 
@@ -65,7 +73,14 @@ async function runFault(fault: Fault, given: Options): Promise<Outcome> {
   const session = given.zookeeper === undefined ? 'broker.session.timeout.ms' : 'zookeeper.session.timeout.ms'
   const settings = [`${session}=${given.sessionMs}`, 'millrace.ensemble.tick.ms=500', 'offsets.topic.num.partitions=3']
   const gapsMs: number[] = []
-  const cluster = await TestCluster.plan({ count: given.nodes, dir, ...(network ? { network } : {}), ...zookeeper, settings })
+  const cluster = await TestCluster.plan({
+    count: given.nodes,
+    dir,
+    ...(network ? { network } : {}),
+    ...zookeeper,
+    settings,
+    logLevel: given.logLevel,
+  })
   let workload: Workload | undefined
   let error: string | null = null
   try {
@@ -98,7 +113,7 @@ async function runFault(fault: Fault, given: Options): Promise<Outcome> {
   })
   await cluster.close()
   network?.close()
-  if (error === null) rmSync(dir, { recursive: true, force: true })
+  if (error === null && !given.keep) rmSync(dir, { recursive: true, force: true })
   else process.stdout.write(`the data is kept in ${dir}\n`)
   return { fault: fault.name, rounds: gapsMs.length, gapsMs, verdict: verdict ?? nothing(), error }
 }

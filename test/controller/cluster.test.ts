@@ -268,6 +268,17 @@ test('a broker that stops hands over what others can lead; back again it is elec
   assert.equal(state(second, 'a').leader, 1)
 })
 
+test('a broker hands over to a controller on another node as well', { timeout }, async (t) => {
+  const { cluster, nodes } = await three(t)
+  const { controllerId } = nodes[0]!.node.view.image
+  const other = controllerId === 1 ? 2 : 1
+  await create(nodes[0]!, 'a', [[other, controllerId, 3]])
+  const { node } = cluster.nodes.get(other)!
+  const stopped = await node.api.controlledShutdown(other, node.registration.epoch!)
+  assert.deepEqual([stopped.errorCode, stopped.remaining], [0, 0])
+  assert.equal(state(cluster.nodes.get(other)!, 'a').leader, controllerId)
+})
+
 test('a broker back from a failed machine leaves the ISR though it came back before anybody saw it go', { timeout }, async (t) => {
   const { cluster, nodes } = await three(t)
   cluster.topicRules.set('a', { minIsr: 2, uncleanElection: false })

@@ -33,6 +33,31 @@ test('a follower that is cut off leaves the ISR after the lag time, and comes ba
   assert.deepEqual(cluster.bytes(3), cluster.bytes(1))
 })
 
+test('what waits for a replica is committed when the controller takes that out, though nothing else happens', async (t) => {
+  const cluster = await Cluster.start(t)
+  cluster.cut.add(3)
+  const outcome = cluster.produce(1)
+  await cluster.run(100)
+  assert.equal(outcome.code, 'waiting')
+  cluster.epochs.delete(3)
+  await cluster.decide({ isr: [1, 2] }, [1])
+  assert.equal(outcome.code, 0)
+})
+
+test('a follower that is not in sync and dies is not waited for', async (t) => {
+  const cluster = await Cluster.start(t, { holdProposals: true })
+  await cluster.decide({ isr: [1, 2] })
+  await cluster.until(() => cluster.heldProposals === 1)
+  cluster.answerProposal(errors.INELIGIBLE_REPLICA.code)
+  cluster.cut.add(3)
+  const outcome = cluster.produce(1)
+  await cluster.run(100)
+  assert.equal(outcome.code, 'waiting', 'it has just caught up, and may join')
+  cluster.epochs.delete(3)
+  cluster.node(1).replication.brokersChanged()
+  assert.equal(outcome.code, 0)
+})
+
 test('below min ISR acks=all is refused before the append, and nothing more is committed', async (t) => {
   const cluster = await Cluster.start(t, { minInsyncReplicas: 2 })
   cluster.cut.add(2).add(3)

@@ -34,7 +34,7 @@ export interface IsrAnswer {
 
 /** What a partition leader must know of other brokers. Reads the metadata image. */
 export interface BrokerDirectory {
-  /** The broker's registration epoch; undefined: fenced or gone, so not to be taken into an ISR. */
+  /** The broker's registration epoch; undefined: fenced, stopping or gone, so not to be taken into an ISR. */
   liveEpochOf(id: number): bigint | undefined
   /** null: unknown, or it has none. */
   rackOf(id: number): string | null

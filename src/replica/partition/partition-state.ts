@@ -231,6 +231,12 @@ export class PartitionState {
     return staying.length < this.inSync.members.length ? this.propose(staying) : undefined
   }
 
+  /** Time passed, or other brokers came or went: one that was waited for need not be any more. True when the high watermark moved. */
+  reviewed(now: number): boolean {
+    this.now = now
+    return this.advanceWatermark()
+  }
+
   /** Whether this very proposal still waits for its answer. */
   isProposed(proposal: IsrProposal): boolean {
     return this.currentRole === 'leader' && this.inSync.inFlight === proposal

@@ -1,7 +1,7 @@
 // Real nodes of a cluster as processes: started, killed, paused, cut off, started again on their directories.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { appendFileSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,6 +21,8 @@ export interface ClusterSpec {
   readonly workers?: number
   /** Another build's command line, for rolling upgrades. */
   readonly main?: string
+  /** Of the nodes; what they say is beside their data, in `node-<id>.log`. */
+  readonly logLevel?: string
 }
 
 /** Free ports, all different. Another process may take one before it is used: a start then fails loudly. */
@@ -79,6 +81,7 @@ export class ClusterNode {
       const limit = setTimeout(() => reject(new Error(`node ${this.id} was not ready within ${READY_MS} ms:\n${this.#said}`)), READY_MS)
       const hear = (chunk: Buffer): void => {
         this.#said = (this.#said + chunk.toString()).slice(-20_000)
+        appendFileSync(`${this.dataDir}.log`, chunk)
         if (!/"ready": ?true/.test(chunk.toString())) return
         clearTimeout(limit)
         resolve()
@@ -126,7 +129,17 @@ export class TestCluster {
     const settings = (spec.settings ?? []).flatMap((setting) => ['--set', setting])
     const nodes = ids.map((id) => {
       const dataDir = join(spec.dir, `node-${id}`)
-      const args = ['--json', '--log-level', 'warn', '--node-id', String(id), '--listen', address(id, 0), '--data-dir', dataDir]
+      const args = [
+        '--json',
+        '--log-level',
+        spec.logLevel ?? 'warn',
+        '--node-id',
+        String(id),
+        '--listen',
+        address(id, 0),
+        '--data-dir',
+        dataDir,
+      ]
       args.push('--link', address(id, 1), ...coordination(id), '--workers', String(spec.workers ?? 1), ...settings)
       return new ClusterNode(id, address(id, 0), address(id, 3), dataDir, args, spec.network?.commandPrefix(id) ?? [])
     })

@@ -93,14 +93,15 @@ export class Workload {
   async #write(producer: Producer, writer: number): Promise<void> {
     const { rate, topic, partitions } = this.#spec
     const started = performance.now()
-    let due: Promise<unknown>[] = []
+    const due = new Set<Promise<unknown>>()
     while (this.#running) {
       const wanted = Math.floor(((performance.now() - started) / 1000) * rate)
       // After a long stop the writer catches up, but it does not pile up more than a second of records.
-      for (let i = 0; i < rate && this.#sent[writer]! < wanted && due.length < rate; i++) {
+      for (let i = 0; i < rate && this.#sent[writer]! < wanted && due.size < rate; i++) {
         const n = this.#sent[writer]!++
         const sending = this.#send(producer, writer, n, topic, n % partitions)
-        due.push(sending.finally(() => (due = due.filter((one) => one !== sending))))
+        due.add(sending)
+        void sending.then(() => due.delete(sending))
       }
       await new Promise((resolve) => setTimeout(resolve, TURN_MS))
     }

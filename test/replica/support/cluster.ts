@@ -99,6 +99,7 @@ export class Cluster {
       brokerEpoch: () => this.epochs.get(id)!,
       alterIsr: (change) => this.alterIsr(change),
       onLogDamaged: (damage) => damages.push(damage),
+      onLogRepaired: () => undefined,
     })
     this.nodes.set(id, { id, manager, replication, damages })
     await manager.open({

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ReplicaReports } from '../../src/broker/replica-reports.js'
+import type { Outcome, ReplicaReport } from '../../src/controller/controller-api.js'
+import { applyDelta, emptyImage, type MetadataImage, type PartitionImage, type TopicImage } from '../../src/controller/image.js'
+import { errors } from '../../src/model/errors.js'
+import { SimEnv } from '../support/sim-env.js'
+
+const ME = 1
+const ID = 'AAAAAAAAAAAAAAAAAAAAAQ'
+
+function imageWith(offline: readonly number[]): MetadataImage {
+  const partition = { partition: 0, replicas: [ME, 2], offline } as unknown as PartitionImage
+  const topic = { name: 't', id: ID, partitions: [partition] } as unknown as TopicImage
+  return applyDelta(emptyImage('c'), { zxid: 1n, changes: [{ kind: 'topic', topic }] })
+}
+
+/** A controller that takes what it is told into the metadata, unless it is away. */
+function fixture(offline: readonly number[]) {
+  const env = new SimEnv(1)
+  const told: ReplicaReport[] = []
+  const node = { image: imageWith(offline), epoch: 5n as bigint | null, away: false }
+  const send = (report: ReplicaReport): Promise<Outcome> => {
+    told.push(report)
+    if (node.away) return Promise.reject(new Error('this node is not the controller'))
+    if (report.brokerEpoch !== node.epoch) return Promise.resolve({ errorCode: errors.STALE_BROKER_EPOCH.code, errorMessage: null })
+    node.image = imageWith(report.offline.length > 0 ? [ME] : [])
+    return Promise.resolve({ errorCode: 0, errorMessage: null })
+  }
+  const reports = new ReplicaReports({ env, nodeId: ME, image: () => node.image, brokerEpoch: () => node.epoch, send })
+  return { env, told, node, reports, offline: () => node.image.topics.get('t')!.partitions[0]!.offline }
+}
+
+test('a replica that failed is reported once, and once more when it is sound again', async () => {
+  const { env, told, reports, offline } = fixture([])
+  reports.say('t', 0, true)
+  await env.advance(10)
+  assert.deepEqual(offline(), [ME])
+  reports.say('t', 0, true)
+  await env.advance(60_000)
+  assert.equal(told.length, 1)
+  reports.say('t', 0, false)
+  await env.advance(10)
+  assert.deepEqual(offline(), [])
+  assert.deepEqual([told.length, told[1]!.online], [2, [{ topicId: ID, partitions: [0] }]])
+})
+
+test('what failed before there was a registration, or a controller, is told when there is one', async () => {
+  const { env, told, node, reports, offline } = fixture([])
+  node.epoch = null
+  reports.say('t', 0, true)
+  await env.advance(20_000)
+  assert.equal(told.length, 0)
+  node.epoch = 6n
+  node.away = true
+  await env.advance(20_000)
+  assert.ok(told.length > 1 && told.length < 20, `told ${told.length} times`)
+  assert.deepEqual(offline(), [])
+  node.away = false
+  await env.advance(6000)
+  assert.deepEqual(offline(), [ME])
+})
+
+test('the last word counts: what is sound again before anybody heard that it failed is not reported', async () => {
+  const { env, told, node, reports } = fixture([])
+  node.epoch = null
+  reports.say('t', 0, true)
+  reports.say('t', 0, false)
+  node.epoch = 6n
+  await env.advance(10_000)
+  assert.equal(told.length, 0)
+})
