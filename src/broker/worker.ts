@@ -3,6 +3,7 @@
 
 import { controllerDoor, type ControllerApi } from '../controller/controller-api.js'
 import { applyDelta, type MetadataImage } from '../controller/image.js'
+import { isNotControllerError, noControllerResult } from '../controller/no-controller.js'
 import { partitionForGroup } from '../coordinators/group/partition-for-group.js'
 import type { Env } from '../env/env.js'
 import { compactDue } from '../log/compaction/schedule.js'
@@ -310,7 +311,15 @@ export class BrokerWorker {
   }
 
   private controllerDoor(): ControllerApi {
-    return controllerDoor((method, args) => this.main.call('controller', { method, args }))
+    return controllerDoor(async (method, args) => {
+      try {
+        return await this.main.call('controller', { method, args })
+      } catch (error) {
+        const result = isNotControllerError(error) ? noControllerResult(method, args) : undefined
+        if (result === undefined) throw error
+        return result
+      }
+    })
   }
 
   /** Returned as bytes to fit the `records` field: the codec reads its length and passes it on, the response writer reads the file. */

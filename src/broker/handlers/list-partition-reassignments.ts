@@ -4,6 +4,7 @@ import type {
   ListPartitionReassignmentsRequest,
   ListPartitionReassignmentsResponse,
 } from '../../protocol/schema/list-partition-reassignments.js'
+import { isNotControllerError } from '../../controller/no-controller.js'
 import { errors } from '../../model/errors.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 import { rowsByTopic } from './partition-rows.js'
@@ -14,7 +15,12 @@ export async function handleListPartitionReassignments(
   broker: HandlerContext,
 ): Promise<ListPartitionReassignmentsResponse> {
   const asked = request.topics?.flatMap(({ name, partitionIndexes }) => partitionIndexes.map((partition) => ({ topic: name, partition })))
-  const found = await broker.services.controller.listPartitionReassignments(asked ?? null)
+  const { controller } = broker.services
+  const found = await controller.listPartitionReassignments(asked ?? null).catch((error: unknown) => {
+    if (isNotControllerError(error)) return null
+    throw error
+  })
+  if (found === null) return { throttleTimeMs: 0, errorCode: errors.NOT_CONTROLLER.code, errorMessage: null, topics: [] }
   return {
     throttleTimeMs: 0,
     errorCode: errors.NONE.code,
