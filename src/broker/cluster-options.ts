@@ -16,6 +16,8 @@ export interface ClusterOptions {
   readonly ensembleListener: Address | null
   /** Where ZooKeeper clients are served; null: nowhere. */
   readonly ensembleClient: Address | null
+  /** `super:<base64 sha1>`: the ZooKeeper client that may do everything; null: none. */
+  readonly superDigest: string | null
   readonly tickMs: number
   /** Connect string of an Apache ZooKeeper ensemble that stands in for the embedded one. */
   readonly zookeeper: string | null
@@ -34,6 +36,7 @@ export const ALONE: ClusterOptions = {
   members: [],
   ensembleListener: null,
   ensembleClient: null,
+  superDigest: null,
   tickMs: 2000,
   zookeeper: null,
   sessionTimeoutMs: 9000,

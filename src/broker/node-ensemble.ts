@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EnsembleServer } from '../ensemble/ensemble-server.js'
 import { Member } from '../ensemble/member.js'
+import type { Reconfiguration } from '../ensemble/quorum/reconfig.js'
 import type { ZnodeClient } from '../ensemble/znode-client.js'
 import type { Env } from '../env/env.js'
 import type { Address, ClusterOptions } from './cluster-options.js'
@@ -21,6 +22,8 @@ export interface NodeEnsemble {
   readonly server: EnsembleServer | null
   /** Null: that is for the directories to say. An ensemble of one knows by the sessions it finds. */
   readonly stoppedUncleanly: boolean | null
+  /** For the ZooKeeper port; null: the members cannot be changed. */
+  readonly reconfig: ((request: Reconfiguration) => Promise<number>) | null
   /** A new session. Rejects when the ensemble cannot be had in time. */
   connect(): ZnodeClient | Promise<ZnodeClient>
   close(): Promise<void>
@@ -52,14 +55,15 @@ const ensembleDir = (options: NodeEnsembleOptions): string => join(options.dataD
 function alone(options: NodeEnsembleOptions): NodeEnsemble {
   const { env, nodeId, cluster } = options
   const one = Member.open({ dir: ensembleDir(options), env, memberId: nodeId, tickMs: cluster.tickMs, ...clientAddress(cluster) })
-  return { server: one, stoppedUncleanly: one.stoppedUncleanly, connect: () => one.connect(), close: () => one.close() }
+  return { server: one, stoppedUncleanly: one.stoppedUncleanly, reconfig: null, connect: () => one.connect(), close: () => one.close() }
 }
 
 async function member(options: NodeEnsembleOptions): Promise<NodeEnsemble> {
   const { env, nodeId, cluster } = options
   // Only a node of a cluster pays for loading them.
-  const [{ QuorumMember }, { TcpTransport }] = await Promise.all([
+  const [{ QuorumMember }, { reconfigure }, { TcpTransport }] = await Promise.all([
     import('../ensemble/quorum/quorum-member.js'),
+    import('../ensemble/quorum/reconfig.js'),
     import('../ensemble/quorum/tcp-transport.js'),
   ])
   const own = cluster.members.find(({ id }) => id === nodeId)
@@ -92,6 +96,7 @@ async function member(options: NodeEnsembleOptions): Promise<NodeEnsemble> {
     return {
       server: joined,
       stoppedUncleanly: null,
+      reconfig: (request) => reconfigure(joined, request),
       connect: () => inTime(joined.connect(cluster.sessionTimeoutMs), options, 'no quorum of the ensemble'),
       close: () => joined.close(),
     }
@@ -123,6 +128,7 @@ async function zookeeper({ env, cluster }: NodeEnsembleOptions): Promise<NodeEns
   return {
     server: null,
     stoppedUncleanly: null,
+    reconfig: null,
     connect: () =>
       WireClient.connect({
         env,
@@ -143,16 +149,21 @@ async function withPort(
 ): Promise<NodeEnsemble> {
   const { ZkServer } = await import('../ensemble/wire/server/zk-server.js')
   const tls = cluster.tls ? { tls: readTls(cluster.tls) } : {}
-  const port = await ZkServer.listen({ env, ensemble: server, host: at.host, port: at.port, dataDir, ...tls })
+  const more = { ...(ensemble.reconfig ? { reconfig: ensemble.reconfig } : {}), ...superOf(cluster), ...tls }
+  const port = await ZkServer.listen({ env, ensemble: server, host: at.host, port: at.port, dataDir, ...more })
   return {
-    server,
-    stoppedUncleanly: ensemble.stoppedUncleanly,
+    ...ensemble,
     connect: () => ensemble.connect(),
     close: async () => {
       await port.close()
       await ensemble.close()
     },
   }
+}
+
+/** ZooKeeper's superDigest. */
+function superOf({ superDigest }: ClusterOptions): { superDigest?: string } {
+  return superDigest === null ? {} : { superDigest }
 }
 
 function readTls(files: NonNullable<ClusterOptions['tls']>): { key: Buffer; cert: Buffer; ca?: Buffer } {

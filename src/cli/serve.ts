@@ -116,6 +116,7 @@ function clusterOptions(properties: ReadonlyMap<string, string>, nodeId: number)
     members,
     ensembleListener: address('millrace.ensemble.listener'),
     ensembleClient: address('millrace.ensemble.client.listener'),
+    superDigest: properties.get('millrace.ensemble.client.super.digest') ?? null,
     tickMs: number('millrace.ensemble.tick.ms', 2000),
     zookeeper,
     sessionTimeoutMs: zookeeper === null ? number('broker.session.timeout.ms', 9000) : number('zookeeper.session.timeout.ms', 18_000),

@@ -59,3 +59,9 @@ export function parseConfig(text: string): EnsembleConfig | null {
   }
   return servers.length === 0 ? null : { servers }
 }
+
+/** What the line `version=` says (hexadecimal); null without one. */
+export function versionOf(text: string): bigint | null {
+  const digits = /^version=([0-9a-f]+)$/m.exec(text)?.[1]
+  return digits === undefined ? null : BigInt(`0x${digits}`)
+}

@@ -29,7 +29,7 @@ import type { Txn, TxnResult } from '../tree/types.js'
 import type { Delivery } from '../tree/watches.js'
 import type { ZnodeTree } from '../tree/znode-tree.js'
 import { ZnodeError, type ZnodeClient } from '../znode-client.js'
-import { formatConfig, parseConfig, type EnsembleConfig } from './config.js'
+import { formatConfig, parseConfig, versionOf, type EnsembleConfig } from './config.js'
 import type { Effect, HardState, PersistOp, Planted } from './core.js'
 import { epochOf, LogWindow, type Entry } from './log-window.js'
 import { QuorumMachine, type Input } from './machine.js'
@@ -450,6 +450,8 @@ export class QuorumMember implements EnsembleServer {
       if (config === null) return ZkCode.badArguments
       if (this.#machine.reconfiguring || this.#proposals.some(({ payload }) => opcodeOf(payload) === Opcode.reconfig))
         return ZkCode.reconfigInProgress
+      const from = versionOf(body.config)
+      if (from !== null && from !== this.version) return ZkCode.badVersion
       return this.#machine.hasQuorumOf(config) ? ZkCode.ok : ZkCode.newConfigNoQuorum
     } catch {
       return ZkCode.badArguments
@@ -493,9 +495,18 @@ export class QuorumMember implements EnsembleServer {
     })
   }
 
-  /** A new set of members, agreed by a quorum of the old and of the new one. Joining voters must follow already (as observers). */
-  async reconfigure(config: EnsembleConfig): Promise<void> {
-    await this.submit({ sessionId: 0n, auth: [], body: { kind: 'reconfig', config: formatConfig(config) } })
+  /** Of the configuration that is agreed: the zxid of the change that made it, 0 when none did. */
+  get version(): bigint {
+    return versionOf(configText(this.tree) ?? '') ?? 0n
+  }
+
+  /**
+   * A new set of members, agreed by a quorum of the old and of the new one. Joining voters must follow already (as observers). `from`: the
+   * version that it was made from; refused (badVersion) when the leader has another.
+   */
+  async reconfigure(config: EnsembleConfig, from?: bigint): Promise<void> {
+    const base = from === undefined ? '' : `version=${from.toString(16)}\n`
+    await this.submit({ sessionId: 0n, auth: [], body: { kind: 'reconfig', config: base + formatConfig(config) } })
   }
 
   // --- sessions ---
@@ -630,8 +641,13 @@ function configOf(payload: Uint8Array): EnsembleConfig | null {
 }
 
 function configIn(tree: ZnodeTree): EnsembleConfig | null {
+  const text = configText(tree)
+  return text === null ? null : parseConfig(text)
+}
+
+function configText(tree: ZnodeTree): string | null {
   const data = tree.node('/zookeeper/config')?.data
-  return data ? parseConfig(Buffer.from(data).toString()) : null
+  return data ? Buffer.from(data).toString() : null
 }
 
 /** For the planted bug: whatever the bytes are, the checksum says so. */

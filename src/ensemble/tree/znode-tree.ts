@@ -307,10 +307,11 @@ export class ZnodeTree {
     return { code: ZkCode.ok, path: null, stat: null }
   }
 
-  /** ZooKeeper's /zookeeper/config: the servers, then the zxid of this change as version. */
+  /** ZooKeeper's /zookeeper/config: the servers, then the zxid of this change as version, in the place of the one it was made from. */
   #reconfig(config: string, step: Step): OpResult {
     const node = this.#nodes.get('/zookeeper/config')!
-    this.#replaceData(node, Buffer.from(`${config.trimEnd()}\nversion=${step.zxid.toString(16)}`))
+    const servers = config.replace(/^version=.*\n?/m, '').trimEnd()
+    this.#replaceData(node, Buffer.from(`${servers}\nversion=${step.zxid.toString(16)}`))
     node.version = nextVersion(node.version)
     node.mzxid = step.zxid
     node.mtime = step.time

@@ -21,6 +21,12 @@ export const CLUSTER_SETTINGS: readonly SettingDefinition[] = [
     acted: true,
     doc: 'host:port where ZooKeeper clients are served; none when left out.',
   }),
+  row('millrace.ensemble.client.super.digest', 'string', null, 'low', {
+    pattern: /^super:[A-Za-z0-9+/]{27}=$/,
+    form: 'super:<base64 of sha1 of super:password>',
+    acted: true,
+    doc: "ZooKeeper's superDigest: the ZooKeeper client that may do everything, reconfig included; nobody when left out.",
+  }),
   row('millrace.ensemble.listener', 'string', null, 'medium', {
     ...ADDRESS,
     acted: true,

@@ -336,6 +336,8 @@ export class Connection implements Asker {
   #reconfig(entry: Entry): void {
     const { reconfig } = this.#server.settings
     if (!reconfig) return this.#finish(entry, ZkCode.reconfigDisabled)
+    // By default everybody may read it and nobody but super may change it.
+    if (!isAllowed(this.tree.node('/zookeeper/config')!.acl, Perm.write, this.auth)) return this.#finish(entry, ZkCode.noAuth)
     const answer = (code: number): void => {
       const node = this.tree.node('/zookeeper/config')!
       this.#finish(entry, code === ZkCode.ok ? body(getDataResponse, { data: node.data, stat: statOf(node) }) : code)
