@@ -264,7 +264,8 @@ export class Connection implements Asker {
         this.#socket.resume()
         this.#work()
       },
-      (error: unknown) => this.#broken(error),
+      // The leader went away before it was agreed: the client tries again, here or elsewhere.
+      (error: unknown) => (error instanceof ZnodeError ? this.destroy(`no session: ${error.message}`) : this.#broken(error)),
     )
   }
 
