@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import fc from 'fast-check'
 import { ClientError, KafkaError, Producer, type ProducerSettings } from '../../src/client/index.js'
+import { errors } from '../../src/model/errors.js'
+import type { MessageOf } from '../../src/protocol/schema/dsl.js'
+import { apis } from '../../src/protocol/schema/index.js'
 import { SimEnv } from '../support/sim-env.js'
 import { type Fault, FakeCluster, OUT_OF_ORDER } from './fake-cluster.js'
 
@@ -69,6 +72,23 @@ test('an answer that was lost leaves no duplicate: the batch is recognised by it
   assert.deepEqual(await sendAll(env, producer, ['a', 'b']), [0, 1])
   assert.deepEqual(cluster.values(), ['a', 'b'])
   assert.equal(cluster.produced.length, 2)
+})
+
+test('a partition whose new leader is named in the refusal is written there without a pause', async (t) => {
+  const { env, cluster, producer } = start(t, { retryBackoffMs: 60_000, retryBackoffMaxMs: 60_000 })
+  await drive(env, producer.partitionsFor('t'))
+  cluster.answers.set(apis.produce.key, (body: MessageOf<typeof apis.produce.request>) => {
+    cluster.answers.delete(apis.produce.key)
+    const row = { index: 0, errorCode: errors.NOT_LEADER_OR_FOLLOWER.code, currentLeader: { leaderId: 2, leaderEpoch: 1 } }
+    return {
+      responses: body.topicData.map(({ name, topicId }) => ({ name, topicId, partitionResponses: [row] })),
+      nodeEndpoints: [{ nodeId: 2, host: 'fake', port: 2, rack: null }],
+    }
+  })
+  const sent = producer.send({ topic: 't', value: 'a' })
+  for (let i = 0; i < 20; i++) await env.advance(50)
+  assert.deepEqual(cluster.values(), ['a'])
+  await sent
 })
 
 test('a failed batch is sent again before the younger ones that were on the way with it', async (t) => {

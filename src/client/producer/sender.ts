@@ -274,7 +274,7 @@ export class Sender {
     }
     const response = await broker.request(apis.produce, request, { maxVersion: version, expectResponse: acks !== 0 })
     if (acks === 0) for (const { queue, batch } of chosen) this.#succeed(queue, batch, -1, -1)
-    else this.#answered(chosen, response)
+    else this.#answered(broker.address.nodeId, chosen, response)
   }
 
   #topicData(chosen: readonly Sending[]): ProduceRequest['topicData'] {
@@ -289,7 +289,7 @@ export class Sender {
     return [...byTopic].map(([name, partitionData]) => ({ name, topicId: topics.get(name)?.id ?? ZERO_UUID, partitionData }))
   }
 
-  #answered(chosen: readonly Sending[], response: ProduceResponse): void {
+  #answered(nodeId: number, chosen: readonly Sending[], response: ProduceResponse): void {
     const answers = new Map<string, Answer>()
     for (const { name, topicId, partitionResponses } of response.responses) {
       const topic = name !== '' ? name : this.#cluster.metadata.topicById(topicId)?.name
@@ -307,7 +307,14 @@ export class Sender {
       const { leaderId, leaderEpoch } = answer.currentLeader
       if (leaderId >= 0) this.#cluster.learnLeader(queue.topic, queue.partition, leaderId, leaderEpoch, response.nodeEndpoints)
       this.#settle(queue, batch, answer)
+      // It leads no more, and who does is known (KIP-951): there is nothing to wait for.
+      if (answer.errorCode === errors.NOT_LEADER_OR_FOLLOWER.code && this.#isElsewhere(queue, nodeId)) queue.notBefore = 0
     }
+  }
+
+  #isElsewhere({ topic, partition }: PartitionQueue, nodeId: number): boolean {
+    const leader = this.#cluster.metadata.leader(topic, partition)
+    return leader >= 0 && leader !== nodeId
   }
 
   #settle(queue: PartitionQueue, batch: ProducerBatch, answer: Answer): void {
@@ -370,8 +377,11 @@ export class Sender {
       return
     }
     const { retryBackoffMs, retryBackoffMaxMs } = this.#cluster.options
-    queue.failures++
-    queue.notBefore = now + backoffMs(queue.failures, retryBackoffMs, retryBackoffMaxMs, this.#cluster.env.random.next())
+    // Batches that were out together fail together: that is one failure, and one pause.
+    if (now >= queue.notBefore) {
+      queue.failures++
+      queue.notBefore = now + backoffMs(queue.failures, retryBackoffMs, retryBackoffMaxMs, this.#cluster.env.random.next())
+    }
     queue.requeue(batch)
   }
 
