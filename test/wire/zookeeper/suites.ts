@@ -1,6 +1,6 @@
 // Other people's ZooKeeper suites, each as its authors wrote it, installed into .cache/clients.
 
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run, type Output } from '../clients/child.js'
 import { Unavailable } from '../clients/client.js'
@@ -162,4 +162,30 @@ const cli: Suite = {
   },
 }
 
-export const SUITES: readonly Suite[] = [kazoo, go, cli]
+// ---- Curator
+
+const curatorHome = join(CACHE, 'curator')
+const CURATOR = join(ROOT, 'test/wire/zookeeper/curator')
+
+const curator: Suite = {
+  name: "Curator 5.7.1's recipes",
+  install: () =>
+    installing('Curator', async () => {
+      if (existsSync(join(curatorHome, 'installed'))) return
+      rmSync(curatorHome, { recursive: true, force: true })
+      const copy = ['-q', '-B', '-f', join(CURATOR, 'pom.xml'), 'dependency:copy-dependencies', `-DoutputDirectory=${curatorHome}`]
+      await run('mvn', [...copy, '-DincludeScope=runtime'], { timeoutMs: 600_000 })
+      writeFileSync(join(curatorHome, 'installed'), '')
+    }),
+  run: async (target) => {
+    const program = join(CURATOR, 'Recipes.java')
+    const java = ['-Xmx256m', '-cp', join(curatorHome, '*'), program, target.connect]
+    const output = text(await run('java', java, { timeoutMs: 420_000, accept: [1] }))
+    const passed = matches(output, /^PASSED (.*)$/gm)
+    // A recipe that the program never came to has failed as well.
+    const recipes = matches(readFileSync(program, 'utf8'), /^ +recipe\("([^"]+)"/gm)
+    return { passed: passed.length, failed: recipes.filter((name) => !passed.includes(name)), skipped: 0 }
+  },
+}
+
+export const SUITES: readonly Suite[] = [kazoo, go, cli, curator]
