@@ -126,8 +126,8 @@ class Node implements Broker {
     this.pool = new BackgroundPool(() => Math.max(2, this.recoveryThreadsPerDir() * options.dataDirs.length))
     this.recoveryThreads = new RecoveryThreads(() => this.recoveryThreadsPerDir(), this.pool.run)
     this.connections = new NodeConnections({ env, configs: () => this.configs!, callers: () => this.workers!.callers })
-    this.hosting = new Hosting(options.nodeId, options.workers, () => this.dirs!)
     this.cluster = options.cluster ?? ALONE
+    this.hosting = new Hosting(options.nodeId, options.workers, () => this.dirs!, !this.replicates)
     this.catchUp = new Promise((resolve) => (this.caughtUp = resolve))
   }
 
@@ -179,6 +179,10 @@ class Node implements Broker {
       await Promise.all([this.listen(reserved), this.dirs.durable()])
       this.caughtUp()
       await this.control.ready()
+      if (this.replicates) {
+        this.hosting.mayLead = true
+        await this.openPartitions(this.workers)
+      }
       if (this.listeners.length > 0) await this.broadcasts
     } finally {
       for (const { fd } of reserved) if (fd >= 0) native().closeDescriptor(fd)

@@ -4,6 +4,7 @@
 import { join } from 'node:path'
 import type { MetadataChange, MetadataImage, PartitionImage, TopicImage } from '../controller/image.js'
 import { partitionDirName } from '../model/topic-partition.js'
+import type { LeaderAndIsr } from '../replica/partition/leader-and-isr.js'
 import type { OpenPartition } from '../replica/replica-manager.js'
 import { Placement, type PlacementTable } from '../threads/placement.js'
 import type { DataDirs } from './data-dirs.js'
@@ -22,8 +23,14 @@ export class Hosting {
   private readonly workers: number
   private readonly dirs: () => DataDirs
   private readonly placement: Placement
+  /**
+   * Until the controller has taken up this life of the node, what the image says of its leading was said to a former one: its log may have lost
+   * records that others have under the same leader epoch, and another record there would never be told apart.
+   */
+  mayLead: boolean
 
-  constructor(nodeId: number, workers: number, dirs: () => DataDirs) {
+  constructor(nodeId: number, workers: number, dirs: () => DataDirs, mayLead = true) {
+    this.mayLead = mayLead
     this.nodeId = nodeId
     this.workers = Math.max(1, workers)
     this.dirs = dirs
@@ -115,8 +122,13 @@ export class Hosting {
       logStartOffset: place.logStartOffset,
       cleanerOffset: place.cleanerOffset,
       highWatermark: place.highWatermark,
-      decision: { leader, leaderEpoch, isr, replicas, partitionEpoch },
+      decision: leader === this.nodeId && !this.mayLead ? undecided(replicas) : { leader, leaderEpoch, isr, replicas, partitionEpoch },
       ...(place.offline === undefined ? {} : { offline: place.offline }),
     }
   }
+}
+
+/** Older than every decision: the replica is open and has no part yet. */
+export function undecided(replicas: readonly number[]): LeaderAndIsr {
+  return { leader: -1, leaderEpoch: -1, isr: [], replicas, partitionEpoch: -1 }
 }

@@ -3,7 +3,7 @@
 import type { ControllerApi } from '../controller/controller-api.js'
 import type { MetadataImage } from '../controller/image.js'
 import type { Env } from '../env/env.js'
-import { LinkStatus } from '../link/door.js'
+import { type LinkDoor, LinkStatus } from '../link/door.js'
 import { PortDoor } from '../link/port-door.js'
 import type { LinkPort } from '../link/port-messages.js'
 import { errors } from '../model/errors.js'
@@ -27,17 +27,21 @@ export interface WorkerReplicationOptions {
   image(): MetadataImage
   settings(): ReplicationSettings
   onLogDamaged(damage: LogDamage): void
+  /** Absent: the one that `attach` gives a port. */
+  readonly door?: LinkDoor
   onLogRepaired(of: TopicPartition): void
 }
 
 export class WorkerReplication {
   private readonly options: WorkerReplicationOptions
-  private readonly door: PortDoor
+  private readonly port: PortDoor
+  private readonly door: LinkDoor
   private readonly replication: Replication
 
   constructor(options: WorkerReplicationOptions) {
     this.options = options
-    this.door = new PortDoor(options.env)
+    this.port = new PortDoor(options.env)
+    this.door = options.door ?? this.port
     const replication = options.replicas.replicate(this.doors())
     this.replication = replication
     this.door.handle(LinkKind.replicaFetch, (peer, parts, answer) => replication.serveFetch(peer, parts as readonly FetchPart[], answer))
@@ -46,7 +50,7 @@ export class WorkerReplication {
 
   /** The way to the link thread: at first, and whenever there is another. */
   attach(port: LinkPort): void {
-    this.door.attach(port)
+    this.port.attach(port)
   }
 
   /** The image has other brokers, or they stand otherwise. */
@@ -55,7 +59,7 @@ export class WorkerReplication {
   }
 
   close(): void {
-    this.door.close()
+    this.port.close()
   }
 
   private doors(): ReplicationDoors {

@@ -20,6 +20,10 @@ export interface MemoryLinkOptions {
   readonly env: Env
   /** How long a message takes; called for each, in order. Those of one direction do not overtake each other. */
   delayMs?(from: number, to: number): number
+  /** Has a message that has come to `to`: runs `arrive`, now or later (a node that is paused, a direction that is cut). Absent: now. */
+  deliver?(from: number, to: number, arrive: () => void): void
+  /** The Env of a node, whose pauses its timeouts share. Absent: `env`. */
+  envOf?(nodeId: number): Env
 }
 
 interface OpenCall {
@@ -97,10 +101,18 @@ export class MemoryLinks {
     const due = Math.max(now + (this.options.delayMs?.(from.nodeId, to.nodeId) ?? 0), this.arrivals.get(direction) ?? 0)
     this.arrivals.set(direction, due)
     const epoch = from.epochOf(to.nodeId)
-    env.timers.after(due - now, () => {
+    const unlessGone = (): void => {
       const same = this.nodes.get(from.nodeId) === from && this.nodes.get(to.nodeId) === to && from.epochOf(to.nodeId) === epoch
       if (same && this.linked(from.nodeId, to.nodeId)) arrive()
+    }
+    env.timers.after(due - now, () => {
+      if (this.options.deliver) this.options.deliver(from.nodeId, to.nodeId, unlessGone)
+      else unlessGone()
     })
+  }
+
+  envOf(nodeId: number): Env {
+    return this.options.envOf?.(nodeId) ?? this.env
   }
 }
 
@@ -210,12 +222,14 @@ export class MemoryDoor implements LinkDoor {
       return Promise.reject(new LinkError('ERR_MILLRACE_LINK_DOWN', `there is no link to node ${peer}`))
     const sent = parts.map((part) => ({ ...part, body: Uint8Array.from(part.body) }))
     return new Promise<void>((resolve, reject) => {
-      const timer = this.net.env.timers.after(timeoutMs, () =>
-        this.settle(
-          call,
-          new LinkError('ERR_MILLRACE_LINK_TIMEOUT', `node ${peer} left ${parts.length - call.answered.size} parts unanswered`),
-        ),
-      )
+      const timer = this.net
+        .envOf(this.node.nodeId)
+        .timers.after(timeoutMs, () =>
+          this.settle(
+            call,
+            new LinkError('ERR_MILLRACE_LINK_TIMEOUT', `node ${peer} left ${parts.length - call.answered.size} parts unanswered`),
+          ),
+        )
       const call: OpenCall = { from: this, peer, onAnswer, answered: new Set(), count: parts.length, timer, resolve, reject }
       this.calls.add(call)
       this.net.carry(this.node, other, () => arrive(this.net, this.node, other, kind, sent, call))

@@ -12,9 +12,25 @@ interface Event {
   cancelled: boolean
 }
 
+export interface Life {
+  readonly env: Env
+  /** Runs what comes to the node from outside: later while it is paused, never once it is dead. */
+  run(task: () => void): void
+  alive(): boolean
+  kill(): void
+  pause(): void
+  resume(): void
+  /** The wall clock moves; time does not. */
+  jump(ms: number): void
+}
+
 export class SimWorld {
   readonly random: Random
   readonly start = 1_700_000_000_000
+  /** Work on real files that is under way: time stands still until it is done. */
+  busy = 0
+  /** Nodes of this world read and write real files beside that. */
+  readsFiles = false
   readonly #heap: Event[] = []
   #now = 0
   #sequence = 0
@@ -53,7 +69,7 @@ export class SimWorld {
 
   /** Runs until `end`, or until `done` says so after an event. False: `end` came first. */
   async run(end: number, check: () => void, done: () => boolean = () => false): Promise<boolean> {
-    await settle()
+    await this.#settle()
     for (;;) {
       if (done()) return true
       const event = this.#heap[0]
@@ -63,34 +79,86 @@ export class SimWorld {
       this.#now = event.due
       this.events++
       event.task()
-      await settle()
+      await this.#settle()
       check()
     }
     this.#now = end
     return false
   }
 
-  /** A life of a node: `kill` makes its timers silent for ever. */
-  life(logger: Logger = silentLogger): { env: Env; kill: () => void; alive: () => boolean } {
-    let alive = true
-    const guarded = (task: () => void) => () => {
-      if (alive) task()
+  /** Counts `work` as under way until it has settled. */
+  async track<T>(work: Promise<T>): Promise<T> {
+    this.busy++
+    try {
+      return await work
+    } finally {
+      this.busy--
     }
-    const clock: Clock = { now: () => this.start + Math.floor(this.#now), monotonic: () => this.#now }
+  }
+
+  /** A life of a node: `kill` makes its timers silent for ever, `pause` until it is resumed. */
+  life(logger: Logger = silentLogger): Life {
+    let alive = true
+    let paused = false
+    let waiting: (() => void)[] = []
+    let jumped = 0
+    const run = (task: () => void): void => {
+      if (!alive) return
+      if (paused) waiting.push(task)
+      else task()
+    }
+    const clock: Clock = { now: () => this.start + Math.floor(this.#now + jumped), monotonic: () => this.#now }
     const every = (periodMs: number, task: () => void): Timer => {
       let timer: Timer
-      const run = (): void => {
-        timer = this.after(periodMs, guarded(run))
+      const again = (): void => {
+        timer = this.after(periodMs, () => run(again))
         task()
       }
-      timer = this.after(periodMs, guarded(run))
+      timer = this.after(periodMs, () => run(again))
       return { cancel: () => timer.cancel() }
     }
-    const timers: Timers = { after: (delayMs, task) => this.after(delayMs, guarded(task)), every }
-    const kill = (): void => {
-      alive = false
+    const timers: Timers = { after: (delayMs, task) => this.#cancellable(delayMs, task, run), every }
+    return {
+      env: { clock, timers, random: this.random, logger },
+      run,
+      alive: () => alive,
+      kill: () => {
+        alive = false
+        waiting = []
+      },
+      pause: () => {
+        paused = true
+      },
+      resume: () => {
+        paused = false
+        for (const task of waiting.splice(0)) this.after(0, () => run(task))
+      },
+      jump: (ms) => {
+        jumped += ms
+      },
     }
-    return { env: { clock, timers, random: this.random, logger }, kill, alive: () => alive }
+  }
+
+  /** What fell due in a pause may be cancelled until it runs. */
+  #cancellable(delayMs: number, task: () => void, run: (task: () => void) => void): Timer {
+    let cancelled = false
+    const timer = this.after(delayMs, () =>
+      run(() => {
+        if (!cancelled) task()
+      }),
+    )
+    return {
+      cancel: () => {
+        cancelled = true
+        timer.cancel()
+      },
+    }
+  }
+
+  /** Every promise that can settle does. Nothing waits for a real device but what reads and copies files. */
+  async #settle(): Promise<void> {
+    do await new Promise((resolve) => setImmediate(resolve))
+    while (this.busy > 0 || (this.readsFiles && process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'))))
   }
 
   #push(event: Event): void {
@@ -124,11 +192,6 @@ export class SimWorld {
 
 function isBefore(a: Event, b: Event): boolean {
   return a.due < b.due || (a.due === b.due && a.sequence < b.sequence)
-}
-
-/** Every promise that can settle does. Nothing here waits for a real device, so one turn of the event loop is enough. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** How often what happened. A kind that never did is a test that tests nothing. */

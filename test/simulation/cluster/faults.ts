@@ -1,0 +1,247 @@
+// What goes wrong, drawn from the seed, and never more of it than the promise stands: faults that destroy a copy (a power loss on the `process`
+// promise, a flipped bit) come only while every other replica is in sync.
+
+import { statSync } from 'node:fs'
+import { CONTROLLER } from '../../../src/controller/paths.js'
+import type { ClusterRun } from './run.js'
+import type { SimNode } from './node.js'
+
+export class Faults {
+  /** Replicas that had a bit flipped, as `node/topic-partition`. */
+  readonly flipped = new Set<string>()
+  readonly #run: ClusterRun
+  readonly #oneWay = new Map<string, (() => void)[]>()
+  readonly #flippedPartitions = new Set<number>()
+  #active = false
+  #flips = false
+  #tampers = false
+
+  constructor(run: ClusterRun) {
+    this.#run = run
+  }
+
+  start(): void {
+    this.#active = true
+    const { world } = this.#run
+    this.#flips = world.chance(0.3)
+    this.#tampers = world.chance(0.3)
+    this.#disturb()
+  }
+
+  get tampers(): boolean {
+    return this.#active && this.#tampers && this.#run.world.chance(0.02)
+  }
+
+  end(): void {
+    this.#active = false
+    const { network, links, nodes, disks } = this.#run
+    network.healAll()
+    for (const [direction, held] of this.#oneWay) {
+      this.#oneWay.delete(direction)
+      for (const arrive of held) arrive()
+    }
+    for (const a of nodes) {
+      for (const b of nodes) links.heal(a.id, b.id)
+      disks.get(a.id)!.setFaults({})
+      if (a.paused) a.resume()
+    }
+  }
+
+  /** Whoever looks after the cluster starts a node anew whose log is out of service. */
+  mend(): void {
+    for (const node of this.#run.nodes) {
+      if (!node.isUp) node.boot()
+      else if ([...(node.manager?.all() ?? [])].some(({ log }) => log.failure !== undefined)) this.#restart(node, false)
+    }
+  }
+
+  /** A message that has come: held while its direction is cut, or its node paused. */
+  deliver(from: number, to: number, arrive: () => void): void {
+    const held = this.#oneWay.get(`${from}>${to}`)
+    if (held) {
+      if (held.length < 10_000) held.push(arrive)
+      return
+    }
+    this.#run.nodes.find(({ id }) => id === to)?.life?.run(arrive)
+  }
+
+  #disturb(): void {
+    const { world, nodes } = this.#run
+    world.after(world.between(30, 400), () => {
+      if (!this.#active) return
+      this.#disturb()
+      const [a, b] = [world.pick(nodes), world.pick(nodes)]
+      const kind = world.random.next()
+      if (kind < 0.14) this.#restart(a, false)
+      else if (kind < 0.18) for (const node of nodes) this.#restart(node, false)
+      else if (kind < 0.3) this.#powerLoss(a)
+      else if (kind < 0.34) this.#powerLossOfAll()
+      else if (kind < 0.46) this.#pause(a)
+      else if (kind < 0.56) this.#cut(a, b)
+      else if (kind < 0.64) this.#cutOneWay(a, b)
+      else if (kind < 0.72) this.#isolate(a)
+      else if (kind < 0.78) this.#fullDisk(a)
+      else if (kind < 0.82) this.#failedSync(a)
+      else if (kind < 0.88) this.#reset(a, b)
+      else if (kind < 0.92) this.#jump(a)
+      else if (kind < 0.96) this.#resign()
+      else this.#flip(a)
+    })
+  }
+
+  /** `node` may lose what it has: every other replica of its partitions is in sync by everybody's word, and none is damaged. */
+  #isSpare(node: SimNode): boolean {
+    const { nodes } = this.#run
+    if (this.flipped.size > 0) return false
+    return nodes.every((each) => {
+      const partitions = each.image?.topics.get('t')?.partitions
+      return (
+        each.isUp &&
+        partitions !== undefined &&
+        partitions.every(({ replicas, isr }) => !replicas.includes(node.id) || isr.length === replicas.length)
+      )
+    })
+  }
+
+  #restart(node: SimNode, power: boolean): void {
+    const { world, counts } = this.#run
+    if (!node.isUp) return
+    counts.add(power ? 'power loss' : 'kill')
+    this.#run.log(`n${node.id} ${power ? 'loses power' : 'is killed'}`)
+    node.kill(power)
+    world.after(world.between(5, 1500), () => node.boot())
+  }
+
+  #powerLoss(node: SimNode): void {
+    if (this.#run.promise === 'disk' || this.#isSpare(node)) this.#restart(node, true)
+  }
+
+  #powerLossOfAll(): void {
+    if (this.#run.promise !== 'disk') return
+    this.#run.counts.add('power loss of all')
+    for (const node of this.#run.nodes) this.#restart(node, true)
+  }
+
+  #pause(node: SimNode): void {
+    const { world, counts } = this.#run
+    const { life } = node
+    if (!life || node.paused) return
+    counts.add('pause')
+    this.#run.log(`n${node.id} is paused`)
+    node.pause()
+    world.after(world.between(50, 2500), () => {
+      if (node.life !== life) return
+      this.#run.log(`n${node.id} goes on`)
+      node.resume()
+    })
+  }
+
+  #cut(a: SimNode, b: SimNode): void {
+    if (a === b) return
+    const { world, network, links, counts } = this.#run
+    counts.add('cut')
+    this.#run.log(`n${a.id} - n${b.id} is cut`)
+    network.cut(a.id, b.id)
+    network.cut(b.id, a.id)
+    links.cut(a.id, b.id)
+    world.after(world.between(50, 2000), () => {
+      network.heal(a.id, b.id, true)
+      network.heal(b.id, a.id, true)
+      links.heal(a.id, b.id)
+    })
+  }
+
+  #isolate(node: SimNode): void {
+    this.#run.counts.add('isolation')
+    for (const other of this.#run.nodes) this.#cut(node, other)
+  }
+
+  #cutOneWay(a: SimNode, b: SimNode): void {
+    const direction = `${a.id}>${b.id}`
+    if (a === b || this.#oneWay.has(direction)) return
+    const { world, network, links, counts } = this.#run
+    counts.add('one-way cut')
+    this.#run.log(`n${a.id} -> n${b.id} is cut`)
+    network.cut(a.id, b.id)
+    this.#oneWay.set(direction, [])
+    world.after(world.between(50, 1500), () => {
+      const held = this.#oneWay.get(direction)
+      if (!held) return
+      const reset = world.chance(0.5)
+      this.#oneWay.delete(direction)
+      network.heal(a.id, b.id, reset)
+      if (!reset) for (const arrive of held) this.deliver(a.id, b.id, arrive)
+      links.cut(a.id, b.id)
+      links.heal(a.id, b.id)
+    })
+  }
+
+  #reset(a: SimNode, b: SimNode): void {
+    if (a === b) return
+    const { network, links, counts } = this.#run
+    counts.add('link reset')
+    network.reset(a.id, b.id, true)
+    links.cut(a.id, b.id)
+    links.heal(a.id, b.id)
+  }
+
+  #fullDisk(node: SimNode): void {
+    const { world, counts, disks } = this.#run
+    const disk = disks.get(node.id)!
+    const { life } = node
+    if (!life) return
+    counts.add('full disk')
+    this.#run.log(`n${node.id} has a full disk`)
+    disk.setFaults({ room: Math.floor(world.between(0, 2000)) })
+    world.after(world.between(50, 1500), () => {
+      if (node.life === life) disk.setFaults({})
+    })
+  }
+
+  #failedSync(node: SimNode): void {
+    const { world, counts, disks } = this.#run
+    const { life } = node
+    if (!life) return
+    counts.add('failing fsync')
+    this.#run.log(`n${node.id} fails to sync`)
+    disks.get(node.id)!.setFaults({ syncError: true })
+    world.after(world.between(100, 800), () => {
+      if (node.life !== life) return
+      disks.get(node.id)!.setFaults({})
+      // What a failed fsync covered may be gone from memory too; what was promised on `disk` is not.
+      if ([...(node.manager?.all() ?? [])].some(({ log }) => log.failure !== undefined)) this.#restart(node, this.#run.promise === 'disk')
+    })
+  }
+
+  #jump(node: SimNode): void {
+    this.#run.counts.add('clock jump')
+    node.life?.jump(this.#run.world.between(-600_000, 600_000))
+  }
+
+  #resign(): void {
+    const { nodes, counts } = this.#run
+    const node = nodes.find(({ control }) => control?.controller)
+    const control = node?.control
+    if (!control) return
+    counts.add('controller resigns')
+    this.#run.log(`n${node!.id} resigns as controller`)
+    // As an operator does it: whose znode is gone is the controller no more, and everybody is a candidate.
+    control.client.delete(CONTROLLER).catch((error: Error) => this.#run.log(`it could not: ${error.message}`))
+  }
+
+  /** A bit of a segment that is closed, on one node for each partition at most. */
+  #flip(node: SimNode): void {
+    const { world, counts, disks, promise } = this.#run
+    const partition = world.chance(0.5) ? 0 : 1
+    if (!this.#flips || this.#flippedPartitions.has(partition) || (promise === 'process' && !this.#isSpare(node))) return
+    const files = this.#run.closedSegments(node, partition)
+    if (files.length === 0) return
+    const file = world.pick(files)
+    this.#flippedPartitions.add(partition)
+    this.flipped.add(`${node.id}/t-${partition}`)
+    counts.add('flipped bit')
+    const bit = Math.floor(world.random.next() * statSync(file).size * 8)
+    this.#run.log(`n${node.id} has bit ${bit} of ${file} flipped`)
+    disks.get(node.id)!.flipBit(file, bit)
+  }
+}

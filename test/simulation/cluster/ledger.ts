@@ -1,0 +1,89 @@
+// What was promised and what was seen: acknowledged records, committed reads, leaders, watermarks. Breaking any of it is a bug.
+
+import type { HostedPartition } from '../../../src/replica/hosted-partition.js'
+import { crc32c } from '@node-rs/crc32'
+
+export class InvariantBroken extends Error {}
+
+export interface StoredRecord {
+  readonly offset: number
+  readonly value: string
+}
+
+export class Ledger {
+  /** Partition → offset → the record a consumer was given, or a producer was told to be there. */
+  readonly #known = new Map<string, Map<number, string>>()
+  readonly #leaders = new Map<string, number>()
+  readonly #seen = new WeakMap<HostedPartition, { watermark: number; leaderEpoch: number; partitionEpoch: number }>()
+  failure: Error | undefined
+
+  broken(text: string): void {
+    this.failure ??= new InvariantBroken(text)
+  }
+
+  /** Acknowledged or read below the high watermark: it is there from now on. */
+  committed(key: string, { offset, value }: StoredRecord, how: string): void {
+    let known = this.#known.get(key)
+    if (!known) this.#known.set(key, (known = new Map()))
+    const before = known.get(offset)
+    if (before !== undefined && before !== value) this.broken(`${key} offset ${offset} was ${before}; ${how} it is ${value}`)
+    known.set(offset, value)
+  }
+
+  knownOf(key: string): ReadonlyMap<number, string> {
+    return this.#known.get(key) ?? new Map<number, string>()
+  }
+
+  /** After every event: one leader an epoch, and nothing of a life goes back. */
+  look(node: number, key: string, hosted: HostedPartition, mayGoBack: boolean): void {
+    const { role, leaderEpoch, partitionEpoch, highWatermark } = hosted.state
+    if (role === 'leader') {
+      const term = `${key} epoch ${leaderEpoch}`
+      const leader = this.#leaders.get(term) ?? node
+      this.#leaders.set(term, leader)
+      if (leader !== node) this.broken(`${term} is led by ${leader} and by ${node}`)
+    }
+    const seen = this.#seen.get(hosted)
+    if (seen && (leaderEpoch < seen.leaderEpoch || partitionEpoch < seen.partitionEpoch))
+      this.broken(`${key} on node ${node}: its epochs went back`)
+    if (seen && highWatermark < seen.watermark && !mayGoBack)
+      this.broken(`${key} on node ${node}: the high watermark went back from ${seen.watermark} to ${highWatermark}`)
+    if (seen) Object.assign(seen, { watermark: highWatermark, leaderEpoch, partitionEpoch })
+    else this.#seen.set(hosted, { watermark: highWatermark, leaderEpoch, partitionEpoch })
+  }
+}
+
+/** The records of whole batches; undefined where a checksum is wrong. */
+export function recordsOf(bytes: Buffer): StoredRecord[] | undefined {
+  const records: StoredRecord[] = []
+  for (let at = 0; at + 61 <= bytes.length;) {
+    const size = 12 + bytes.readInt32BE(at + 8)
+    if (size < 61 || at + size > bytes.length) break
+    if (crc32c(bytes.subarray(at + 21, at + size)) !== bytes.readUInt32BE(at + 17)) return undefined
+    const base = Number(bytes.readBigInt64BE(at))
+    const reader = { bytes, at: at + 61 }
+    for (let left = bytes.readInt32BE(at + 57); left > 0; left--) {
+      varint(reader)
+      reader.at++ // attributes
+      varint(reader)
+      const delta = varint(reader)
+      const key = varint(reader)
+      reader.at += Math.max(0, key)
+      const length = varint(reader)
+      records.push({ offset: base + delta, value: bytes.toString('latin1', reader.at, reader.at + length) })
+      reader.at += length
+      varint(reader) // headers
+    }
+    at += size
+  }
+  return records
+}
+
+function varint(reader: { bytes: Buffer; at: number }): number {
+  let raw = 0
+  for (let shift = 0; ; shift += 7) {
+    const byte = reader.bytes[reader.at++]!
+    raw |= (byte & 127) << shift
+    if (byte < 128) return (raw >>> 1) ^ -(raw & 1)
+  }
+}

@@ -1,0 +1,357 @@
+// One simulated node: its ensemble member, its control plane and its replicas with the code of the product, over virtual time, on disks that
+// lose what was not synced. Only the glue that lies in `broker/` between threads is made anew here. Lives end by `kill` and begin by `boot`.
+
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { LinkKind } from '../../../src/broker/link-kinds.js'
+import { undecided } from '../../../src/broker/hosting.js'
+import { ReplicaReports } from '../../../src/broker/replica-reports.js'
+import { brokerDirectory, WorkerReplication } from '../../../src/broker/worker-replication.js'
+import { ControllerNode } from '../../../src/controller/controller-node.js'
+import type { MetadataImage } from '../../../src/controller/image.js'
+import type { EnsembleConfig } from '../../../src/ensemble/quorum/config.js'
+import { QuorumMember } from '../../../src/ensemble/quorum/quorum-member.js'
+import type { PeerTransport } from '../../../src/ensemble/quorum/transport.js'
+import type { Logger } from '../../../src/env/env.js'
+import { type LinkDoor, LinkStatus } from '../../../src/link/door.js'
+import { defaultLogConfig } from '../../../src/log/config.js'
+import { runPoolTask } from '../../../src/log/pool-tasks.js'
+import { partitionDirName } from '../../../src/model/topic-partition.js'
+import type { HostedPartition } from '../../../src/replica/hosted-partition.js'
+import { type LogCheckpoint, ReplicaManager } from '../../../src/replica/replica-manager.js'
+import { defaultReplicationSettings } from '../../../src/replica/settings.js'
+import { COORDINATOR, type MemoryLinks, type MemoryNode } from '../../support/memory-links.js'
+import type { SimulatedDisk } from '../support/disk.js'
+import type { SimDisk } from '../support/member-disk.js'
+import type { SimNetwork } from '../support/network.js'
+import type { Counts, Life, SimWorld } from '../support/world.js'
+import { type Planted, plantInPartition, plantInSession } from './planted.js'
+
+export const TICK_MS = 100
+const SESSION_MS = 8 * TICK_MS
+const SEGMENT_BYTES = 6000
+
+export interface NodeOptions {
+  readonly id: number
+  readonly world: SimWorld
+  readonly counts: Counts
+  readonly config: EnsembleConfig
+  readonly network: SimNetwork
+  readonly links: MemoryLinks
+  readonly memberDisk: SimDisk
+  readonly disk: SimulatedDisk
+  readonly promise: 'process' | 'disk'
+  readonly planted: Planted | undefined
+  log(line: string): void
+  /** Whether the next answer to a fetch comes with a wrong bit. */
+  tampers(): boolean
+  /** A replica was opened, or its log cut. */
+  onOpened(node: SimNode, hosted: HostedPartition): void
+}
+
+export class SimNode {
+  readonly id: number
+  life: Life | undefined
+  paused = false
+  member: QuorumMember | undefined
+  control: ControllerNode | undefined
+  manager: ReplicaManager | undefined
+  replication: WorkerReplication | undefined
+  /** Settles when the last life has let go of its files. */
+  gone: Promise<void> = Promise.resolve()
+  readonly #options: NodeOptions
+  readonly #checkpoints = new Map<string, LogCheckpoint>()
+  #lostPower = false
+  #isNew = true
+  #mayLead = false
+
+  constructor(options: NodeOptions) {
+    this.#options = options
+    this.id = options.id
+  }
+
+  get isUp(): boolean {
+    return this.life !== undefined
+  }
+
+  get image(): MetadataImage | undefined {
+    return this.control?.view.image
+  }
+
+  hosted(topic: string, partition: number): HostedPartition | undefined {
+    return this.manager?.find(topic, partition)
+  }
+
+  boot(): void {
+    if (this.life) return
+    const { world, config, network, memberDisk, disk, links, counts } = this.#options
+    disk.setFaults({})
+    const life = world.life(this.#logger())
+    this.life = life
+    this.#mayLead = this.#options.planted === 'leadsBeforeAccepted'
+    this.#options.log(`n${this.id} starts${this.#lostPower ? ' after a power loss' : ''}`)
+    this.member = QuorumMember.open({
+      dir: 'd',
+      env: life.env,
+      memberId: this.id,
+      config,
+      transport: this.#transport(network.transport(this.id), life),
+      tickMs: TICK_MS,
+      disk: memberDisk,
+    })
+    const link = links.start(this.id)
+    link.setPeers(config.servers.map(({ id }) => id))
+    void this.#join(life, this.member, link).catch((error: Error) => {
+      if (!life.alive()) return
+      // As a node whose start fails: whoever looks after it starts it again.
+      counts.add('start failed')
+      this.#options.log(`n${this.id} could not start: ${error.message}`)
+      this.kill(false)
+      world.after(world.between(50, 300), () => this.boot())
+    })
+  }
+
+  #transport(inner: PeerTransport, life: Life): PeerTransport {
+    return {
+      ...inner,
+      start: (handler) =>
+        inner.start({
+          onMessage: (from, bytes) => life.run(() => handler.onMessage(from, bytes)),
+          onPeer: (id, up) => life.run(() => handler.onPeer(id, up)),
+        }),
+    }
+  }
+
+  async #join(life: Life, member: QuorumMember, link: MemoryNode): Promise<void> {
+    const { env } = life
+    const { planted } = this.#options
+    let caughtUp: () => void = () => undefined
+    const catchUp = new Promise<void>((resolve) => (caughtUp = resolve))
+    const unclean = !this.#isNew
+    const lostWrites = this.#lostPower && planted !== 'forgetsLostWrites'
+    const control = await ControllerNode.start({
+      env,
+      nodeId: this.id,
+      identity: `directory-${this.id}`,
+      connect: async () => plantInSession(planted, await member.connect(SESSION_MS)),
+      rules: () => ({
+        defaults: () => ({ numPartitions: 1, replicationFactor: 3 }),
+        partitionRules: () => ({ minIsr: 2, uncleanElection: planted === 'staleReplicaElected' }),
+        validateConfig: () => null,
+        listDefault: () => '',
+      }),
+      announcement: () => ({
+        endpoints: [{ name: 'PLAINTEXT', host: `n${this.id}`, port: 9092, securityProtocol: 'PLAINTEXT' }],
+        rack: null,
+        features: new Map(),
+        logDirs: [],
+        uncleanShutdown: unclean,
+        lostWrites,
+      }),
+      catchUp: () => catchUp,
+      call: (peer, body, timeoutMs) => callController(link, peer, body, timeoutMs),
+      deadlineMs: 2000,
+    })
+    if (!life.alive()) return
+    this.control = control
+    this.#isNew = false
+    this.#lostPower = false
+    link.door(COORDINATOR).handle(LinkKind.control, (peer, parts, answer) => {
+      parts.forEach(({ body }, index) => void control.router.handle(peer, body).then((reply) => answer(index, reply)))
+    })
+    const health = new ReplicaReports({
+      env,
+      nodeId: this.id,
+      send: (report) => control.api.reportReplicas(report),
+      image: () => control.view.image,
+      brokerEpoch: () => control.registration.epoch,
+    })
+    const manager = this.#replicas(life, control, health)
+    this.manager = manager
+    this.replication = new WorkerReplication({
+      env,
+      nodeId: this.id,
+      replicas: manager,
+      controller: control.api,
+      image: () => control.view.image,
+      settings: replicationSettings,
+      onLogDamaged: ({ topic, partition, message }) => {
+        this.#options.counts.add('damage found')
+        this.#options.log(`n${this.id} ${topic}-${partition} is damaged: ${message}`)
+        health.say(topic, partition, true)
+      },
+      onLogRepaired: ({ topic, partition }) => {
+        this.#options.counts.add('damage mended')
+        health.say(topic, partition, false)
+      },
+      door: this.#tampered(link.door(0)),
+    })
+    // One after the other: what is read and copied on the way ends in one order.
+    let opening = Promise.resolve()
+    const open = (): Promise<void> => {
+      opening = opening.then(() => this.#openAll(life, control, manager, link, health))
+      return this.#options.world.track(opening)
+    }
+    control.registration.onHealth(() => health.look())
+    control.view.onChange((_, changes) => {
+      health.look()
+      if (changes.some(({ kind }) => kind === 'broker' || kind === 'broker-gone')) this.replication?.brokersChanged()
+      void open()
+    })
+    await open()
+    caughtUp()
+    await control.ready()
+    if (!life.alive()) return
+    this.#mayLead = true
+    await open()
+  }
+
+  /** Answers to fetches may come with a bit of their records wrong (a disk or memory of the leader that did not notice). */
+  #tampered(door: LinkDoor): LinkDoor {
+    const { tampers, world, counts } = this.#options
+    return {
+      handle: (kind, handler) => door.handle(kind, handler),
+      onPeer: (listener) => door.onPeer(listener),
+      isUp: (peer) => door.isUp(peer),
+      call: (peer, kind, parts, onAnswer, timeoutMs) =>
+        door.call(
+          peer,
+          kind,
+          parts,
+          (index, body, status) => {
+            if (body.length > 300 && tampers()) {
+              counts.add('damaged on the way')
+              body[body.length - 1 - Math.floor(world.between(0, 15))]! ^= 1
+            }
+            onAnswer(index, body, status)
+          },
+          timeoutMs,
+        ),
+    }
+  }
+
+  #replicas(life: Life, control: ControllerNode, health: ReplicaReports): ReplicaManager {
+    const { world, promise, planted, counts } = this.#options
+    return new ReplicaManager({
+      env: life.env,
+      nodeId: this.id,
+      runInPool: (task) => world.track(runPoolTask(task)),
+      settingsOf: () => ({
+        log: { ...defaultLogConfig, ack: promise, segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512 },
+        minInsyncReplicas: planted === 'ackBelowMinIsr' ? 1 : 2,
+      }),
+      replicationSettings,
+      brokers: brokerDirectory(() => control.view.image),
+      onCheckpointDue: (checkpoint) => {
+        if (life.alive()) this.#checkpoints.set(partitionDirName(checkpoint.topic, checkpoint.partition), checkpoint)
+      },
+      onLogFailed: (topic, partition, _dir, error) => {
+        if (!life.alive()) return
+        counts.add('log out of service')
+        this.#options.log(`n${this.id} ${topic}-${partition} is out of service: ${error.message}`)
+        health.say(topic, partition, true)
+      },
+      moveBytesPerSecond: () => Infinity,
+      onMovePrepared: () => Promise.resolve(),
+      onMoveEnded: () => undefined,
+      onRecoveryProgress: () => undefined,
+    })
+  }
+
+  async #openAll(life: Life, control: ControllerNode, manager: ReplicaManager, link: MemoryNode, health: ReplicaReports): Promise<void> {
+    for (const topic of control.view.image.topics.values()) {
+      const owners = Int16Array.from(topic.partitions, ({ replicas }) => (replicas.includes(this.id) ? 0 : -1))
+      for (const { partition, replicas, leader, leaderEpoch, isr, partitionEpoch, offline } of topic.partitions) {
+        if (!life.alive()) return
+        if (!replicas.includes(this.id)) continue
+        const known = manager.find(topic.name, partition)
+        const name = partitionDirName(topic.name, partition)
+        const checkpoint = this.#checkpoints.get(name)
+        const dir = join(this.#options.disk.root, name)
+        if (!known) mkdirSync(dir, { recursive: true })
+        await manager.open({
+          topic: topic.name,
+          topicId: topic.id,
+          partition,
+          dir,
+          cleanShutdown: false,
+          recoveryPoint: checkpoint?.recoveryPoint ?? 0,
+          logStartOffset: checkpoint?.logStartOffset ?? 0,
+          cleanerOffset: undefined,
+          decision: leader === this.id && !this.#mayLead ? undecided(replicas) : { leader, leaderEpoch, isr, replicas, partitionEpoch },
+          ...(checkpoint === undefined ? {} : { highWatermark: checkpoint.highWatermark }),
+        })
+        const hosted = manager.find(topic.name, partition)
+        if (hosted?.isSound && offline.includes(this.id)) health.say(topic.name, partition, false)
+        if (!known && hosted && life.alive()) {
+          plantInPartition(this.#options.planted, hosted)
+          this.#options.onOpened(this, hosted)
+        }
+      }
+      link.setPlacement(topic.id, owners)
+    }
+  }
+
+  /** The process is gone; with `power` also what the machine had in memory. */
+  kill(power: boolean): void {
+    const { life, manager, control } = this
+    if (!life) return
+    const { memberDisk, network, links, disk, counts, world } = this.#options
+    life.kill()
+    this.paused = false
+    memberDisk.crash()
+    network.remove(this.id)
+    links.stop(this.id)
+    control?.candidate.stop()
+    control?.registration.stop()
+    control?.view.close()
+    this.life = this.member = this.manager = this.control = this.replication = undefined
+    if (power) this.#lostPower = true
+    const closed = manager ? manager.close(false).then(() => undefined) : Promise.resolve()
+    this.gone = world.track(
+      closed.then(() => {
+        if (!power) return
+        const { bytes, torn } = disk.crash()
+        counts.add('bytes lost with the power', bytes)
+        counts.add('torn write', torn)
+      }),
+    )
+  }
+
+  pause(): void {
+    this.paused = true
+    this.life?.pause()
+  }
+
+  resume(): void {
+    this.paused = false
+    this.life?.resume()
+  }
+
+  #logger(): Logger {
+    const say = (fields: object, text: string): void => {
+      this.#options.log(`n${this.id} ${text} ${JSON.stringify(fields, (_, v: unknown) => (typeof v === 'bigint' ? v.toString() : v))}`)
+    }
+    const logger: Logger = { debug: () => undefined, info: say, warn: say, error: say, child: () => logger }
+    return logger
+  }
+}
+
+function replicationSettings() {
+  return { ...defaultReplicationSettings, lagTimeMaxMs: 600, fetchWaitMaxMs: 60, fetchBackoffMs: 100, fetchMaxBytes: 3000 }
+}
+
+async function callController(link: MemoryNode, peer: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+  let reply: Uint8Array | undefined
+  await link.door(COORDINATOR).call(
+    peer,
+    LinkKind.control,
+    [{ topicId: null, partition: 0, body }],
+    (_, answer, status) => {
+      if (status === LinkStatus.ok) reply = answer
+    },
+    timeoutMs,
+  )
+  if (reply === undefined) throw new Error(`node ${peer} could not answer`)
+  return reply
+}
