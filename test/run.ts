@@ -18,7 +18,13 @@ if (files.length === 0) {
   console.error(`no test file matches ${patterns.join(' ')}`)
   process.exit(1)
 }
-const runner = spawn(process.execPath, ['--test', '--test-reporter=spec', `--test-concurrency=${availableParallelism()}`, ...files], {
-  stdio: 'inherit',
-})
+// A file that hangs ends the run with a name, not with silence.
+const FILE_LIMIT_MS = 600_000
+const runner = spawn(
+  process.execPath,
+  ['--test', `--test-timeout=${FILE_LIMIT_MS}`, '--test-reporter=spec', `--test-concurrency=${availableParallelism()}`, ...files],
+  {
+    stdio: 'inherit',
+  },
+)
 runner.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)))

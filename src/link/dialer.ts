@@ -87,20 +87,25 @@ class Dialer {
     })
     this.socket = socket
     let error = 'the connection was closed'
-    socket.on('open', () => this.opened(socket))
-    socket.on('message', (data: Buffer) => this.connection?.receive(data, data.byteLength === data.buffer.byteLength))
+    // This socket's own: what a socket that was given up still brings must not reach the connection that took its place.
+    let connection: LinkConnection | undefined
+    socket.on('open', () => (connection = this.opened(socket)))
+    socket.on('message', (data: Buffer) => connection?.receive(data, data.byteLength === data.buffer.byteLength))
     socket.on('error', (problem) => (error = problem.message))
     socket.on('close', () => {
-      if (this.connection) this.connection.close(error)
+      if (connection) connection.close(error)
       else this.ended(error)
     })
   }
 
-  private opened(socket: WebSocket): void {
-    if (this.closed) return socket.terminate()
+  private opened(socket: WebSocket): LinkConnection | undefined {
+    if (this.closed) {
+      socket.terminate()
+      return undefined
+    }
     const { env, settings, identity, certificates, router, scratch } = this.options
     const handshake = new DialerHandshake(identity, this.peer, certificates)
-    const transport = new DialerTransport(socket, () => this.connection?.pump())
+    const transport = new DialerTransport(socket, () => connection.pump())
     const connection: LinkConnection = new LinkConnection({
       env,
       settings,
@@ -119,13 +124,14 @@ class Dialer {
         drained: () => router.drained(connection.id),
         closed: (reason) => {
           router.linkDown(connection.id, reason)
-          this.connection = undefined
+          if (this.connection === connection) this.connection = undefined
           this.ended(reason)
         },
       },
     })
     this.connection = connection
     transport.send(handshake.start(env.random.bytes(32)))
+    return connection
   }
 
   /** Once for each reason: the next attempts will end the same way until somebody acts. */
