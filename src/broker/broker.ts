@@ -6,6 +6,7 @@ import type { ControllerApi } from '../controller/controller-api.js'
 import { ControllerNode } from '../controller/controller-node.js'
 import type { BrokerEndpoint, MetadataChange, MetadataImage } from '../controller/image.js'
 import type { Env, Logger } from '../env/env.js'
+import { inTime } from '../env/in-time.js'
 import { realEnv } from '../env/real.js'
 import { native } from '../log/native.js'
 import type { PoolTask } from '../log/pool-tasks.js'
@@ -324,7 +325,12 @@ class Node implements Broker {
     const end = env.clock.monotonic() + HAND_OVER_MS
     while (env.clock.monotonic() < end) {
       try {
-        const { errorCode, remaining } = await inTime(control.api.controlledShutdown(this.nodeId, epoch), HAND_OVER_MS, env)
+        const { errorCode, remaining } = await inTime(
+          control.api.controlledShutdown(this.nodeId, epoch),
+          HAND_OVER_MS,
+          env.timers,
+          () => new Error(`no answer within ${HAND_OVER_MS} ms`),
+        )
         if (errorCode === errors.STALE_BROKER_EPOCH.code) return
         if (errorCode === errors.NONE.code && (remaining === 0 || !mayBeTakenOver(this.image, this.nodeId))) break
       } catch (error) {
@@ -506,19 +512,6 @@ class Node implements Broker {
 function mayBeTakenOver({ topics, brokers }: MetadataImage, broker: number): boolean {
   const isUp = (id: number): boolean => id !== broker && brokers.get(id)?.alive === true
   return [...topics.values()].some(({ partitions }) => partitions.some(({ leader, replicas }) => leader === broker && replicas.some(isUp)))
-}
-
-/** Rejects when `promise` takes longer. */
-async function inTime<T>(promise: Promise<T>, limitMs: number, env: Env): Promise<T> {
-  let timer: { cancel(): void } | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = env.timers.after(limitMs, () => reject(new Error(`no answer within ${limitMs} ms`)))
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    timer?.cancel()
-  }
 }
 
 function listenerName(index: number): string {

@@ -8,6 +8,7 @@ import { Member } from '../ensemble/member.js'
 import type { Reconfiguration } from '../ensemble/quorum/reconfig.js'
 import type { ZnodeClient } from '../ensemble/znode-client.js'
 import type { Env } from '../env/env.js'
+import { inTime } from '../env/in-time.js'
 import type { Address, ClusterOptions } from './cluster-options.js'
 
 export interface NodeEnsembleOptions {
@@ -97,7 +98,7 @@ async function member(options: NodeEnsembleOptions): Promise<NodeEnsemble> {
       server: joined,
       stoppedUncleanly: null,
       reconfig: (request) => reconfigure(joined, request),
-      connect: () => inTime(joined.connect(cluster.sessionTimeoutMs), options, 'no quorum of the ensemble'),
+      connect: () => withinConnectTimeout(joined.connect(cluster.sessionTimeoutMs), options, 'no quorum of the ensemble'),
       close: () => joined.close(),
     }
   } catch (error) {
@@ -107,20 +108,12 @@ async function member(options: NodeEnsembleOptions): Promise<NodeEnsemble> {
 }
 
 /** The start of a node must not wait for others for ever; later sessions are tried again by who asks for them. */
-async function inTime<T>(connecting: Promise<T>, { env, cluster }: NodeEnsembleOptions, what: string): Promise<T> {
-  let limit: { cancel(): void } | undefined
-  const late = new Promise<never>((_, reject) => {
-    limit = env.timers.after(cluster.connectTimeoutMs, () => {
-      const members = cluster.members.map(({ id, host, port }) => `${id}@${host}:${port}`).join(',')
-      const fix = 'start the other members, check the addresses and millrace.cluster.secret'
-      reject(new Error(`${what} within ${cluster.connectTimeoutMs} ms (zookeeper.connection.timeout.ms); members are ${members}: ${fix}`))
-    })
+function withinConnectTimeout<T>(connecting: Promise<T>, { env, cluster }: NodeEnsembleOptions, what: string): Promise<T> {
+  return inTime(connecting, cluster.connectTimeoutMs, env.timers, () => {
+    const members = cluster.members.map(({ id, host, port }) => `${id}@${host}:${port}`).join(',')
+    const fix = 'start the other members, check the addresses and millrace.cluster.secret'
+    return new Error(`${what} within ${cluster.connectTimeoutMs} ms (zookeeper.connection.timeout.ms); members are ${members}: ${fix}`)
   })
-  try {
-    return await Promise.race([connecting, late])
-  } finally {
-    limit?.cancel()
-  }
 }
 
 async function zookeeper({ env, cluster }: NodeEnsembleOptions): Promise<NodeEnsemble> {
