@@ -105,7 +105,7 @@ export class Replication {
   /** Brokers came, went or stop: who is not in sync and will not be is waited for no more. */
   brokersChanged(): void {
     const now = this.options.env.clock.monotonic()
-    for (const hosted of this.options.replicas.all()) hosted.replicationMoved(hosted.state.reviewed(now))
+    for (const hosted of this.options.replicas.all()) hosted.replicationMoved(hosted.state.brokersChanged(now))
   }
 
   /** The link to a node came up or broke. */

@@ -132,6 +132,54 @@ test('a producer with records of long ago: forgotten with a snapshot, kept where
   }
 })
 
+const SMALL = { config: { segmentBytes: 200 } }
+
+function resent(log: Log, sequences: readonly number[]): (number | undefined)[] {
+  return sequences.map((sequence) => {
+    const { errorCode, duplicate, baseOffset } = produce(log, sequence)
+    return errorCode === 0 && duplicate ? baseOffset : undefined
+  })
+}
+
+test('every batch of the window that is sent again after a reload from a snapshot gets its first offset back', async (t) => {
+  for (const clean of [true, false]) {
+    const dir = tempDir(t)
+    const log = await openLog(t, { dir, ...SMALL })
+    for (let i = 0; i < 8; i++) produce(log, i)
+    const { recoveryPoint } = log
+    await log.close(clean)
+    const again = await openLog(t, { dir, clean, recoveryPoint: clean ? 0 : Math.max(recoveryPoint, 6), ...SMALL })
+    assert.deepEqual(resent(again, [3, 4, 5, 6, 7]), [3, 4, 5, 6, 7], clean ? 'a clean stop' : 'a kill')
+    assert.equal(produce(again, 2).errorCode, code.outOfOrder, 'only the newest five are remembered')
+    assert.equal(produce(again, 8).errorCode, 0)
+  }
+})
+
+test('the window is taken back with a truncation, to before the newest snapshot too', async (t) => {
+  const log = await openLog(t, { dir: tempDir(t), ...SMALL })
+  for (let i = 0; i < 9; i++) produce(log, i)
+  log.truncateTo(7)
+  assert.deepEqual(resent(log, [2, 3, 4, 5, 6]), [2, 3, 4, 5, 6])
+  assert.equal(produce(log, 7).duplicate, false)
+})
+
+test('a snapshot without windows, as Kafka writes it, is read: the last batch of each producer', async (t) => {
+  const { writeFileSync } = await import('node:fs')
+  const dir = tempDir(t)
+  const log = await openLog(t, { dir })
+  for (let i = 0; i < 5; i++) produce(log, i)
+  await log.close(true)
+  const path = join(dir, 'events-0', '00000000000000000005.snapshot')
+  const ours = readFileSync(path)
+  const kafkas = ours.subarray(0, 10 + 46)
+  kafkas.writeUInt32BE(native().crc32c(kafkas, 6, kafkas.length - 6), 2)
+  assert.ok(ours.length > kafkas.length)
+  writeFileSync(path, kafkas)
+  const again = await openLog(t, { dir, clean: true })
+  assert.deepEqual(resent(again, [4]), [4])
+  assert.equal(produce(again, 3).errorCode, code.outOfOrder)
+})
+
 test('the snapshot is a version 1 file with a CRC over its entries', async (t) => {
   const dir = tempDir(t)
   const log = await openLog(t, { dir })

@@ -142,3 +142,24 @@ test('a join that may have been taken holds the high watermark, however long the
   assert.equal(state.proposalAnswered(proposal, refused).moved, true)
   assert.equal(state.highWatermark, 20)
 })
+
+test('a refused proposal is not made again at every fetch: after a pause, doubled each time, or once the metadata changed', () => {
+  const state = new PartitionState(ME, 0, 0)
+  state.apply({ leader: ME, leaderEpoch: 0, isr: [1], replicas: [1, 2, 3], partitionEpoch: 0 }, 0)
+  const refused = { errorCode: errors.INELIGIBLE_REPLICA.code, leaderEpoch: 0, partitionEpoch: -1, isr: [] }
+  const proposes = (id: number, now: number): boolean => {
+    state.followerFetched(id, 0, now)
+    const proposal = state.proposeAfterFetch(id)
+    if (proposal) state.proposalAnswered(proposal, refused)
+    return proposal !== undefined
+  }
+  const proposed = Array.from({ length: 1000 }, (_, now) => now).filter((now) => proposes(2, now))
+  assert.deepEqual(proposed, [0, 50, 150, 350, 750], 'a thousand fetches')
+  assert.equal(proposes(3, 1000), true, 'another one is not held up')
+  assert.equal(proposes(2, 1001), false)
+  state.brokersChanged(1002)
+  assert.equal(proposes(2, 1002), true)
+  assert.equal(proposes(2, 1003), false)
+  state.apply({ leader: ME, leaderEpoch: 0, isr: [1], replicas: [1, 2, 3], partitionEpoch: 1 }, 1004)
+  assert.equal(proposes(2, 1004), true)
+})

@@ -291,3 +291,18 @@ test('a restarted follower takes its high watermark from the checkpoint, never a
   assert.equal(cluster.at(3).state.highWatermark, 4)
   assert.equal(cluster.at(3).log.highWatermark, 4)
 })
+
+test('a batch of the window that is sent again to a new leader, which had been started anew, is answered as a duplicate with its offset', async (t) => {
+  const cluster = await Cluster.start(t, { log: { segmentBytes: 200 } })
+  for (let sequence = 0; sequence < 8; sequence++) assert.equal((await cluster.produceSequence(1, sequence)).baseOffset, sequence)
+  const recoveryPoint = cluster.at(2).log.logEndOffset - 2
+  await cluster.stop(2)
+  await cluster.boot(2, 8, recoveryPoint)
+  await cluster.stop(1)
+  await cluster.decide({ leader: 2, isr: [2, 3] })
+  for (let sequence = 3; sequence < 8; sequence++) {
+    const { errorCode, duplicate, baseOffset } = await cluster.produceSequence(2, sequence)
+    assert.deepEqual([errorCode, duplicate, baseOffset], [0, true, sequence])
+  }
+  assert.equal((await cluster.produceSequence(2, 8)).duplicate, false)
+})

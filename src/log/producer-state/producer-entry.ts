@@ -1,9 +1,9 @@
-// What one producer id last wrote to one partition: its epoch, its newest five batches (Kafka's number: the most a
-// client may have in flight) and its open transaction. Pure.
+// What one producer id last wrote to one partition: its epoch, its newest five batches and its open transaction. Pure.
 
 import { decrementSequence } from '../batch-header.js'
 
-const KEPT_BATCHES = 5
+/** Kafka's number: the most a client may have in flight. */
+export const KEPT_BATCHES = 5
 
 export class ProducerEntry {
   readonly producerId: number

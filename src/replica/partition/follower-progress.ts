@@ -3,6 +3,12 @@
 
 const NEVER = -Infinity
 const UNKNOWN = -1
+/**
+ * After a refused proposal: the controller knows of the broker what this node does not know yet. Until it does, or this has passed, doubled each
+ * time: a follower fetches many times a second.
+ */
+const REFUSED_PAUSE_MS = 50
+const REFUSED_PAUSE_MAX_MS = 1000
 
 export class FollowerProgress {
   readonly id: number
@@ -22,6 +28,8 @@ export class FollowerProgress {
   private lastCaughtUpMs = NEVER
   private lastFetchMs = NEVER
   private leaderEndAtLastFetch = UNKNOWN
+  private refusals = 0
+  private pausedUntilMs = NEVER
 
   constructor(id: number) {
     this.id = id
@@ -56,6 +64,21 @@ export class FollowerProgress {
     this.endOffset = endOffset
     this.leaderEndAtLastFetch = leaderEnd
     this.lastFetchMs = now
+  }
+
+  /** A proposal to take it in or out was refused. */
+  pause(now: number): void {
+    this.pausedUntilMs = now + Math.min(REFUSED_PAUSE_MS * 2 ** this.refusals++, REFUSED_PAUSE_MAX_MS)
+  }
+
+  /** The partition's state or the brokers changed: what was refused may be taken now. */
+  endPause(): void {
+    this.refusals = 0
+    this.pausedUntilMs = NEVER
+  }
+
+  isPaused(now: number): boolean {
+    return now < this.pausedUntilMs
   }
 
   /** Until it reaches the leader's end (again) it is behind. */

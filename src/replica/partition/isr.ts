@@ -1,7 +1,7 @@
 // The in-sync set of a partition as its leader sees it, with the change that is in flight to the controller. Pure.
 //
 //   settled ──propose──▶ in flight ──accepted──▶ settled (the new set)
-//                            │──refused: not attempted, ineligible──▶ settled (the old set)
+//                            │──refused: not attempted, ineligible──▶ settled (the old set); the next one after a pause
 //                            │──stale, fenced, unknown──▶ superseded: waits for the metadata that made it so
 //                            └──fate unknown──▶ in flight: the SAME proposal is sent again
 //

@@ -214,7 +214,7 @@ export class PartitionState {
   /** After a fetch of `replicaId`: whether it has earned its way into the ISR, or lost it. At most one proposal is in flight. */
   proposeAfterFetch(replicaId: number): IsrProposal | undefined {
     const follower = this.follower(replicaId)
-    if (follower === undefined || this.inSync.inFlight !== undefined) return undefined
+    if (follower === undefined || this.inSync.inFlight !== undefined || follower.isPaused(this.now)) return undefined
     if (follower.inSync) return this.hasLost(follower) ? this.propose(this.inSync.members.filter((id) => id !== replicaId)) : undefined
     return this.mayJoin(follower) ? this.propose([...this.inSync.members, replicaId]) : undefined
   }
@@ -231,10 +231,16 @@ export class PartitionState {
     return staying.length < this.inSync.members.length ? this.propose(staying) : undefined
   }
 
-  /** Time passed, or other brokers came or went: one that was waited for need not be any more. True when the high watermark moved. */
+  /** Time passed: one that was waited for need not be any more. True when the high watermark moved. */
   reviewed(now: number): boolean {
     this.now = now
     return this.advanceWatermark()
+  }
+
+  /** Other brokers came, went or stop: also what was refused may be taken now. True when the high watermark moved. */
+  brokersChanged(now: number): boolean {
+    for (const follower of this.followers) follower.endPause()
+    return this.reviewed(now)
   }
 
   /** Whether this very proposal still waits for its answer. */
@@ -247,6 +253,7 @@ export class PartitionState {
     const verdict = this.inSync.answered(proposal, answer)
     if (verdict !== 'settled') return { verdict, moved: false }
     const isNews = answer.errorCode === errors.NONE.code
+    if (!isNews) this.pauseWhom(proposal)
     // Metadata of a later state may have come first; then the answer is old.
     if (isNews && answer.leaderEpoch === this.epoch && answer.partitionEpoch >= this.version) {
       this.version = answer.partitionEpoch
@@ -264,6 +271,12 @@ export class PartitionState {
     return this.inSync.members.length < this.effectiveMinInSync
   }
 
+  /** Whom it would have taken in or out: a refusal says nothing about the others. */
+  private pauseWhom({ newIsr }: IsrProposal): void {
+    for (const follower of this.followers)
+      if (newIsr.some(({ id }) => id === follower.id) !== this.inSync.members.includes(follower.id)) follower.pause(this.now)
+  }
+
   private checkEpoch(currentLeaderEpoch: number): number {
     if (currentLeaderEpoch === -1 || currentLeaderEpoch === this.epoch) return errors.NONE.code
     return currentLeaderEpoch < this.epoch ? errors.FENCED_LEADER_EPOCH.code : errors.UNKNOWN_LEADER_EPOCH.code
@@ -273,6 +286,7 @@ export class PartitionState {
     const others = new Set([...this.assigned, ...this.inSync.members])
     others.delete(this.nodeId)
     this.followers = Array.from(others, (id) => this.follower(id) ?? new FollowerProgress(id))
+    for (const follower of this.followers) follower.endPause()
     this.markMembers()
     if (wasLeader && !isNewEpoch) return
     this.epochStart = this.written

@@ -5,6 +5,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { defaultLogConfig, type LogConfig } from '../../../src/log/config.js'
+import type { AppendResult } from '../../../src/log/types.js'
 import { runPoolTask } from '../../../src/log/pool-tasks.js'
 import { errors } from '../../../src/model/errors.js'
 import type { ReplicaLink } from '../../../src/replica/fetcher/replica-link.js'
@@ -74,7 +75,7 @@ export class Cluster {
     return this.boot(id)
   }
 
-  async boot(id: number, highWatermark?: number): Promise<void> {
+  async boot(id: number, highWatermark?: number, recoveryPoint = 0): Promise<void> {
     this.epochs.set(id, ++this.lastEpoch)
     const dir = join(this.dir, String(id))
     mkdirSync(dir, { recursive: true })
@@ -108,7 +109,7 @@ export class Cluster {
       partition: 0,
       dir: join(dir, 't-0'),
       cleanShutdown: false,
-      recoveryPoint: 0,
+      recoveryPoint,
       logStartOffset: 0,
       cleanerOffset: 0,
       decision: this.state,
@@ -170,6 +171,18 @@ export class Cluster {
     manager.append('t', 0, records, { acks, disk: false, apiVersion: 12, origin: 'client' }, sink, 0)
     manager.flush()
     return outcome
+  }
+
+  /** An idempotent batch of one record; where it is once it is committed. */
+  async produceSequence(id: number, baseSequence: number): Promise<{ errorCode: number; baseOffset: number; duplicate: boolean }> {
+    let result: AppendResult | undefined
+    const records = batch(1, { producerId: 9, producerEpoch: 0, baseSequence })
+    const { manager } = this.node(id)
+    const terms = { acks: -1, disk: false, apiVersion: 12, origin: 'client' } as const
+    manager.append('t', 0, records, terms, { complete: (_slot, answer) => void (result = answer) }, 0)
+    manager.flush()
+    await this.until(() => result !== undefined)
+    return result!
   }
 
   run(ms: number): Promise<void> {

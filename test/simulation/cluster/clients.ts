@@ -10,7 +10,6 @@ import type { SimNode } from './node.js'
 
 const IN_FLIGHT = 5
 const REQUEST_TIMEOUT_MS = 700
-const GIVES_UP_AFTER = 25
 /** What a client has to expect, and tries again after. */
 const RETRIABLE: ReadonlySet<number> = new Set([
   errors.NOT_LEADER_OR_FOLLOWER.code,
@@ -85,7 +84,6 @@ export class Producer {
   #connection: Connection | undefined
   #connecting = false
   #answered = false
-  #outOfOrder = 0
   stopped = false
 
   constructor(options: ClientOptions, id: number) {
@@ -178,7 +176,6 @@ export class Producer {
       // An answer that comes over a connection given up is as good as any.
       this.#pending.splice(at, 1)
       this.#answered = true
-      this.#outOfOrder = 0
       counts.add('acknowledged record', made.values.length)
       if (baseOffset >= 0) made.values.forEach((value, i) => ledger.committed(key, { offset: baseOffset + i, value }, 'acknowledged,'))
       return
@@ -186,14 +183,6 @@ export class Producer {
     if (this.#connection !== connection) return
     counts.add(`produce error ${errorCode}`)
     this.#options.log(`${this.name} got error ${errorCode} for sequence ${made.sequence} from n${connection.node.id}`)
-    // A producer snapshot keeps the last batch of a producer alone (Kafka's format): a log that was reloaded cannot tell an older batch of the window
-    // from one that never was. A client would have to begin a new epoch; this one ends, and what it has not heard of may be there or not.
-    if (errorCode === errors.OUT_OF_ORDER_SEQUENCE_NUMBER.code && made === this.#pending[0] && ++this.#outOfOrder >= GIVES_UP_AFTER) {
-      counts.add('window forgotten')
-      this.#pending.length = 0
-      this.stopped = true
-      return
-    }
     if (!RETRIABLE.has(errorCode)) ledger.broken(`${this.name} got error ${errorCode} for sequence ${made.sequence}`)
     this.#reconnect()
   }
