@@ -36,7 +36,8 @@ export async function installKcat(): Promise<void> {
   })
 }
 
-const PYTHON_PACKAGES = ['confluent-kafka==2.16.1', 'kafka-python==3.0.12']
+/** kafka-python reads snappy, lz4 and zstd through packages of their own. */
+const PYTHON_PACKAGES = ['confluent-kafka==2.16.1', 'kafka-python==3.0.12', 'python-snappy==0.7.3', 'lz4==4.4.5', 'zstandard==0.25.0']
 
 /** The interpreter of a virtual environment with the packages. */
 export async function installPython(): Promise<string> {

@@ -8,7 +8,6 @@ import { installFranzGo, installJavaClient, installPython, SOURCES } from './ins
 interface Program {
   readonly name: string
   readonly tier: 'short' | 'all'
-  readonly codecs?: readonly Codec[]
   readonly commands: readonly ('group' | 'time' | 'admin')[]
   /** The command line up to the bootstrap address. */
   readonly install: () => Promise<readonly string[]>
@@ -17,7 +16,7 @@ interface Program {
 class ProgramClient implements Client {
   readonly name: string
   readonly tier: 'short' | 'all'
-  readonly codecs: readonly Codec[]
+  readonly codecs = CODECS
   readonly scenarios: readonly Scenario[]
   private readonly program: Program
   private line: readonly string[] = []
@@ -26,7 +25,6 @@ class ProgramClient implements Client {
     this.program = program
     this.name = program.name
     this.tier = program.tier
-    this.codecs = program.codecs ?? CODECS
     this.scenarios = program.commands.map((command) => this[command]())
   }
 
@@ -102,8 +100,6 @@ export const PROGRAMS: readonly Client[] = [
   new ProgramClient({
     name: 'kafka-python',
     tier: 'all',
-    // Its other codecs want packages that are built on the spot.
-    codecs: ['none', 'gzip'],
     commands: ['group', 'time'],
     install: async () => [await installPython(), join(SOURCES, 'python/kafka_python.py')],
   }),
