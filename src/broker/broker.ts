@@ -180,6 +180,8 @@ class Node implements Broker {
       await Promise.all([this.listen(reserved), this.dirs.durable()])
       this.caughtUp()
       await this.control.ready()
+      this.control.registration.pastIsKnown()
+      this.dirs.lossIsKnown()
       if (this.replicates) {
         this.hosting.mayLead = true
         await this.openPartitions(this.workers)

@@ -121,7 +121,12 @@ export class DataDirs {
 
   /** And the machine is not the same any more as then: what had not reached the disk is gone. */
   get lostWrites(): boolean {
-    return this.dirs.some((dir) => !dir.isNew && !dir.cleanShutdown && dir.machineRestarted)
+    return this.dirs.some(({ lostWrites }) => lostWrites)
+  }
+
+  /** The controller has taken up the life that announced them. */
+  lossIsKnown(): void {
+    for (const dir of this.dirs) dir.lossIsKnown()
   }
 
   status(): LogDirStatus[] {

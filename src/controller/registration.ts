@@ -116,6 +116,14 @@ export class BrokerRegistration {
     if (this.#epoch !== null) await this.#replace(this.#client!)
   }
 
+  /**
+   * The controller has taken this life up, and with it how the one before ended. Another session says nothing of it any more: what this life
+   * was counted on for since then is all there.
+   */
+  pastIsKnown(): void {
+    this.#announcement = { ...this.#announcement, uncleanShutdown: false, lostWrites: false }
+  }
+
   /** Says that the broker is about to stop: it gets no leadership any more, also by the next registration. */
   async announceStop(): Promise<void> {
     this.#stopping = true

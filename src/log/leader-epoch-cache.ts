@@ -79,6 +79,23 @@ export class LeaderEpochCache {
     this.#replace([{ epoch: this.#entries[covering]!.epoch, startOffset }, ...this.#entries.slice(covering + 1)])
   }
 
+  /**
+   * Batches that were read back, in order, say what is in the log. After a power loss the file may know of a truncation, and of the epoch that
+   * began there, that never reached the disk: then it would vouch for records of another history.
+   */
+  agreeWith(batches: Iterable<{ readonly leaderEpoch: number; readonly baseOffset: number }>): void {
+    let found: EpochStart[] | undefined
+    for (const { leaderEpoch: epoch, baseOffset: startOffset } of batches) {
+      if (epoch < 0) continue
+      if (found === undefined) {
+        if (this.epochFor(startOffset) === epoch) continue
+        found = this.#entries.filter((entry) => entry.startOffset < startOffset && entry.epoch <= epoch)
+      }
+      if (found.length === 0 || epoch > found[found.length - 1]!.epoch) found.push({ epoch, startOffset })
+    }
+    if (found) this.#replace(found)
+  }
+
   clear(): void {
     if (this.#entries.length > 0) this.#replace([])
   }

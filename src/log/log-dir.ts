@@ -18,7 +18,7 @@ import { errorCodeOf, errorText, LogError } from './codes.js'
 import { readFileIfAny, removeIfAny, replaceFile, syncDirNow, syncPath } from './files.js'
 import { deletedDirName } from './closing.js'
 import { parseFutureDirName } from './future.js'
-import { noteBoot } from './machine-boot.js'
+import { isOtherBoot, noteBoot } from './machine-boot.js'
 import { native } from './native.js'
 import { readTopicId } from './partition-metadata.js'
 import { parsePartitionDirName, partitionDirName } from '../model/topic-partition.js'
@@ -68,8 +68,8 @@ export class LogDir {
   readonly cleanShutdown: boolean
   /** Nothing was here before. */
   readonly isNew: boolean
-  /** Since the last use the machine was restarted: what had not reached the disk is gone. */
-  readonly machineRestarted: boolean
+  /** It was in use when the machine was restarted: what had not reached the disk is gone. */
+  readonly lostWrites: boolean
   /** Settles when its identity is durable. A new directory is named while the caller goes on: nothing may be acknowledged before. */
   readonly durable: Promise<void>
   readonly #env: Env
@@ -77,6 +77,8 @@ export class LogDir {
   readonly #offsets: Map<string, KnownOffsets>
   #dirty = false
   #failure: LogError | undefined
+  /** Lost writes that whoever counts on them has not been told of: until then every start must find them again. */
+  #lossUntold: boolean
 
   /** Locks and reads a data directory, creating it when missing. Throws LogError with what to do about it. */
   static open(options: LogDirOptions): LogDir {
@@ -86,7 +88,7 @@ export class LogDir {
     try {
       const isNew = readFileIfAny(join(path, META_FILE)) === undefined
       const identity = claimIdentity(options)
-      const life = { isNew, cleanShutdown: takeCleanMarker(path), machineRestarted: noteBoot(path) }
+      const life = { isNew, cleanShutdown: takeCleanMarker(path), machineRestarted: isOtherBoot(path) }
       return new LogDir(options, lock, identity, life)
     } catch (error) {
       native().unlockFile(lock)
@@ -104,7 +106,9 @@ export class LogDir {
     durable.catch(() => undefined)
     this.cleanShutdown = life.cleanShutdown
     this.isNew = life.isNew
-    this.machineRestarted = life.machineRestarted
+    this.lostWrites = !life.isNew && !life.cleanShutdown && life.machineRestarted
+    this.#lossUntold = this.lostWrites
+    if (life.machineRestarted && !this.lostWrites) noteBoot(options.path)
     this.#offsets = loadOffsets(options.path, options.env)
     this.#removeDeleted()
   }
@@ -112,6 +116,13 @@ export class LogDir {
   /** Set once the directory is out of service: only its partitions are offline. */
   get failure(): LogError | undefined {
     return this.#failure
+  }
+
+  /** That writes are lost is known where it matters: from now on this is a directory like any other. */
+  lossIsKnown(): void {
+    if (!this.#lossUntold) return
+    this.#lossUntold = false
+    noteBoot(this.path)
   }
 
   /** An I/O error of one of its logs or of itself: nothing here is used until the next start. */
@@ -253,12 +264,13 @@ export class LogDir {
     return { totalBytes: stat.blocks * stat.bsize, usableBytes: stat.bavail * stat.bsize }
   }
 
-  /** `clean`: every log was closed cleanly; the marker is the last thing written. */
+  /** `clean`: every log was closed cleanly; the marker is the last thing written. None hides a loss that nobody was told of. */
   close(clean: boolean): void {
     if (this.#lock === -1) return
     try {
       this.writeCheckpoints()
-      if (clean && !this.#failure) replaceFile(this.path, CLEAN_FILE, Buffer.from(JSON.stringify({ version: 0, brokerEpoch: -1 })))
+      if (clean && !this.#failure && !this.#lossUntold)
+        replaceFile(this.path, CLEAN_FILE, Buffer.from(JSON.stringify({ version: 0, brokerEpoch: -1 })))
     } finally {
       native().unlockFile(this.#lock)
       this.#lock = -1

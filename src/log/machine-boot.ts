@@ -11,11 +11,14 @@ function bootId(): string | undefined {
   return readFileIfAny(LINUX_BOOT_ID)?.toString('utf8').trim()
 }
 
-/** Notes this machine's boot in `dir`. True when an earlier one stood there, or none. Not made durable: if it is lost, so is the page cache. */
-export function noteBoot(dir: string): boolean {
-  const before = readFileIfAny(join(dir, FILE))?.toString('utf8').trim()
+/** Whether an earlier boot stands in `dir`, or none. */
+export function isOtherBoot(dir: string): boolean {
   const now = bootId()
-  if (now !== undefined && before === now) return false
+  return now === undefined || readFileIfAny(join(dir, FILE))?.toString('utf8').trim() !== now
+}
+
+/** Notes this machine's boot in `dir`. Not made durable: if it is lost, so is the page cache. */
+export function noteBoot(dir: string): void {
+  const now = bootId()
   if (now !== undefined) replaceFile(dir, FILE, Buffer.from(`${now}\n`), false)
-  return true
 }

@@ -80,7 +80,7 @@ export interface RecoveryReport {
   /** Byte and offset ranges that hold no valid batch though valid ones follow (empty for a torn tail). */
   readonly corruptRanges: readonly { position: number; size: number; firstOffset: number; lastOffset: number }[]
   /**
-   * In file order: control batches, the first batch of every leader epoch, and of every producer its newest five
+   * In file order: control batches, the first batch of every run of one leader epoch, and of every producer its newest five
    * batches (all that its state remembers) plus the first one of each transaction.
    */
   readonly batches: readonly RecoveredBatch[]

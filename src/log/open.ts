@@ -158,9 +158,7 @@ function repairEpochs(
   nextOffset: number,
   logStartOffset: number,
 ): void {
-  for (const report of reports.values()) {
-    for (const batch of report.batches) epochs.assign(batch.leaderEpoch, batch.baseOffset)
-  }
+  epochs.agreeWith([...reports.values()].flatMap(({ batches }) => batches))
   // an epoch that began exactly at the end has no records yet and stays
   epochs.truncateFromEnd(nextOffset + 1)
   epochs.truncateFromStart(logStartOffset)

@@ -1,6 +1,8 @@
 // After an unclean stop: every segment past the recovery point is scanned on the pool, in parallel, and judged here.
 // Bad bytes at the very end of the log are a torn tail: cut, the cut bytes kept aside. Bad bytes with valid batches
 // after them, in the same segment or a later one, are a corrupt middle: quarantined, nothing changed, nothing deleted.
+// A batch of an older leader epoch than one before it is of a tail that had been cut and came back with the machine: it
+// is cut again, with all that follows.
 
 import { copyFileSync, existsSync, statSync, truncateSync } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -29,20 +31,60 @@ export async function recoverSegments(o: LogOptions, baseOffsets: readonly numbe
   const started = o.env.clock.monotonic()
   let done = 0
   const scans = scanned.map(async (baseOffset) => {
-    const report = await o.runInPool({
-      name: 'recoverSegment',
-      dir: o.dir,
-      baseOffset,
-      fromPosition: 0,
-      indexIntervalBytes: o.config.indexIntervalBytes,
-      maxUncompressed: o.config.maxDecompressedBytes,
-    })
+    const report = await scan(o, baseOffset)
     done++
     if (o.env.clock.monotonic() - started > PROGRESS_AFTER_MS) o.onProgress?.(done, scanned.length)
     return report
   })
   const reports = await Promise.all(scans)
-  return judge(o, baseOffsets, first, reports)
+  const back = cameBack(o, reports)
+  if (back === undefined) return judge(o, baseOffsets, first, reports)
+  const { index, position } = back
+  const cutBytes = await cutAgain(o, scanned.slice(index), reports.slice(index), position)
+  const kept = [...reports.slice(0, index), await scan(o, scanned[index]!)]
+  const judged = await judge(o, baseOffsets.slice(0, first + kept.length), first, kept)
+  return { ...judged, cutBytes: judged.cutBytes + cutBytes }
+}
+
+function scan(o: LogOptions, baseOffset: number): Promise<RecoveryReport> {
+  return o.runInPool({
+    name: 'recoverSegment',
+    dir: o.dir,
+    baseOffset,
+    fromPosition: 0,
+    indexIntervalBytes: o.config.indexIntervalBytes,
+    maxUncompressed: o.config.maxDecompressedBytes,
+  })
+}
+
+/** Where the first batch lies whose leader epoch is older than one before it. What is below the recovery point was synced, and stays. */
+function cameBack(o: LogOptions, reports: readonly RecoveryReport[]): { readonly index: number; readonly position: number } | undefined {
+  let newest = -1
+  for (const [index, { batches }] of reports.entries()) {
+    for (const { leaderEpoch, baseOffset, position } of batches) {
+      if (leaderEpoch < newest && leaderEpoch >= 0 && baseOffset >= o.recoveryPoint) return { index, position }
+      newest = Math.max(newest, leaderEpoch)
+    }
+  }
+  return undefined
+}
+
+/** Cuts the first of these segments at `position` and removes the others, all of it kept aside. */
+async function cutAgain(
+  o: LogOptions,
+  baseOffsets: readonly number[],
+  reports: readonly RecoveryReport[],
+  position: number,
+): Promise<number> {
+  let bytes = 0
+  for (const [i, baseOffset] of baseOffsets.entries()) {
+    const from = i === 0 ? position : 0
+    bytes += await keepAside(o, baseOffset, from, reports[i]!.fileBytes)
+    if (i === 0) truncateSync(join(o.dir, fileName(baseOffset, SUFFIX.log)), position)
+    else removeSegmentFiles(o.dir, baseOffset)
+  }
+  await syncPath(o.dir)
+  return bytes
 }
 
 async function judge(o: LogOptions, baseOffsets: readonly number[], first: number, reports: readonly RecoveryReport[]): Promise<Recovered> {

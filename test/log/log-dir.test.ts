@@ -112,6 +112,30 @@ test('a failed directory writes no clean marker', (t) => {
   assert.equal(existsSync(join(path, '.kafka_cleanshutdown')), false)
 })
 
+test('writes that were lost with the machine are found at every start until it is known where it matters, also after a clean stop', (t) => {
+  const path = tempDir(t)
+  LogDir.open({ path, env }).close(false)
+  assert.equal(lostWrites(path, false), false, 'the same boot')
+  writeFileSync(join(path, '.boot'), 'another boot')
+  assert.equal(lostWrites(path, false), true)
+  assert.equal(lostWrites(path, true), true)
+  assert.equal(existsSync(join(path, '.kafka_cleanshutdown')), false)
+  const dir = LogDir.open({ path, env })
+  assert.equal(dir.lostWrites, true)
+  dir.lossIsKnown()
+  dir.close(false)
+  assert.equal(lostWrites(path, true), false)
+  writeFileSync(join(path, '.boot'), 'another boot')
+  assert.equal(lostWrites(path, false), false, 'it had been stopped cleanly before the machine was')
+  assert.equal(lostWrites(path, false), false)
+})
+
+function lostWrites(path: string, clean: boolean): boolean {
+  const dir = LogDir.open({ path, env })
+  dir.close(clean)
+  return dir.lostWrites
+}
+
 test("leader epochs are kept in Kafka's text file and cut from both ends", (t) => {
   const dir = tempDir(t)
   const cache = new LeaderEpochCache(dir)

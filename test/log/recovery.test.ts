@@ -52,6 +52,40 @@ test('a torn tail is cut and kept aside', async (t) => {
   assert.equal(offsetsIn(log).length, 6)
 })
 
+/** A follower's log with one batch of each of these leader epochs. */
+async function withEpochs(t: TestContext, epochs: readonly number[]): Promise<{ dir: string; recoveryPoint: number }> {
+  const dir = tempDir(t)
+  const log = await openLog(t, { dir, config: { segmentBytes: 200 } })
+  epochs.forEach((leaderEpoch, baseOffset) => log.appendAsFollower(batch(1, { baseOffset, leaderEpoch })))
+  log.flushStaged()
+  await log.close(false)
+  return { dir, recoveryPoint: log.recoveryPoint }
+}
+
+test('a tail that had been cut and came back with the machine vouches for no epoch but its own', async (t) => {
+  const { dir } = await withEpochs(t, [0, 0, 0, 0])
+  // The truncation to 2 and the batch of epoch 3 there were lost with the power; this file was synced.
+  writeFileSync(join(dir, 'events-0', 'leader-epoch-checkpoint'), '0\n2\n0 0\n3 2\n')
+  const log = await openLog(t, { dir })
+  assert.equal(log.logEndOffset, 4)
+  assert.deepEqual(log.epochEndOffset(0), { leaderEpoch: 0, endOffset: 4 })
+  assert.equal(log.latestEpoch, 0)
+})
+
+test('batches of an older leader epoch behind a newer one are a tail that had been cut: cut again, kept aside', async (t) => {
+  const { dir } = await withEpochs(t, [0, 0, 3, 0, 0, 0])
+  const log = await openLog(t, { dir, config: { segmentBytes: 200 } })
+  assert.equal(log.logEndOffset, 3)
+  assert.deepEqual(log.quarantined, [])
+  assert.deepEqual(log.epochEndOffset(0), { leaderEpoch: 0, endOffset: 2 })
+  assert.ok(readdirSync(join(dir, 'events-0')).some((name) => name.includes('.torn-')))
+  assert.equal(append(log, batch(1), 3).baseOffset, 3)
+  await log.close(false)
+  const durable = await withEpochs(t, [0, 0, 3, 0, 0, 0])
+  const kept = await openLog(t, { dir: durable.dir, recoveryPoint: 6, config: { segmentBytes: 200 } })
+  assert.equal(kept.logEndOffset, 6, 'what was synced stays')
+})
+
 test('a second torn tail does not overwrite the first', async (t) => {
   const { dir, log } = await filled(t, 2)
   await log.close(false)

@@ -159,11 +159,11 @@ impl Scan {
         if !reported {
             return;
         }
-        let new_epoch = header.leader_epoch > self.last_epoch;
+        let new_epoch = header.leader_epoch != self.last_epoch;
         if !new_epoch && header.producer_id < 0 && !header.is_control() {
             return;
         }
-        self.last_epoch = self.last_epoch.max(header.leader_epoch);
+        self.last_epoch = header.leader_epoch;
         let (control_type, coordinator_epoch) = if header.is_control() { marker(header, bytes) } else { (-1, -1) };
         let batch = RecoveredBatch {
             base_offset: header.base_offset,

@@ -155,7 +155,6 @@ export class SimNode {
     if (!life.alive()) return
     this.control = control
     this.#isNew = false
-    this.#lostPower = false
     link.door(COORDINATOR).handle(LinkKind.control, (peer, parts, answer) => {
       parts.forEach(({ body }, index) => void control.router.handle(peer, body).then((reply) => answer(index, reply)))
     })
@@ -202,6 +201,8 @@ export class SimNode {
     caughtUp()
     await control.ready()
     if (!life.alive()) return
+    control.registration.pastIsKnown()
+    this.#lostPower = false
     this.#mayLead = true
     await open()
   }

@@ -158,7 +158,7 @@ export class SimWorld {
   /** Every promise that can settle does. Nothing waits for a real device but what reads and copies files. */
   async #settle(): Promise<void> {
     do await new Promise((resolve) => setImmediate(resolve))
-    while (this.busy > 0 || (this.readsFiles && process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'))))
+    while (this.busy > 0 || (this.readsFiles && process.getActiveResourcesInfo().some(isOfFiles)))
   }
 
   #push(event: Event): void {
@@ -188,6 +188,11 @@ export class SimWorld {
     }
     heap[at] = last
   }
+}
+
+/** A request to libuv's pool for a file; closing one has a name of its own. */
+function isOfFiles(resource: string): boolean {
+  return resource.startsWith('FSReq') || resource === 'CloseReq'
 }
 
 function isBefore(a: Event, b: Event): boolean {
