@@ -235,9 +235,12 @@ class Node implements Broker {
     this.connections.close()
     await this.workers?.close()
     await this.pool.close()
-    await this.links?.close()
-    await this.control?.close()
-    await this.ensemble?.close()
+    // An ensemble that is gone cannot be told; the session's end tells it. The directories are closed in any case.
+    for (const part of [this.links, this.control, this.ensemble]) {
+      await part
+        ?.close()
+        .catch((error: Error) => this.env.logger.warn({ error: error.message }, 'a part of the node did not close cleanly'))
+    }
     this.dirs?.close(checkpoints, clean && this.workers !== undefined)
   }
 

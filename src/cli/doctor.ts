@@ -36,7 +36,7 @@ export function registerDoctor(program: Command): void {
 }
 
 async function doctor(flags: DoctorFlags, command: Command): Promise<number> {
-  const { brokerOptions, flagSettings } = await import('./serve.js')
+  const { brokerOptions, flagSettings } = await import('./serve/node-options.js')
   const { loadStaticConfig } = await import('../broker/config/static-config.js')
   const machine = await import('./doctor/machine.js')
   const network = await import('./doctor/network.js')

@@ -23,7 +23,8 @@ function version(): string {
 
 /** The benchmark commands bring their own flags and live in a folder of their own. */
 async function registerBench(program: Command): Promise<void> {
-  if (process.argv[2] !== 'bench') {
+  const [, , first, second] = process.argv
+  if (first !== 'bench' && !(first === 'help' && second === 'bench')) {
     program.command('bench').description('measure produce, consume and latency against any Kafka-compatible broker').helpOption(false)
     return
   }
@@ -57,8 +58,7 @@ async function main(): Promise<void> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     // Commander has printed its message. Asking for help or the version is no error; asking with nothing at all is.
-    const asked = error.code === 'commander.helpDisplayed' || error.code === 'commander.version'
-    process.exitCode = asked ? ExitCode.ok : ExitCode.usage
+    process.exitCode = error.exitCode === 0 ? ExitCode.ok : ExitCode.usage
   }
 }
 

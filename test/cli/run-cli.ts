@@ -3,6 +3,8 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -46,47 +48,65 @@ export function cli(args: readonly string[], options: RunOptions = {}): Promise<
   })
 }
 
-export interface Node {
-  readonly bootstrap: string
-  readonly process: ChildProcess
-  readonly dataDir: string
-  /** Standard output up to now. */
-  output(): string
-  /** Standard error up to now. */
-  errors(): string
-  /** Sends the signal and waits for the exit code. */
-  stop(signal?: NodeJS.Signals): Promise<number | null>
-}
-
 export function temporaryDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'millrace-cli-'))
   t.after(() => rmSync(dir, { recursive: true, force: true }))
   return dir
 }
 
-/** `millrace serve` on a free port; stopped when the test ends. */
-export async function startNode(t: TestContext, args: readonly string[] = [], dataDir?: string): Promise<Node> {
-  const dir = dataDir ?? join(temporaryDir(t), 'data')
-  const child = spawn(process.execPath, [MAIN, 'serve', '--listen', '127.0.0.1:0', '--data-dir', dir, '--log-level', 'warn', ...args], {
-    env: environment(),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+/** One that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** A command that goes on until it is stopped; killed when the test ends. */
+export interface Running {
+  readonly process: ChildProcess
+  /** Standard output up to now. */
+  output(): string
+  /** Standard error up to now. */
+  errors(): string
+  /** Resolves once what it has printed matches; rejects when it ends without. */
+  says(what: RegExp): Promise<void>
+  /** Sends the signal and waits for the exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
+}
+
+export function startCli(t: TestContext, args: readonly string[], stdin: 'ignore' | 'pipe' = 'ignore'): Running {
+  const child = spawn(process.execPath, [MAIN, ...args], { env: environment(), stdio: [stdin, 'pipe', 'pipe'] })
   let stdout = ''
   let stderr = ''
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+  let look = (): void => undefined
+  child.stdout!.on('data', (chunk: Buffer) => ((stdout += chunk.toString()), look()))
+  child.stderr!.on('data', (chunk: Buffer) => ((stderr += chunk.toString()), look()))
   const exited = new Promise<number | null>((resolve) => child.on('close', (code) => resolve(code)))
   const stop = (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
     if (child.exitCode === null) child.kill(signal)
     return exited
   }
   t.after(() => stop('SIGKILL'))
-  const bootstrap = await new Promise<string>((resolve, reject) => {
-    child.stdout.on('data', (chunk: Buffer) => {
-      stdout += chunk.toString()
-      const address = /(127\.0\.0\.1:\d+)/.exec(stdout)?.[1]
-      if (address && stdout.endsWith('\n')) resolve(address)
+  const says = (what: RegExp): Promise<void> =>
+    new Promise((resolve, reject) => {
+      look = () => void (what.test(stdout + stderr) && resolve())
+      look()
+      void exited.then((code) => reject(new Error(`${args[0]} ended with ${code} and never said ${what}: ${stdout}${stderr}`)))
     })
-    void exited.then((code) => reject(new Error(`serve ended with ${code} before it was ready: ${stderr}`)))
-  })
-  return { bootstrap, process: child, dataDir: dir, output: () => stdout, errors: () => stderr, stop }
+  return { process: child, output: () => stdout, errors: () => stderr, says, stop }
+}
+
+export interface Node extends Running {
+  readonly bootstrap: string
+  readonly dataDir: string
+}
+
+/** `millrace serve` on a free port; stopped when the test ends. */
+export async function startNode(t: TestContext, args: readonly string[] = [], dataDir?: string): Promise<Node> {
+  const dir = dataDir ?? join(temporaryDir(t), 'data')
+  const node = startCli(t, ['serve', '--listen', '127.0.0.1:0', '--data-dir', dir, '--log-level', 'warn', ...args])
+  await node.says(/127\.0\.0\.1:\d+[^]*\n$/)
+  return { ...node, bootstrap: /(127\.0\.0\.1:\d+)/.exec(node.output())![1]!, dataDir: dir }
 }

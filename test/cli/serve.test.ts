@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { flagSettings, brokerOptions } from '../../src/cli/serve.js'
-import { cli, startNode, temporaryDir } from './run-cli.js'
+import { brokerOptions, flagSettings } from '../../src/cli/serve/node-options.js'
+import { cli, freePort, startCli, startNode, temporaryDir } from './run-cli.js'
 
 test('serve prints one ready line and two commands to try, and SIGTERM stops it cleanly', async (t) => {
   const node = await startNode(t, ['--node-id', '7'])
@@ -73,4 +73,25 @@ test('flags become settings under Kafka names, and a listener that is not PLAINT
     ['controller.listener.names', 'CONTROLLER'],
   ])
   assert.deepEqual(brokerOptions(kraft).listen, [{ host: '0.0.0.0', port: 9092 }])
+})
+
+test('a node that waits for the others of its ensemble says so, and SIGTERM ends it', async (t) => {
+  const ports = await Promise.all([freePort(), freePort(), freePort(), freePort()])
+  const ensemble = [1, 2, 3].map((id) => `${id}@127.0.0.1:${ports[id]}`).join(',')
+  const args = ['--node-id', '1', '--listen', '127.0.0.1:0', '--link', `127.0.0.1:${ports[0]}`, '--ensemble', ensemble]
+  const node = startCli(t, ['serve', '--data-dir', temporaryDir(t), ...args])
+  await node.says(/not ready after \d+ s: .* waits for a majority of the ensemble 1@127/)
+  assert.equal(await node.stop('SIGTERM'), 0)
+})
+
+test('produce that is interrupted says how much was sent, and ends with 130', async (t) => {
+  const { bootstrap } = await startNode(t)
+  const producer = startCli(t, ['produce', 'typed', '-b', bootstrap, '--rate', '1', '--linger', '0'], 'pipe')
+  producer.process.stdin!.write('line\n'.repeat(10_000))
+  const consumed = (): Promise<string> =>
+    cli(['consume', 'typed', '-b', bootstrap, '--from', 'beginning', '--until', 'end']).then(({ stdout }) => stdout)
+  while (!(await consumed()).startsWith('line\n'));
+  assert.equal(await producer.stop('SIGINT'), 130)
+  const sent = Number(/^(\d+) records? .* to typed/.exec(producer.errors())?.[1])
+  assert.equal((await consumed()).length, 'line\n'.length * sent)
 })

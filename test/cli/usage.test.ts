@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { cli, temporaryDir } from './run-cli.js'
+import { cli, freePort, temporaryDir } from './run-cli.js'
 
 test('--help names every command and the exit codes, and ends with 0', async () => {
   const { code, stdout } = await cli(['--help'])
@@ -11,6 +11,10 @@ test('--help names every command and the exit codes, and ends with 0', async () 
   for (const command of ['serve', 'topics', 'produce', 'consume', 'groups', 'configs', 'dump-log', 'bench', 'doctor'])
     assert.match(stdout, new RegExp(`^  ${command}`, 'm'))
   assert.match(stdout, /Exit codes:\n  0 /)
+})
+
+test('help COMMAND is what COMMAND --help is', async () => {
+  for (const command of ['topics', 'bench']) assert.deepEqual(await cli(['help', command]), await cli([command, '--help']), command)
 })
 
 test('--version is the version of the package', async () => {
@@ -85,11 +89,3 @@ test('dump-log and produce --input name a file that does not exist and end with 
   const produce = await cli(['produce', 't', '--input', '/nowhere/at/all'])
   assert.equal(produce.code, 4)
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}

@@ -58,12 +58,20 @@ export async function runLocalCluster(flags: LocalClusterFlags): Promise<number>
   mkdirSync(dir, { recursive: true })
   const started = performance.now()
   const nodes = planLocalCluster(count, dir, basePort, extra).map((plan) => new NodeProcess(plan))
+  let stopping = false
   const stopped = new Promise<void>((done) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => done())
+    const onSignal = (): void => {
+      // The second one: whoever sent it does not want to wait.
+      if (stopping) for (const node of nodes) node.kill()
+      else process.stderr.write('stopping the nodes; a second signal ends them at once\n')
+      stopping = true
+      done()
+    }
+    process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
   })
   try {
     await Promise.race([Promise.all(nodes.map((node) => node.start())), stopped])
-    printReady(nodes, dir, performance.now() - started, flags.json === true)
+    if (!stopping) printReady(nodes, dir, performance.now() - started, flags.json === true)
     await stopped
   } finally {
     await Promise.all(nodes.map((node) => node.stop()))
@@ -100,7 +108,8 @@ class NodeProcess {
   /** Resolves when the node said that it is ready; rejects when it ends before. */
   start(): Promise<void> {
     // The very command line that runs here, whatever it was bundled into.
-    const child = spawn(process.execPath, [process.argv[1]!, ...this.plan.args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    // In a process group of its own: Ctrl-C reaches this process alone, and each node gets one signal from it, not two.
+    const child = spawn(process.execPath, [process.argv[1]!, ...this.plan.args], { stdio: ['ignore', 'pipe', 'inherit'], detached: true })
     this.#child = child
     return new Promise((ready, failed) => {
       let isReady = false
@@ -123,6 +132,10 @@ class NodeProcess {
     setTimeout(() => {
       if (!this.#stopping) this.start().catch((error: Error) => process.stderr.write(`${error.message}\n`))
     }, RESTART_AFTER_MS)
+  }
+
+  kill(): void {
+    this.#child?.kill('SIGKILL')
   }
 
   async stop(): Promise<void> {

@@ -93,7 +93,7 @@ async function status(flags: ClientFlags): Promise<number> {
   )
   await printTable(
     ['member', 'role', 'log end', 'lag'],
-    now.ensemble.map(({ id, role, logEndOffset, lag }) => [id, role, logEndOffset, lag]),
+    now.ensemble.map(({ id, role, logEndOffset, lag }) => [id, role, logEndOffset < 0 ? null : logEndOffset, lag]),
   )
   list('without a leader', now.withoutLeader)
   list('under-replicated', now.underReplicated)

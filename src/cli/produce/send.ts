@@ -23,6 +23,8 @@ export interface SendOptions extends LineFormat {
 
 /** Records given to the producer and not yet acknowledged; beyond it reading waits. */
 const MAX_IN_FLIGHT = 20_000
+/** Records that wait this long for any acknowledgement are told of, once until there is one. */
+const SILENCE_MS = 5000
 
 class Tally {
   sent = 0
@@ -30,6 +32,8 @@ class Tally {
   failed = 0
   bytes = 0
   firstError: Error | undefined
+  /** A signal ended the reading. */
+  interrupted = false
   readonly partitions = new Map<number, { first: number; last: number; count: number }>()
   #wake: (() => void) | undefined
 
@@ -93,14 +97,18 @@ export async function sendLines(topic: string, flags: ProduceFlags, options: Sen
   })
   const started = performance.now()
   const progress = await startProgress('read', size, flags.quiet === true)
+  const silence = watchSilence(tally)
+  const signals = stopAtSignal(input, tally)
   let problem: unknown
   try {
     await pump(producer, topic, input, options, tally, started, progress)
   } catch (error) {
-    problem = error // what was read before still goes out and is counted
+    if (!tally.interrupted) problem = error // what was read before still goes out and is counted
   }
   await producer.flush().catch((error: unknown) => (problem ??= error))
   await producer.close()
+  signals.off()
+  clearInterval(silence)
   progress.stop()
   summary(topic, flags, tally, performance.now() - started)
   if (problem) throw problem
@@ -111,7 +119,34 @@ export async function sendLines(topic: string, flags: ProduceFlags, options: Sen
       undefined,
       { cause: tally.firstError },
     )
-  return ExitCode.ok
+  return tally.interrupted ? ExitCode.interrupted : ExitCode.ok
+}
+
+/** The first SIGINT or SIGTERM ends the reading: what was handed to the producer still goes out and is counted. A second one ends the process, as it would anyway. */
+function stopAtSignal(input: Readable, tally: Tally): { off(): void } {
+  const stop = (): void => {
+    tally.interrupted = true
+    off()
+    input.destroy()
+  }
+  const off = (): void => void process.off('SIGINT', stop).off('SIGTERM', stop)
+  process.on('SIGINT', stop).on('SIGTERM', stop)
+  return { off }
+}
+
+/** A broker that went away is retried for long: the person at the terminal hears what is waited for. */
+function watchSilence(tally: Tally): NodeJS.Timeout {
+  let answered = 0
+  let told = false
+  return setInterval(() => {
+    const now = tally.acknowledged + tally.failed
+    if (now !== answered || tally.inFlight === 0) told = false
+    else if (!told) {
+      told = true
+      process.stderr.write(`${tally.inFlight} records wait for an acknowledgement, and none came for ${SILENCE_MS / 1000} s; trying on\n`)
+    }
+    answered = now
+  }, SILENCE_MS)
 }
 
 async function pump(
@@ -134,7 +169,7 @@ async function pump(
       if (options.rate !== Infinity) await pace(started, tally.sent, options.rate)
       if (tally.inFlight >= MAX_IN_FLIGHT) await tally.room()
       // A failure that no retry cured will meet the next records too.
-      if (tally.firstError) return
+      if (tally.firstError || tally.interrupted) return
       const headers = parsed.headers?.map(([key, value]) => ({ key, value }))
       const record = {
         topic,
