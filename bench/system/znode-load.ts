@@ -1,5 +1,6 @@
 // Drives any server of ZooKeeper's protocol: create, setData and getData, one request at a time and with 64 outstanding. With two servers
-// every row is measured on one right after the other, and the ratio is of the first to the second.
+// every row is measured in short turns in the order A B B A, because disks and machines change from second to second, and the ratio is
+// the median over the rounds of such four turns, of the first server to the second. What fdatasync does alone is measured in between.
 // Usage: node dist/bench/system/znode-load.js --help
 
 import { connect, type Socket } from 'node:net'
@@ -12,16 +13,18 @@ import * as records from '../../src/ensemble/wire/jute/records.js'
 import type { JuteRecord, ShapeOf } from '../../src/ensemble/wire/jute/schema.js'
 import { median, printMachine, round, withDirectory, writeAlone } from './machine.js'
 
-const HELP = `usage: znode-load NAME=HOST:PORT [NAME=HOST:PORT] [--seconds 3] [--rounds 3] [--outstanding 1,64] [--connections 1] [--bytes 100] [--dir DIR] [--json]
-  Rows are medians over the rounds, in requests per second. --dir: where to measure what fdatasync does alone (default: temporary files).`
+const HELP = `usage: znode-load NAME=HOST:PORT [NAME=HOST:PORT] [--seconds 0.5] [--rounds 6] [--outstanding 1,64] [--operations create,setData,getData]
+    [--connections 1] [--bytes 100] [--dir DIR] [--json]
+  Rows are requests per second, medians over the rounds of two turns of --seconds each. --dir: where to measure what fdatasync does alone.`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     help: { type: 'boolean' },
     json: { type: 'boolean' },
-    seconds: { type: 'string', default: '3' },
-    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '0.5' },
+    rounds: { type: 'string', default: '6' },
+    operations: { type: 'string', default: 'create,setData,getData' },
     outstanding: { type: 'string', default: '1,64' },
     connections: { type: 'string', default: '1' },
     bytes: { type: 'string', default: '100' },
@@ -140,17 +143,40 @@ function requests(operation: Operation, base: string, tag: string): () => Buffer
   }
 }
 
-async function measure(address: string, base: string, operation: Operation, outstanding: number, tag: string): Promise<number> {
-  const connections = Number(values.connections)
-  const sessions = await Promise.all(Array.from({ length: connections }, () => Session.open(address)))
-  const seconds = Number(values.seconds)
-  const each = Math.max(1, Math.floor(outstanding / connections))
-  const run = (length: number, part: string): Promise<number[]> =>
-    Promise.all(sessions.map((session, i) => session.load(requests(operation, base, `${tag}-${part}-${i}`), each, length)))
-  await run(Math.min(1, seconds / 3), 'warm')
-  const counts = await run(seconds, 'run')
-  await Promise.all(sessions.map((session) => session.close()))
-  return counts.reduce((sum, count) => sum + count, 0) / seconds
+/** The sessions that load one server, open for a whole row: a turn is nothing but its requests. */
+class Load {
+  readonly #sessions: readonly Session[]
+  readonly #next: readonly (() => Buffer)[]
+  readonly #outstanding: number
+
+  private constructor(sessions: readonly Session[], next: readonly (() => Buffer)[], outstanding: number) {
+    this.#sessions = sessions
+    this.#next = next
+    this.#outstanding = outstanding
+  }
+
+  static async open({ address, base }: Target, operation: Operation, outstanding: number): Promise<Load> {
+    const count = Number(values.connections)
+    const sessions = await Promise.all(Array.from({ length: count }, () => Session.open(address)))
+    const next = sessions.map((_, i) => requests(operation, base, `${outstanding}-${i}`))
+    return new Load(sessions, next, Math.max(1, Math.floor(outstanding / count)))
+  }
+
+  async rate(seconds: number): Promise<number> {
+    const began = performance.now()
+    const counts = await Promise.all(this.#sessions.map((session, i) => session.load(this.#next[i]!, this.#outstanding, seconds)))
+    return counts.reduce((sum, count) => sum + count, 0) / ((performance.now() - began) / 1000)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#sessions.map((session) => session.close()))
+  }
+}
+
+interface Target {
+  readonly name: string
+  readonly address: string
+  readonly base: string
 }
 
 async function prepare(address: string): Promise<string> {
@@ -164,6 +190,32 @@ async function prepare(address: string): Promise<string> {
   return base
 }
 
+async function row(servers: readonly Target[], operation: Operation, outstanding: number): Promise<Record<string, string | number>> {
+  const seconds = Number(values.seconds)
+  const loads = await Promise.all(servers.map((server) => Load.open(server, operation, outstanding)))
+  for (const load of loads) await load.rate(Math.min(1, seconds))
+  const rates = servers.map((): number[] => [])
+  const disk: number[] = []
+  for (let round = 0; round < Number(values.rounds); round++) {
+    const sums = servers.map(() => 0)
+    const turns = [...loads.keys(), ...[...loads.keys()].reverse()]
+    for (const i of turns) sums[i]! += (await loads[i]!.rate(seconds)) / 2
+    sums.forEach((sum, i) => rates[i]!.push(sum))
+    if (operation !== 'getData') {
+      disk.push(await withDirectory(values.dir, (directory) => Promise.resolve(writeAlone(directory, 512, 0.3, true).syncsPerSecond)))
+    }
+  }
+  await Promise.all(loads.map((load) => load.close()))
+  const result: Record<string, string | number> = { operation, outstanding }
+  servers.forEach(({ name }, i) => (result[name] = Math.round(median(rates[i]!))))
+  if (servers.length === 2) {
+    const ratios = rates[0]!.map((rate, i) => rate / rates[1]![i]!)
+    Object.assign(result, { ratio: round(median(ratios)), 'of the rounds': `${round(Math.min(...ratios))}-${round(Math.max(...ratios))}` })
+  }
+  if (disk.length > 0) result['fdatasync/s'] = Math.round(median(disk))
+  return result
+}
+
 if (values.help || positionals.length === 0) console.log(HELP)
 else {
   if (!values.json) printMachine()
@@ -173,26 +225,11 @@ else {
       return { name, address, base: await prepare(address) }
     }),
   )
-  const disk = await withDirectory(values.dir, (directory) => Promise.resolve(writeAlone(directory, 512, 1, true).syncsPerSecond))
   const rows: Record<string, string | number>[] = []
+  const operations = values.operations.split(',') as Operation[]
   for (const outstanding of values.outstanding.split(',').map(Number)) {
-    for (const operation of OPERATIONS) {
-      const rates = servers.map((): number[] => [])
-      for (let at = 0; at < Number(values.rounds); at++) {
-        for (const [i, { address, base }] of servers.entries()) {
-          rates[i]!.push(await measure(address, base, operation, outstanding, `${outstanding}-${at}`))
-        }
-      }
-      const medians = rates.map(median)
-      const row: Record<string, string | number> = { operation, outstanding }
-      servers.forEach(({ name }, i) => (row[name] = Math.round(medians[i]!)))
-      if (medians.length === 2) row['ratio'] = round(medians[0]! / medians[1]!)
-      rows.push(row)
-    }
+    for (const operation of operations) rows.push(await row(servers, operation, outstanding))
   }
-  if (values.json) console.log(JSON.stringify({ disk, rows }))
-  else {
-    console.table(rows)
-    console.log(`fdatasync alone after 512 bytes: ${disk}/s`)
-  }
+  if (values.json) console.log(JSON.stringify({ rows }))
+  else console.table(rows)
 }

@@ -34,7 +34,7 @@ export type Effect =
   | { readonly kind: 'check'; readonly zxid: bigint; readonly snapshot: Buffer }
   /** The tree becomes the snapshot that was checked last. */
   | { readonly kind: 'adopt'; readonly zxid: bigint }
-  /** Encode the tree as it is now and answer with a `snapshot` input. */
+  /** Encode the tree as it is now and answer with a `snapshot` input, soon. */
   | { readonly kind: 'snapshot'; readonly to: number }
   | { readonly kind: 'role'; readonly role: MachineRole; readonly leader: number }
   /** Whatever waits here for a result has an unknown fate. */

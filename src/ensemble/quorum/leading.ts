@@ -18,7 +18,8 @@ interface Learner {
   /** `asked`: told of the epoch when there is one; `promised`: waits for its history; `snapshot`; `fed`: gets every proposal. */
   state: 'asked' | 'promised' | 'snapshot' | 'fed'
   promise: { readonly currentEpoch: number; readonly base: bigint; readonly ends: Extract<Message, { kind: 'ackEpoch' }>['ends'] } | null
-  snapshot: { readonly zxid: bigint; readonly bytes: Uint8Array; sent: number } | null
+  /** `bytes` null: being made. The log is kept from `zxid` on. */
+  snapshot: { readonly zxid: bigint; readonly bytes: Uint8Array | null; sent: number } | null
   /** Acknowledged newLeader: holds the history and the epoch. */
   current: boolean
   upToDate: boolean
@@ -201,8 +202,7 @@ export class Leading {
     const { base, ends } = learner.promise!
     const common = this.#core.log.commonWith(ends, base)
     if (common === null) {
-      learner.state = 'snapshot'
-      this.#core.effects.push({ kind: 'snapshot', to: id })
+      this.#askForSnapshot(id, learner)
       return
     }
     if (common !== ends[0]?.last) this.#core.send(id, { kind: 'truncate', epoch: this.#epoch, after: common })
@@ -229,17 +229,23 @@ export class Leading {
     this.#core.send(id, { kind: 'newLeader', epoch: this.#epoch, last: this.#core.log.last })
   }
 
+  #askForSnapshot(id: number, learner: Learner): void {
+    learner.state = 'snapshot'
+    learner.snapshot = { zxid: this.#core.committed, bytes: null, sent: 0 }
+    this.#core.effects.push({ kind: 'snapshot', to: id })
+  }
+
   /** The edge encoded the tree as of `zxid`. */
   snapshot(to: number, zxid: bigint, bytes: Uint8Array): void {
     const learner = this.#learners.get(to)
-    if (learner?.state !== 'snapshot') return
+    if (learner?.state !== 'snapshot' || learner.snapshot?.bytes) return
     learner.snapshot = { zxid, bytes, sent: 0 }
     this.#feedSnapshot(to, learner, 0)
   }
 
   #feedSnapshot(id: number, learner: Learner, acknowledged: number): void {
     const { snapshot } = learner
-    if (!snapshot) return
+    if (!snapshot?.bytes) return
     const { zxid, bytes } = snapshot
     while (snapshot.sent < bytes.length && snapshot.sent < acknowledged + CHUNKS_AHEAD * CHUNK_BYTES) {
       const piece = bytes.subarray(snapshot.sent, snapshot.sent + CHUNK_BYTES)
@@ -250,7 +256,7 @@ export class Leading {
     learner.snapshot = null
     // The window may have moved on past the snapshot meanwhile: then another one.
     if (this.#core.log.base <= zxid) this.#feedFrom(id, learner, zxid)
-    else this.#core.effects.push({ kind: 'snapshot', to: id })
+    else this.#askForSnapshot(id, learner)
   }
 
   #acked(id: number, learner: Learner, zxid: bigint, newLeader: boolean): void {

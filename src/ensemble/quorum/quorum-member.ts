@@ -21,8 +21,9 @@ import { reapable } from '../session/reaper.js'
 import { firstSessionId, MAX_MEMBER_ID } from '../session/session-ids.js'
 import { SessionTracker } from '../session/session-tracker.js'
 import { ByteWriter } from '../store/bytes.js'
-import { MemberStore, type StoreOptions } from '../store/member-store.js'
-import { decodeSnapshot, encodeSnapshot } from '../store/snapshot.js'
+import { realDisk, type StoreDisk } from '../store/disk.js'
+import { MemberStore } from '../store/member-store.js'
+import { decodeSnapshot, encodeInSlices } from '../store/snapshot.js'
 import { opcodeOf, readTxn, writeTxn } from '../store/txn-codec.js'
 import { Opcode, ZkCode } from '../tree/codes.js'
 import type { Txn, TxnResult } from '../tree/types.js'
@@ -53,7 +54,7 @@ export interface QuorumMemberOptions {
   readonly snapshotAfterBytes?: number
   /** Bytes of agreed entries kept for members that come back; those further behind get a snapshot. */
   readonly windowBytes?: number
-  readonly disk?: StoreOptions['disk']
+  readonly disk?: StoreDisk
   readonly planted?: Planted
   /** Sees every effect before it is carried out. For tests and for looking into a problem. */
   readonly trace?: (effect: Effect) => void
@@ -82,6 +83,7 @@ export class QuorumMember implements EnsembleServer {
   readonly #options: QuorumMemberOptions
   readonly #env: Env
   readonly #store: MemberStore
+  readonly #disk: StoreDisk
   readonly #machine: QuorumMachine
   readonly #waiting = new Map<number, Waiting>()
   readonly #syncs = new Map<number, { resolve(): void; reject(error: Error): void }>()
@@ -118,11 +120,12 @@ export class QuorumMember implements EnsembleServer {
         `member id ${options.memberId} is not a whole number from 0 to ${MAX_MEMBER_ID}: it is the top byte of session ids`,
       )
     }
+    this.#disk = options.disk ?? realDisk
     const { store, tree, tail, epochs } = MemberStore.openWithTail({
       dir: options.dir,
       logger: options.env.logger,
       ...(options.snapshotAfterBytes === undefined ? {} : { snapshotAfterBytes: options.snapshotAfterBytes }),
-      ...(options.disk === undefined ? {} : { disk: options.disk }),
+      disk: this.#disk,
     })
     this.#store = store
     this.tree = tree
@@ -231,7 +234,7 @@ export class QuorumMember implements EnsembleServer {
         this.#adopt()
         break
       case 'snapshot':
-        this.#step({ kind: 'snapshot', to: effect.to, zxid: this.tree.lastZxid, bytes: encodeSnapshot(this.tree) })
+        void this.#encodeFor(effect.to)
         break
       case 'role':
         this.#becomes(effect.role)
@@ -327,6 +330,12 @@ export class QuorumMember implements EnsembleServer {
     this.#tracker?.remove(sessionId)
     this.#local.delete(sessionId)
     this.#ended.tell(sessionId, this.#env.logger)
+  }
+
+  async #encodeFor(to: number): Promise<void> {
+    const image = this.tree.image()
+    const bytes = await encodeInSlices(image, () => this.#disk.breathe())
+    this.#step({ kind: 'snapshot', to, zxid: image.lastZxid, bytes })
   }
 
   #check(zxid: bigint, snapshot: Buffer): void {

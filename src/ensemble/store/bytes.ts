@@ -2,10 +2,13 @@
 
 export class ByteWriter {
   #buffer: Buffer
+  /** Of the same bytes: a Buffer takes a bigint apart in JavaScript, a DataView does not. */
+  #view: DataView
   #length = 0
 
   constructor(initial = 256) {
     this.#buffer = Buffer.allocUnsafe(initial)
+    this.#view = viewOf(this.#buffer)
   }
 
   get length(): number {
@@ -18,6 +21,7 @@ export class ByteWriter {
       const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, at + count))
       this.#buffer.copy(grown, 0, 0, at)
       this.#buffer = grown
+      this.#view = viewOf(grown)
     }
     this.#length = at + count
     return at
@@ -40,7 +44,14 @@ export class ByteWriter {
 
   i64(value: bigint): void {
     const at = this.#reserve(8)
-    this.#buffer.writeBigInt64BE(value, at)
+    this.#view.setBigInt64(at, value)
+  }
+
+  /** Milliseconds, as i64. */
+  time(value: number): void {
+    const at = this.#reserve(8)
+    this.#view.setInt32(at, Math.floor(value / 2 ** 32))
+    this.#view.setUint32(at + 4, value >>> 0)
   }
 
   /** A length of -1 is null. */
@@ -72,13 +83,19 @@ export class ByteWriter {
   }
 }
 
+function viewOf(buffer: Buffer): DataView {
+  return new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
+}
+
 /** Throws a RangeError past the end: the caller's checksum has vouched for the bytes, so that is a bug or a newer format. */
 export class ByteReader {
   readonly #buffer: Buffer
+  readonly #view: DataView
   #at: number
 
   constructor(buffer: Buffer, at = 0) {
     this.#buffer = buffer
+    this.#view = viewOf(buffer)
     this.#at = at
   }
 
@@ -107,7 +124,13 @@ export class ByteReader {
   }
 
   i64(): bigint {
-    return this.#buffer.readBigInt64BE(this.#advance(8))
+    return this.#view.getBigInt64(this.#advance(8))
+  }
+
+  /** Milliseconds, from i64. */
+  time(): number {
+    const at = this.#advance(8)
+    return this.#view.getInt32(at) * 2 ** 32 + this.#view.getUint32(at + 4)
   }
 
   bytes(): Uint8Array | null {

@@ -28,6 +28,8 @@ export interface StoreDisk {
   rename(from: string, to: string): Promise<void>
   unlink(file: string): Promise<void>
   syncDir(dir: string): Promise<void>
+  /** Between two slices of long work: what else waits for the thread comes first. */
+  breathe(): Promise<void>
 }
 
 const LINUX = process.platform === 'linux'
@@ -80,6 +82,7 @@ export const realDisk: StoreDisk = {
   },
   rename,
   unlink,
+  breathe: () => new Promise((resolve) => setImmediate(resolve)),
   async syncDir(dir) {
     const fd = fs.openSync(dir, 'r')
     try {

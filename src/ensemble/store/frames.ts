@@ -1,5 +1,7 @@
 // The frame of a log entry and the verdict on a log file: `length u32 | crc32c u32 | payload`, the CRC over the
-// payload, whose first eight bytes are the zxid. Pure over the file's bytes; the caller acts on the verdict.
+// payload, whose first eight bytes are the zxid. The top bit of the length says that a write of the log began with the entry: what
+// came before was durable then, so bad bytes before it are damage, and not what a stop left of the last write. Pure over the file's
+// bytes; the caller acts on the verdict.
 
 import { readTxn, writeTxn, type LoggedTxn } from './txn-codec.js'
 import type { Txn } from '../tree/types.js'
@@ -8,11 +10,15 @@ import { crc32c } from './crc.js'
 
 /** File header: magic "MRTL", format version int32, first zxid int64. */
 export const LOG_MAGIC = 0x4d52544c
-export const LOG_VERSION = 1
+/** 1 has no marks of writes, and no zeros behind its last entry. */
+export const LOG_VERSION = 2
 export const LOG_HEADER_BYTES = 16
 const FRAME_BYTES = 8
 /** zxid + time + session + auth count + opcode. */
 const MIN_PAYLOAD = 8 + 8 + 8 + 4 + 4
+const WRITE_MARK = 0x80000000
+/** What a disk writes whole or not at all. */
+const SECTOR_BYTES = 512
 
 export function logHeader(firstZxid: bigint): Buffer {
   const header = Buffer.alloc(LOG_HEADER_BYTES)
@@ -39,6 +45,11 @@ export function framed(payload: Uint8Array): Buffer {
   return frame
 }
 
+/** The frame is the first of a write. */
+export function markWrite(frame: Buffer): void {
+  frame[0]! |= 0x80
+}
+
 function sealFrame(out: ByteWriter, at: number): void {
   const payload = out.view(at + FRAME_BYTES)
   out.patchU32(at, payload.length)
@@ -56,32 +67,24 @@ export function follows(previous: bigint, zxid: bigint): boolean {
 }
 
 export type LogVerdict =
-  | { readonly kind: 'clean' }
-  /** Nothing valid follows `position`: a write that was under way when the process or the machine stopped. */
-  | { readonly kind: 'torn'; readonly position: number }
-  /** Valid entries follow the bad bytes at `position`: acknowledged history is damaged. */
+  /** What follows `end` is reserved space. */
+  | { readonly kind: 'clean'; readonly end: number; readonly version: number }
+  /** From `position` on lies what is left of a write that was under way when the process or the machine stopped. */
+  | { readonly kind: 'torn'; readonly position: number; readonly version: number }
+  /** The bytes at `position` are bad, and a write was made after them: acknowledged history is damaged. */
   | { readonly kind: 'corrupt'; readonly position: number; readonly reason: string }
 
 /** Walks a whole log file, calling `visit` for each valid entry in order. */
 export function scanLog(file: Buffer, visit: (entry: LoggedTxn, payload: Buffer, end: number) => void): LogVerdict {
-  if (file.length < LOG_HEADER_BYTES) return { kind: 'torn', position: 0 }
-  if (file.readUInt32BE(0) !== LOG_MAGIC) {
-    const rest = entryAfter(file, 0)
-    return rest === -1 && isZero(file)
-      ? { kind: 'torn', position: 0 }
-      : { kind: 'corrupt', position: 0, reason: 'the file does not start as a transaction log' }
-  }
+  if (file.length < LOG_HEADER_BYTES) return { kind: 'torn', position: 0, version: LOG_VERSION }
+  if (file.readUInt32BE(0) !== LOG_MAGIC) return headless(file)
   const version = file.readInt32BE(4)
-  if (version !== LOG_VERSION)
-    return { kind: 'corrupt', position: 4, reason: `format version ${version}, this release reads ${LOG_VERSION}` }
+  if (version !== 1 && version !== LOG_VERSION)
+    return { kind: 'corrupt', position: 4, reason: `format version ${version}, this release reads 1 and ${LOG_VERSION}` }
   let at = LOG_HEADER_BYTES
   while (at < file.length) {
     const size = validFrame(file, at)
-    if (size === -1) {
-      const next = entryAfter(file, at + 1)
-      if (next === -1) return { kind: 'torn', position: at }
-      return { kind: 'corrupt', position: at, reason: `checksum or length is wrong, and a valid entry follows at ${next}` }
-    }
+    if (size === -1) return verdictAt(file, at, version)
     const entry = readTxn(file, at + FRAME_BYTES)
     if (at === LOG_HEADER_BYTES && entry.zxid !== file.readBigInt64BE(8)) {
       return { kind: 'corrupt', position: 8, reason: 'the header names another first transaction than the file holds' }
@@ -90,13 +93,47 @@ export function scanLog(file: Buffer, visit: (entry: LoggedTxn, payload: Buffer,
     at += FRAME_BYTES + size
     visit(entry, payload, at)
   }
-  return { kind: 'clean' }
+  return { kind: 'clean', end: at, version }
+}
+
+/** The header is part of the file's first write, and may be lost with it. */
+function headless(file: Buffer): LogVerdict {
+  const next = entryAfter(file, 0)
+  const lost = next === -1 ? isZero(file, 0, file.length) : isTorn(file, 0, next)
+  if (lost) return { kind: 'torn', position: 0, version: LOG_VERSION }
+  return { kind: 'corrupt', position: 0, reason: 'the file does not start as a transaction log' }
+}
+
+/** What the bytes from `at` on are, where a frame should be and is not. */
+function verdictAt(file: Buffer, at: number, version: number): LogVerdict {
+  if (isZero(file, at, file.length)) return { kind: 'clean', end: at, version }
+  const next = entryAfter(file, at + 1)
+  if (next === -1 || (version > 1 && isTorn(file, at, next))) return { kind: 'torn', position: at, version }
+  return { kind: 'corrupt', position: at, reason: `checksum or length is wrong, and a valid entry follows at ${next}` }
+}
+
+/**
+ * Bad bytes at `at` and a valid entry at `next`: is that one write of which the disk took some sectors and not others? Then a sector
+ * before `next` is still the zeros that were reserved, and no write began behind it.
+ */
+function isTorn(file: Buffer, at: number, next: number): boolean {
+  let missing = false
+  for (let sector = at - (at % SECTOR_BYTES); sector + SECTOR_BYTES <= next; sector += SECTOR_BYTES) {
+    missing ||= isZero(file, Math.max(at, sector), sector + SECTOR_BYTES)
+  }
+  if (!missing) return false
+  for (let valid = next; valid !== -1;) {
+    if (file.readUInt32BE(valid) >= WRITE_MARK) return false
+    const after = valid + FRAME_BYTES + validFrame(file, valid)
+    valid = validFrame(file, after) === -1 ? entryAfter(file, after) : after
+  }
+  return true
 }
 
 /** Payload size of a valid frame at `at`, else -1. */
 function validFrame(file: Buffer, at: number): number {
   if (at + FRAME_BYTES > file.length) return -1
-  const size = file.readUInt32BE(at)
+  const size = file.readUInt32BE(at) & ~WRITE_MARK
   if (size < MIN_PAYLOAD || at + FRAME_BYTES + size > file.length) return -1
   const crc = crc32c(file.subarray(at + FRAME_BYTES, at + FRAME_BYTES + size))
   return crc === file.readUInt32BE(at + 4) ? size : -1
@@ -110,6 +147,12 @@ function entryAfter(file: Buffer, from: number): number {
   return -1
 }
 
-function isZero(file: Buffer): boolean {
-  return file.every((byte) => byte === 0)
+const ZEROS = Buffer.alloc(4096)
+
+function isZero(file: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at += ZEROS.length) {
+    const end = Math.min(at + ZEROS.length, to)
+    if (file.compare(ZEROS, 0, end - at, at, end) !== 0) return false
+  }
+  return true
 }

@@ -6,14 +6,16 @@
 
 import path from 'node:path'
 import type { Logger } from '../../env/env.js'
+import type { TreeImage } from '../tree/tree-image.js'
 import type { ZnodeTree } from '../tree/znode-tree.js'
 import type { Txn } from '../tree/types.js'
 import { ByteWriter } from './bytes.js'
+import { ActiveLog, isFull, type LogEnd } from './active-log.js'
 import { decodeEpochs, encodeEpochs, EPOCHS_FILE, type StoredEpochs } from './epochs-file.js'
 import { realDisk, type StoreDisk } from './disk.js'
-import { framed, logHeader, scanLog, writeFrame } from './frames.js'
+import { framed, LOG_VERSION, scanLog, writeFrame } from './frames.js'
 import { EnsembleStoreError, finishInstall, INSTALL_FILE, listFiles, recover } from './recovery.js'
-import { encodeSnapshot } from './snapshot.js'
+import { encodeInSlices } from './snapshot.js'
 
 type Pending =
   | { readonly kind: 'append'; readonly zxid: bigint; readonly frame: Buffer; readonly done: (error: Error | null) => void }
@@ -47,8 +49,7 @@ export class MemberStore {
   readonly #scratch = new ByteWriter(4096)
   #pending: Pending[] = []
   #flushing: Promise<void> | null = null
-  #fd = -1
-  #activeLog: { file: string; size: number } | null
+  readonly #log: ActiveLog
   #bytesSinceSnapshot = 0
   #lastSnapshotBytes = 0
   #snapshotting: Promise<void> | null = null
@@ -61,12 +62,12 @@ export class MemberStore {
   private constructor(
     options: Required<Omit<StoreOptions, 'write' | 'disk'>>,
     disk: StoreDisk,
-    activeLog: { file: string; size: number } | null,
+    logEnd: LogEnd | null,
     replayedBytes: number,
   ) {
     this.#options = options
     this.#disk = disk
-    this.#activeLog = activeLog
+    this.#log = new ActiveLog(disk, options.dir, logEnd)
     this.#bytesSinceSnapshot = replayedBytes
   }
 
@@ -88,7 +89,7 @@ export class MemberStore {
     disk.ensureDir(full.dir)
     for (const name of disk.list(full.dir)) if (name.endsWith('.tmp')) disk.unlinkNow(path.join(full.dir, name))
     const { tree, activeLog, replayedBytes } = recover(disk, full.dir, full.logger, replay)
-    return { store: new MemberStore(full, disk, activeLog && { ...activeLog }, replayedBytes), tree }
+    return { store: new MemberStore(full, disk, activeLog, replayedBytes), tree }
   }
 
   #readEpochs(): StoredEpochs | null {
@@ -189,11 +190,11 @@ export class MemberStore {
         continue
       }
       let size = 0
-      scanLog(this.#disk.read(file), (entry, _, end) => {
+      const verdict = scanLog(this.#disk.read(file), (entry, _, end) => {
         if (entry.zxid <= after) size = end
       })
       this.#disk.truncateNow(file, size)
-      this.#activeLog = { file, size }
+      if (verdict.kind === 'clean' && verdict.version === LOG_VERSION) this.#log.resume({ file, size, reserved: size })
       return
     }
   }
@@ -212,7 +213,13 @@ export class MemberStore {
 
   async #replaceFile(name: string, bytes: Buffer): Promise<void> {
     const file = path.join(this.#options.dir, name)
-    await this.#disk.writeFile(`${file}.tmp`, bytes)
+    try {
+      await this.#disk.writeFile(`${file}.tmp`, bytes)
+    } catch (error) {
+      // On a full disk the part of it is what others lack.
+      if (isFull(error)) await this.#disk.unlink(`${file}.tmp`)
+      throw error
+    }
     await this.#disk.rename(`${file}.tmp`, file)
     await this.#syncDirs()
   }
@@ -225,15 +232,10 @@ export class MemberStore {
   async #write(batch: readonly Extract<Pending, { kind: 'append' }>[]): Promise<Error | null> {
     try {
       if (this.#rollDue) this.#endLog()
-      const frames = batch.map((entry) => entry.frame)
-      const created = this.#activeLog === null
-      if (created) frames.unshift(logHeader(batch[0]!.zxid))
-      this.#openLog(batch[0]!.zxid)
-      const bytes = frames.length === 1 ? frames[0]! : Buffer.concat(frames)
-      // A new file's name is as much part of the promise as its bytes, and so is its directory's: that may be new as well.
-      await Promise.all([this.#disk.write(this.#fd, bytes, this.#activeLog!.size), created ? this.#syncDirs() : null])
-      this.#activeLog!.size += bytes.length
-      this.#bytesSinceSnapshot += bytes.length
+      this.#bytesSinceSnapshot += await this.#log.append(
+        batch[0]!.zxid,
+        batch.map(({ frame }) => frame),
+      )
       this.#flushes++
       return null
     } catch (cause) {
@@ -248,7 +250,7 @@ export class MemberStore {
 
   #poison(cause: unknown): Error {
     this.#failure = new EnsembleStoreError(
-      `writing the metadata log ${this.#activeLog?.file ?? this.#options.dir} failed: ${(cause as Error).message}. Nothing more is written until the node is restarted`,
+      `writing the metadata log ${this.#log.file ?? this.#options.dir} failed: ${(cause as Error).message}. Nothing more is written until the node is restarted`,
       { cause },
     )
     this.#options.logger.error({ error: this.#failure.message }, 'the metadata store is poisoned')
@@ -258,13 +260,7 @@ export class MemberStore {
   /** Back to the last reported byte, durably; false when even that fails. */
   #cutBack(): boolean {
     try {
-      if (!this.#activeLog) return true
-      if (this.#activeLog.size === 0) {
-        this.#disk.unlinkNow(this.#activeLog.file)
-        this.#endLog()
-        return true
-      }
-      this.#disk.truncateNow(this.#activeLog.file, this.#activeLog.size)
+      this.#log.cutBack()
       return true
     } catch {
       // The caller reports the failure that led here and poisons the store.
@@ -272,46 +268,29 @@ export class MemberStore {
     }
   }
 
-  #openLog(firstZxid: bigint): void {
-    if (this.#fd !== -1) return
-    if (this.#activeLog) {
-      this.#fd = this.#disk.openLog(this.#activeLog.file, false)
-      return
-    }
-    const file = path.join(this.#options.dir, `log.${firstZxid.toString(16)}`)
-    this.#fd = this.#disk.openLog(file, true)
-    this.#activeLog = { file, size: 0 }
-  }
-
   #endLog(): void {
     this.#rollDue = false
-    this.#closeLog()
-    this.#activeLog = null
-  }
-
-  #closeLog(): void {
-    if (this.#fd !== -1) this.#disk.close(this.#fd)
-    this.#fd = -1
+    this.#log.end()
   }
 
   /**
-   * Writes a snapshot of `tree`, whose last zxid must be the last one reported durable, and starts a new log behind
-   * it. The tree is encoded before this returns; the files are written in the background.
+   * Writes a snapshot of `tree` as it is now, whose last zxid must be the last one reported durable, and starts a new log behind it. The
+   * tree may go on: the bytes are made in slices, and written in the background.
    */
   snapshot(tree: ZnodeTree): Promise<void> {
-    const bytes = encodeSnapshot(tree)
-    const zxid = tree.lastZxid
+    if (this.#snapshotting) return this.#snapshotting
     this.#bytesSinceSnapshot = 0
-    this.#lastSnapshotBytes = bytes.length
     this.#rollDue = true
-    this.#snapshotting ??= this.#writeSnapshot(bytes, zxid)
+    this.#snapshotting = this.#writeSnapshot(tree.image())
       .catch((error: Error) => this.#options.logger.error({ error: error.message }, 'writing a metadata snapshot failed; the log goes on'))
       .finally(() => (this.#snapshotting = null))
     return this.#snapshotting
   }
 
-  async #writeSnapshot(bytes: Buffer, zxid: bigint): Promise<void> {
-    await this.#replaceFile(`snapshot.${zxid.toString(16)}`, bytes)
+  async #writeSnapshot(image: TreeImage): Promise<void> {
+    const bytes = await encodeInSlices(image, () => this.#disk.breathe())
+    this.#lastSnapshotBytes = bytes.length
+    await this.#replaceFile(`snapshot.${image.lastZxid.toString(16)}`, bytes)
     await this.#purge()
   }
 
@@ -334,11 +313,6 @@ export class MemberStore {
     while (this.#flushing) await this.#flushing
     await this.#snapshotting
     if (tree && !this.#failure && this.#bytesSinceSnapshot > SNAPSHOT_AT_CLOSE_BYTES) await this.snapshot(tree)
-    this.#closeLog()
+    this.#log.close()
   }
-}
-
-function isFull(error: unknown): boolean {
-  const { code } = error as { code?: string }
-  return code === 'ENOSPC' || code === 'EDQUOT'
 }

@@ -5,7 +5,8 @@
 import path from 'node:path'
 import type { Logger } from '../../env/env.js'
 import { ZnodeTree } from '../tree/znode-tree.js'
-import { follows, LOG_HEADER_BYTES, scanLog } from './frames.js'
+import type { LogEnd } from './active-log.js'
+import { follows, LOG_HEADER_BYTES, LOG_VERSION, scanLog } from './frames.js'
 import { decodeSnapshot } from './snapshot.js'
 import type { StoreDisk } from './disk.js'
 import type { LoggedTxn } from './txn-codec.js'
@@ -17,7 +18,7 @@ export class EnsembleStoreError extends Error {
 export interface Recovered {
   readonly tree: ZnodeTree
   /** The log file to go on with, or null when a new one is to be started. */
-  readonly activeLog: { readonly file: string; readonly size: number } | null
+  readonly activeLog: LogEnd | null
   /** Log bytes that lie after the snapshot: what the next start would replay again. */
   readonly replayedBytes: number
 }
@@ -45,18 +46,19 @@ export function recover(
 ): Recovered {
   finishInstall(disk, dir)
   const tree = newestSnapshot(disk, dir, logger) ?? new ZnodeTree()
-  const from = { disk, tree, logger, replay, last: tree.lastZxid }
+  const from: Replaying = { disk, tree, logger, replay, last: tree.lastZxid, version: LOG_VERSION }
   const snapshotZxid = tree.lastZxid
   const logs = listFiles(disk, dir, 'log')
-  let activeLog: Recovered['activeLog'] = null
+  let end: LogEnd | null = null
   for (let i = 0; i < logs.length; i++) {
     const next = logs[i + 1]
     // Wholly older than the snapshot: kept for an older snapshot, not needed for this one.
     if (next && next.zxid <= from.last + 1n) continue
-    activeLog = replayLog(from, logs[i]!.file, i === logs.length - 1)
+    end = replayLog(from, logs[i]!.file, i === logs.length - 1)
   }
   refuseLostHistory(disk, dir, from.last)
-  return { tree, activeLog, replayedBytes: from.last === snapshotZxid ? 0 : (activeLog?.size ?? 0) }
+  const activeLog = from.version === LOG_VERSION ? end : null
+  return { tree, activeLog, replayedBytes: from.last === snapshotZxid ? 0 : (end?.size ?? 0) }
 }
 
 /** Names the snapshot that replaces everything else in the directory; while it stands the replacement is under way. */
@@ -113,9 +115,11 @@ interface Replaying {
   readonly logger: Logger
   readonly replay: (tree: ZnodeTree, entry: LoggedTxn, payload: Buffer) => void
   last: bigint
+  /** Format of the log read last: an older one is not gone on with. */
+  version: number
 }
 
-function replayLog(from: Replaying, file: string, isLast: boolean): Recovered['activeLog'] {
+function replayLog(from: Replaying, file: string, isLast: boolean): LogEnd | null {
   const bytes = from.disk.read(file)
   const verdict = scanLog(bytes, (entry, payload) => {
     const { zxid } = entry
@@ -131,28 +135,37 @@ function replayLog(from: Replaying, file: string, isLast: boolean): Recovered['a
     from.last = zxid
     from.replay(from.tree, entry, payload)
   })
-  if (verdict.kind === 'clean') return { file, size: bytes.length }
+  if (verdict.kind !== 'corrupt') from.version = verdict.version
+  if (verdict.kind === 'clean' && verdict.end > LOG_HEADER_BYTES) return { file, size: verdict.end, reserved: bytes.length }
+  const position = verdict.kind === 'clean' ? verdict.end : verdict.position
   if (verdict.kind === 'corrupt' || !isLast) {
     const reason = verdict.kind === 'corrupt' ? verdict.reason : 'the entry is cut short, and a later log file exists'
     throw new EnsembleStoreError(
-      `${file} is damaged at byte ${verdict.position}: ${reason}. The metadata is not opened with a hole in it: restore the file from a copy of this directory`,
+      `${file} is damaged at byte ${position}: ${reason}. The metadata is not opened with a hole in it: restore the file from a copy of this directory`,
     )
   }
-  return cutTail(from, file, bytes, verdict.position)
+  return cutTail(from, file, bytes, position)
 }
 
-/** Cuts a torn tail, keeping its bytes in `<log>.torn-<position>`. A file torn inside its header is put aside whole. */
-function cutTail({ disk, logger }: Replaying, file: string, bytes: Buffer, position: number): Recovered['activeLog'] {
+/** Cuts a torn tail, keeping its bytes in `<log>.torn-<position>`. A file without a whole entry is put aside whole. */
+function cutTail({ disk, logger }: Replaying, file: string, bytes: Buffer, position: number): LogEnd | null {
   const aside = `${file}.torn-${position}`
   logger.warn(
     { file, position, bytes: bytes.length - position, keptIn: aside },
     'the metadata log ends in a torn write: cut and kept aside',
   )
-  if (position < LOG_HEADER_BYTES) {
+  if (position <= LOG_HEADER_BYTES) {
     disk.renameNow(file, aside)
     return null
   }
-  disk.writeNow(aside, bytes.subarray(position))
+  disk.writeNow(aside, withoutZeros(bytes.subarray(position)))
   disk.truncateNow(file, position)
-  return { file, size: position }
+  return { file, size: position, reserved: position }
+}
+
+/** Reserved space behind the torn bytes says nothing; a zero or two may be theirs. */
+function withoutZeros(bytes: Buffer): Buffer {
+  let end = bytes.length
+  while (end > 0 && bytes[end - 1] === 0) end--
+  return bytes.subarray(0, end + 16)
 }

@@ -1,7 +1,8 @@
-// A snapshot of the tree as bytes: header, sessions, nodes parents first, CRC32C of all of it at the end. Pure;
-// `member-store.ts` writes and reads the files.
+// A snapshot of the tree as bytes: header, sessions, nodes parents first, CRC32C of all of it at the end. Pure, but for making one in
+// slices, so that a large tree does not hold the thread; `member-store.ts` writes and reads the files.
 
 import { ZnodeTree, type SessionRecord } from '../tree/znode-tree.js'
+import type { TreeImage } from '../tree/tree-image.js'
 import type { Znode } from '../tree/znode.js'
 import { ByteReader, ByteWriter } from './bytes.js'
 import { crc32c } from './crc.js'
@@ -11,46 +12,75 @@ import { readAcl, writeAcl } from './txn-codec.js'
 const SNAPSHOT_MAGIC = 0x4d525453
 /** 1 has no owners of sessions. */
 const SNAPSHOT_VERSION = 2
+/** Of a node beside its path, data and ACL. */
+const NODE_BYTES = 90
 const KINDS = ['persistent', 'ephemeral', 'container', 'ttl'] as const
 
+/** Nodes of one slice: less than a millisecond. */
+const SLICE_NODES = 250
+
 export function encodeSnapshot(tree: ZnodeTree): Buffer {
-  const out = new ByteWriter(64 * 1024)
+  const image = tree.image()
+  try {
+    const out = begin(image)
+    for (let i = 0; i < image.size; i++) writeNode(out, image.path(i), image.node(i))
+    return end(out)
+  } finally {
+    image.release()
+  }
+}
+
+/** The same bytes, made in slices with `breathe` between them; the tree may go on meanwhile. Releases the image. */
+export async function encodeInSlices(image: TreeImage, breathe: () => Promise<void>, sliceNodes = SLICE_NODES): Promise<Buffer> {
+  try {
+    const out = begin(image)
+    for (let from = 0; from < image.size; from += sliceNodes) {
+      if (from > 0) await breathe()
+      const to = Math.min(from + sliceNodes, image.size)
+      for (let i = from; i < to; i++) writeNode(out, image.path(i), image.node(i))
+    }
+    return end(out)
+  } finally {
+    image.release()
+  }
+}
+
+function begin(image: TreeImage): ByteWriter {
+  const out = new ByteWriter(1024 + image.dataBytes + image.size * NODE_BYTES)
   out.u32(SNAPSHOT_MAGIC)
   out.i32(SNAPSHOT_VERSION)
-  out.i64(tree.lastZxid)
-  out.i32(tree.sessions.size)
-  for (const [id, session] of tree.sessions) {
+  out.i64(image.lastZxid)
+  out.i32(image.sessions.length)
+  for (const [id, session] of image.sessions) {
     out.i64(BigInt.asIntN(64, id))
     out.i32(session.timeoutMs)
     out.bytes(session.password)
     out.i32(session.owner)
   }
-  out.i32(tree.size)
-  writeNodes(out, tree)
-  out.u32(crc32c(out.view()))
-  return out.view()
+  out.i32(image.size)
+  return out
 }
 
-/** Breadth first, so that a parent always stands before its children. */
-function writeNodes(out: ByteWriter, tree: ZnodeTree): void {
-  const queue = ['/']
-  for (let i = 0; i < queue.length; i++) {
-    const path = queue[i]!
-    const node = tree.node(path)!
-    writeNode(out, path, node)
-    for (const name of node.children) queue.push(path === '/' ? `/${name}` : `${path}/${name}`)
-  }
+function end(out: ByteWriter): Buffer {
+  out.u32(crc32c(out.view()))
+  return out.view()
 }
 
 function writeNode(out: ByteWriter, path: string, node: Znode): void {
   out.text(path)
   out.bytes(node.data)
   writeAcl(out, node.acl)
-  for (const zxid of [node.czxid, node.mzxid, node.pzxid, BigInt(node.ctime), BigInt(node.mtime)]) out.i64(zxid)
-  for (const count of [node.version, node.aversion, node.childCreates]) out.i32(count)
+  out.i64(node.czxid)
+  out.i64(node.mzxid)
+  out.i64(node.pzxid)
+  out.time(node.ctime)
+  out.time(node.mtime)
+  out.i32(node.version)
+  out.i32(node.aversion)
+  out.i32(node.childCreates)
   out.i64(BigInt.asIntN(64, node.ephemeralOwner))
   out.u8(KINDS.indexOf(node.kind))
-  out.i64(BigInt(node.ttlMs))
+  out.time(node.ttlMs)
 }
 
 function readNode(input: ByteReader): readonly [string, Znode] {
@@ -58,11 +88,11 @@ function readNode(input: ByteReader): readonly [string, Znode] {
   const data = input.bytes()
   const acl = readAcl(input)
   const [czxid, mzxid, pzxid] = [input.i64(), input.i64(), input.i64()]
-  const [ctime, mtime] = [Number(input.i64()), Number(input.i64())]
+  const [ctime, mtime] = [input.time(), input.time()]
   const [version, aversion, childCreates] = [input.i32(), input.i32(), input.i32()]
   const ephemeralOwner = input.i64()
   const kind = KINDS[input.u8()]!
-  const ttlMs = Number(input.i64())
+  const ttlMs = input.time()
   const children = new Set<string>()
   return [path, { data, acl, czxid, mzxid, pzxid, ctime, mtime, version, aversion, childCreates, ephemeralOwner, kind, ttlMs, children }]
 }

@@ -16,7 +16,7 @@ const MODES: readonly CreateMode[] = ['persistent', 'ephemeral', 'container', 't
 
 export function writeTxn(out: ByteWriter, zxid: bigint, time: number, txn: Txn): void {
   out.i64(zxid)
-  out.i64(BigInt(time))
+  out.time(time)
   out.i64(BigInt.asIntN(64, txn.sessionId))
   out.i32((((txn.via ?? -1) + 1) << 24) | txn.auth.length)
   for (const who of txn.auth) writeAuth(out, who)
@@ -26,7 +26,7 @@ export function writeTxn(out: ByteWriter, zxid: bigint, time: number, txn: Txn):
 export function readTxn(buffer: Buffer, at: number): LoggedTxn {
   const input = new ByteReader(buffer, at)
   const zxid = input.i64()
-  const time = Number(input.i64())
+  const time = input.time()
   const sessionId = input.i64()
   const viaAndCount = input.i32()
   const via = (viaAndCount >>> 24) - 1
@@ -106,7 +106,7 @@ function writeOp(out: ByteWriter, op: SingleOp): void {
       out.bytes(op.data)
       writeAcl(out, op.acl)
       out.u8(MODES.indexOf(op.mode) | (op.sequential ? 0x80 : 0))
-      if (op.mode === 'ttl') out.i64(BigInt(op.ttlMs))
+      if (op.mode === 'ttl') out.time(op.ttlMs)
       return
     case 'delete':
       out.i32(Opcode.delete)
@@ -140,7 +140,7 @@ function readOp(input: ByteReader, opcode: number): SingleOp {
       const acl = readAcl(input)
       const flags = input.u8()
       const mode = MODES[flags & 0x7f]!
-      return { kind: 'create', path, data, acl, mode, sequential: (flags & 0x80) !== 0, ttlMs: mode === 'ttl' ? Number(input.i64()) : 0 }
+      return { kind: 'create', path, data, acl, mode, sequential: (flags & 0x80) !== 0, ttlMs: mode === 'ttl' ? input.time() : 0 }
     }
     case Opcode.delete:
       return { kind: 'delete', path: input.text(), version: input.i32() }

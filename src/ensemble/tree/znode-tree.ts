@@ -23,6 +23,7 @@ import {
   type Txn,
   type TxnResult,
 } from './types.js'
+import { TreeImage } from './tree-image.js'
 import { Watches, type Delivery } from './watches.js'
 import { emptyNode, newNode, nextVersion, statOf, type Znode } from './znode.js'
 
@@ -68,6 +69,8 @@ export class ZnodeTree {
   #quotas = new Quotas()
   /** Paths of container and TTL nodes. */
   readonly #transient = new Set<string>()
+  /** Those being written out: they are told before a node changes. */
+  readonly #images = new Set<TreeImage>()
   #lastZxid = 0n
   #dataBytes = 0
 
@@ -108,6 +111,17 @@ export class ZnodeTree {
   /** Session ids with their ephemeral paths. */
   get ephemerals(): ReadonlyMap<bigint, ReadonlySet<string>> {
     return this.#ephemerals
+  }
+
+  /** The tree as it is now, for as long as the image is not released. */
+  image(): TreeImage {
+    const image = new TreeImage(this, (released) => void this.#images.delete(released))
+    this.#images.add(image)
+    return image
+  }
+
+  #changing(node: Znode): void {
+    for (const image of this.#images) image.keep(node)
   }
 
   /** Nodes below `path`, at any depth; the node itself is not counted. */
@@ -216,6 +230,7 @@ export class ZnodeTree {
     const owner = op.mode === 'ephemeral' ? step.sessionId : 0n
     const node = newNode(op, acl, owner, step.zxid, step.time)
     const { pzxid, childCreates } = parent
+    this.#changing(parent)
     this.#place(path, node)
     parent.childCreates = childCreates + 1
     parent.pzxid = step.zxid
@@ -245,6 +260,7 @@ export class ZnodeTree {
 
   #deleteNode(path: string, node: Znode, parent: Znode, step: Step): void {
     const { pzxid } = parent
+    this.#changing(parent)
     this.#remove(path, node)
     parent.pzxid = step.zxid
     step.undo.push(() => {
@@ -294,6 +310,7 @@ export class ZnodeTree {
     if (!isAllowed(node.acl, Perm.admin, step.auth)) return failure(ZkCode.noAuth)
     if (op.version !== -1 && op.version !== node.aversion) return failure(ZkCode.badVersion)
     const { acl: before, aversion } = node
+    this.#changing(node)
     node.acl = acl
     node.aversion = nextVersion(aversion)
     step.undo.push(() => Object.assign(node, { acl: before, aversion }))
@@ -352,6 +369,7 @@ export class ZnodeTree {
   }
 
   #replaceData(node: Znode, data: Uint8Array | null): void {
+    this.#changing(node)
     this.#dataBytes += sizeOf(data) - sizeOf(node.data)
     node.data = data
   }

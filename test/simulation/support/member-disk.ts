@@ -1,8 +1,11 @@
 // A disk in memory that keeps only what was synced. A crash loses unsynced names and renames (from some point of their
-// order on), and leaves a write under way torn: nothing, a part, or all of it. Writes take virtual time.
+// order on), and leaves a write under way torn: nothing, a part, all of it, or some of the sectors that it was to overwrite. Writes take
+// virtual time.
 
 import type { StoreDisk } from '../../../src/ensemble/store/disk.js'
 import type { Counts, SimWorld } from './world.js'
+
+const SECTOR_BYTES = 512
 
 interface File {
   bytes: Buffer
@@ -43,7 +46,10 @@ export class SimDisk implements StoreDisk {
       const kept = this.#world.pick([0, Math.floor(random.next() * bytes.length), bytes.length])
       if (kept > 0 && kept < bytes.length) this.#counts.add('torn write')
       if (kept === 0) this.#counts.add('lost write')
-      place(file, bytes.subarray(0, kept), position)
+      // A file only grows in order; inside of it a disk writes its sectors as it likes.
+      const inside = position + bytes.length <= file.bytes.length
+      if (inside && this.#world.chance(0.5)) this.#keepSomeSectors(file, bytes, position)
+      else place(file, bytes.subarray(0, kept), position)
     }
     this.#underWay.clear()
     const survive = Math.floor(random.next() * (this.#unsynced.length + 1))
@@ -52,6 +58,21 @@ export class SimDisk implements StoreDisk {
     this.#unsynced = []
     this.#names = new Map(this.#durable)
     this.#open.clear()
+  }
+
+  #keepSomeSectors(file: File, bytes: Buffer, position: number): void {
+    const end = position + bytes.length
+    let lost = 0
+    for (let at = position; at < end;) {
+      const next = Math.min(at - (at % SECTOR_BYTES) + SECTOR_BYTES, end)
+      if (this.#world.chance(0.5)) place(file, bytes.subarray(at - position, next - position), at)
+      else {
+        lost++
+        if (next < end) this.#counts.add('hole in a write')
+      }
+      at = next
+    }
+    if (lost > 0) this.#counts.add('torn write')
   }
 
   #change(change: (names: Map<string, File>) => void): void {
@@ -149,6 +170,11 @@ export class SimDisk implements StoreDisk {
     })
   }
 
+  breathe(): Promise<void> {
+    const life = this.#life
+    return new Promise((resolve) => this.#world.after(0, () => void (life === this.#life && resolve())))
+  }
+
   async rename(from: string, to: string): Promise<void> {
     this.renameNow(from, to)
   }
@@ -168,8 +194,10 @@ export class SimDisk implements StoreDisk {
 }
 
 function place(file: File, bytes: Buffer, position: number): void {
-  const grown = Buffer.alloc(Math.max(file.bytes.length, position + bytes.length))
-  file.bytes.copy(grown)
-  bytes.copy(grown, position)
-  file.bytes = grown
+  if (position + bytes.length > file.bytes.length) {
+    const grown = Buffer.alloc(position + bytes.length)
+    file.bytes.copy(grown)
+    file.bytes = grown
+  }
+  bytes.copy(file.bytes, position)
 }

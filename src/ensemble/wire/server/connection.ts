@@ -173,7 +173,6 @@ export class Connection implements Asker {
     const first = this.#state === 'opening' ? this.#firstBytes(chunk) : chunk
     if (!first) return
     this.#frames.push(first)
-    if (this.#state === 'serving' && !this.readOnly) this.#server.ensemble.touch(this.sessionId)
     this.#work()
   }
 
@@ -194,6 +193,8 @@ export class Connection implements Asker {
 
   /** Takes requests until there are none, or enough are under way, and sends what is answered at once. */
   #work(): void {
+    // Heard of also while what it sent earlier is only now taken: a slow disk must not end the session that waits for it.
+    if (this.#state === 'serving' && !this.readOnly) this.#server.ensemble.touch(this.sessionId)
     try {
       this.#take()
     } catch (error) {
