@@ -89,6 +89,11 @@ export class Core {
   committed: bigint
   /** Has never held any history: it cannot know what the ensemble has promised, so it does not count as a voter. */
   virgin: boolean
+  /**
+   * When this member last did what a leader said (answered its ping, took its entries), or led itself. What any leader confirmed to sessions
+   * it confirmed with a quorum's answers, so among the members of a later quorum one heard of that leader at least as late.
+   */
+  heardAt = -Infinity
   /** The highest epoch that anybody here was heard to have promised. */
   seenEpoch = 0
   now = 0

@@ -52,6 +52,8 @@ export class Leading {
   #round = 0
   #roundAt = -Infinity
   #roundConfirmed = true
+  /** When anybody who promised this epoch last heard of another leader, on this member's clock: too late rather than too early. */
+  #heardBefore: number
 
   constructor(core: Core, stepDown: (why: string) => void) {
     this.#core = core
@@ -62,6 +64,11 @@ export class Leading {
     }
     this.#history = core.log.last
     this.#startedAt = core.now
+    this.#heardBefore = core.heardAt
+  }
+
+  get heardBefore(): number {
+    return this.#heardBefore
   }
 
   get established(): boolean {
@@ -177,6 +184,7 @@ export class Leading {
       this.#stepDown(`member ${from} has newer history`)
       return
     }
+    this.#heardBefore = Math.max(this.#heardBefore, this.#core.now - message.heardAgoMs)
     learner.promise = message
     learner.state = 'promised'
     if (this.#phase === 'discovering') this.#checkPromises()

@@ -12,6 +12,7 @@ import type { Message } from './messages.js'
 
 /** Chunks of a snapshot are acknowledged one by one; the leader keeps a few on the way. */
 const MAX_SNAPSHOT_BYTES = 1 << 30
+const MAX_AGO_MS = 0x7fffffff
 
 export class Learning {
   readonly #core: Core
@@ -74,6 +75,7 @@ export class Learning {
     }
     if (!('epoch' in message) || message.epoch !== this.epoch) return
     this.#heardAt = this.#core.now
+    if (message.kind === 'ping' || message.kind === 'append') this.#core.heardAt = this.#core.now
     switch (message.kind) {
       case 'truncate':
         this.#truncate(message.after)
@@ -122,8 +124,9 @@ export class Learning {
   }
 
   #ackEpoch(epoch: number, currentEpoch: number): void {
-    const { log } = this.#core
-    this.#core.send(this.leader, { kind: 'ackEpoch', epoch, currentEpoch, base: log.base, ends: log.epochEnds() })
+    const { log, now, heardAt } = this.#core
+    const heardAgoMs = Math.min(Math.floor(now - heardAt), MAX_AGO_MS)
+    this.#core.send(this.leader, { kind: 'ackEpoch', epoch, currentEpoch, base: log.base, ends: log.epochEnds(), heardAgoMs })
   }
 
   #truncate(after: bigint): void {

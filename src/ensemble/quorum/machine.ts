@@ -91,6 +91,11 @@ export class QuorumMachine {
     return this.#leading?.learner(id)
   }
 
+  /** Of a leader: no session was confirmed to live longer than from this moment on, by whoever led before. */
+  get heardBefore(): number {
+    return this.#leading?.heardBefore ?? Infinity
+  }
+
   nextZxid(): bigint | null {
     return this.#leading?.established ? this.#leading.nextZxid() : null
   }
@@ -107,6 +112,8 @@ export class QuorumMachine {
 
   step(input: Input, now: number): readonly Effect[] {
     this.#core.now = now
+    // A former life may have answered until just before this one began.
+    if (this.#core.heardAt === -Infinity) this.#core.heardAt = now
     this.#take(input)
     const { effects } = this.#core
     this.#core.effects = []
@@ -211,6 +218,7 @@ export class QuorumMachine {
 
   #look(why: string): void {
     const core = this.#core
+    if (this.#leading?.established) core.heardAt = core.now
     const served = this.role !== 'looking' || this.#leading !== null || this.#learning !== null
     this.#leading = null
     this.#learning = null

@@ -56,6 +56,7 @@ export function encodeMessage(message: Message): Buffer {
         out.u32(epoch)
         out.i64(last)
       }
+      out.u32(message.heardAgoMs)
       break
     case 'truncate':
       out.i64(message.after)
@@ -128,7 +129,14 @@ export function decodeMessage(bytes: Buffer, configOf: (payload: Uint8Array) => 
     case 'leaderInfo':
       return { kind, epoch }
     case 'ackEpoch':
-      return { kind, epoch, currentEpoch: input.i32(), base: input.i64(), ends: many(input, () => readEnd(input)) }
+      return {
+        kind,
+        epoch,
+        currentEpoch: input.i32(),
+        base: input.i64(),
+        ends: many(input, () => readEnd(input)),
+        heardAgoMs: input.position < bytes.length ? input.u32() : 0,
+      }
     case 'truncate':
       return { kind, epoch, after: input.i64() }
     case 'chunk':

@@ -25,13 +25,17 @@ export type Message =
   | Notification
   | { readonly kind: 'followerInfo'; readonly acceptedEpoch: number; readonly virgin: boolean }
   | { readonly kind: 'leaderInfo'; readonly epoch: number }
-  /** `currentEpoch` -1: the epoch was promised to another leader before, do not count this one. */
+  /**
+   * `currentEpoch` -1: the epoch was promised to another leader before, do not count this one. `heardAgoMs`: since the sender last did what a
+   * leader said; from now on it listens to none of an older epoch. 0 from a member that does not say.
+   */
   | {
       readonly kind: 'ackEpoch'
       readonly epoch: number
       readonly currentEpoch: number
       readonly base: bigint
       readonly ends: readonly EpochEnd[]
+      readonly heardAgoMs: number
     }
   /** What the learner's log is to be cut to. */
   | { readonly kind: 'truncate'; readonly epoch: number; readonly after: bigint }

@@ -72,6 +72,8 @@ interface Proposal {
 
 /** Requests of this process whose result is not known yet. ZooKeeper's globalOutstandingLimit is 1,000 and slows clients down. */
 const MAX_WAITING = 65_536
+/** Sessions expire in buckets of a tick divided by this. */
+const EXPIRY_LOOKS = 10
 /** Log writes of proposals under way; more proposals wait and share the next. */
 const MAX_WRITES_AHEAD = 2
 const NO_ZXID = 0n
@@ -377,12 +379,16 @@ export class QuorumMember implements EnsembleServer {
     this.#roles.tell(role, this.#env.logger)
   }
 
-  /** A new leader does not know who was heard of when: every session has its whole timeout again. */
+  /**
+   * A new leader does not know who was heard of when, but no session was confirmed later than its quorum heard of the leader before: from then
+   * on each has its whole timeout, as whoever holds it counts. And half of it from now on at least, so that its client can find this leader.
+   */
   #beginSessions(): void {
     const now = this.#env.clock.monotonic()
-    this.#tracker = new SessionTracker(this.tickMs, now)
+    const heardBefore = this.#machine.heardBefore
+    this.#tracker = new SessionTracker(this.tickMs / EXPIRY_LOOKS, now)
     for (const [id, { timeoutMs }] of this.tree.sessions) {
-      this.#tracker.add(id, timeoutMs, now)
+      this.#tracker.add(id, timeoutMs, Math.min(now, Math.max(heardBefore, now - timeoutMs / 2)))
       // Left by a process that was an ensemble of one: nobody can come back for it.
       if (timeoutMs === IN_PROCESS) this.#order({ sessionId: id, auth: [], body: { kind: 'closeSession' } })
     }

@@ -100,7 +100,7 @@ test('a leader saves its epoch before it names it, and commits what a quorum has
   assert.deepEqual(hear(1, vote(3, 1, zxid(1, 1))), [])
   assert.deepEqual(hear(1, { kind: 'followerInfo', acceptedEpoch: 4, virgin: false }), ['save 1 epochs'])
   assert.deepEqual(step({ kind: 'persisted', seq: 1 }), ['leaderInfo to 1'])
-  const promise = { kind: 'ackEpoch', epoch: 5, currentEpoch: 1, base: 0n, ends: [{ epoch: 1, last: zxid(1, 1) }] } as const
+  const promise = { kind: 'ackEpoch', epoch: 5, currentEpoch: 1, base: 0n, heardAgoMs: 0, ends: [{ epoch: 1, last: zxid(1, 1) }] } as const
   assert.deepEqual(hear(1, promise), ['save 2 epochs', 'newLeader to 1'])
   assert.deepEqual(hear(1, { kind: 'ack', epoch: 5, zxid: zxid(1, 1), newLeader: true }), [])
   const established = step({ kind: 'persisted', seq: 2 })
@@ -112,6 +112,37 @@ test('a leader saves its epoch before it names it, and commits what a quorum has
   assert.deepEqual(step({ kind: 'peer', id: 1, up: false }), ['role looking', 'lost'])
 })
 
+test('a new leader knows until when sessions were confirmed: as late as any of its quorum heard of a leader', () => {
+  // Member 3 followed member 2 in epoch 1 until its clock showed 300, when member 2 went.
+  const { made, step, hear, later } = machine(3, [entry(1, 1)], 1)
+  step({ kind: 'start' })
+  for (const id of [1, 2]) step({ kind: 'peer', id, up: true })
+  hear(1, vote(2, 2, zxid(2, 2)))
+  hear(2, { ...vote(2, 2, zxid(2, 2), 'leading'), established: true })
+  hear(2, { kind: 'leaderInfo', epoch: 2 })
+  step({ kind: 'persisted', seq: 1 })
+  hear(2, { kind: 'newLeader', epoch: 2, last: zxid(1, 1) })
+  step({ kind: 'persisted', seq: 2 })
+  hear(2, { kind: 'commit', epoch: 2, zxid: zxid(1, 1), upToDate: true })
+  later(100)
+  later(100)
+  later(100)
+  assert.deepEqual(hear(2, { kind: 'ping', epoch: 2, round: 1, last: zxid(1, 1) }), ['pong to 2'])
+  later(400)
+  step({ kind: 'peer', id: 2, up: false })
+  hear(1, { ...vote(3, 2, zxid(1, 1)), round: 2 })
+  hear(1, { kind: 'followerInfo', acceptedEpoch: 2, virgin: false })
+  step({ kind: 'persisted', seq: 3 })
+  later(300)
+  const promise = { kind: 'ackEpoch', epoch: 3, currentEpoch: 2, base: 0n, ends: [{ epoch: 1, last: zxid(1, 1) }] } as const
+  hear(1, { ...promise, heardAgoMs: 600 })
+  hear(1, { kind: 'ack', epoch: 3, zxid: zxid(1, 1), newLeader: true })
+  step({ kind: 'persisted', seq: 4 })
+  assert.equal(made.role, 'leader')
+  // It is 1000 now: member 1 heard of the leader at 400, this one at 300.
+  assert.equal(made.heardBefore, 400)
+})
+
 test('a leader gives way to a follower that is ahead of it', () => {
   const { step, hear } = machine(3, [entry(1, 1)], 1)
   step({ kind: 'start' })
@@ -119,7 +150,7 @@ test('a leader gives way to a follower that is ahead of it', () => {
   hear(1, vote(3, 1, zxid(1, 1)))
   hear(1, { kind: 'followerInfo', acceptedEpoch: 1, virgin: false })
   step({ kind: 'persisted', seq: 1 })
-  const promise = { kind: 'ackEpoch', epoch: 2, currentEpoch: 1, base: 0n, ends: [{ epoch: 1, last: zxid(1, 2) }] } as const
+  const promise = { kind: 'ackEpoch', epoch: 2, currentEpoch: 1, base: 0n, heardAgoMs: 0, ends: [{ epoch: 1, last: zxid(1, 2) }] } as const
   assert.deepEqual(hear(1, promise).slice(0, 2), ['role looking', 'lost'])
 })
 
