@@ -5,12 +5,11 @@ import type { MessagePort } from 'node:worker_threads'
 import type { ControllerApi } from '../controller/controller-api.js'
 import { ControllerNode } from '../controller/controller-node.js'
 import type { BrokerEndpoint, MetadataChange, MetadataImage } from '../controller/image.js'
+import { Lease } from '../controller/lease.js'
 import type { Env, Logger } from '../env/env.js'
-import { inTime } from '../env/in-time.js'
 import { realEnv } from '../env/real.js'
 import { native } from '../log/native.js'
 import type { PoolTask } from '../log/pool-tasks.js'
-import { errors } from '../model/errors.js'
 import type { TopicPartition } from '../model/topic-partition.js'
 import type { MoveRequest } from '../replica/log-moves.js'
 import type { LogCheckpoint } from '../replica/replica-manager.js'
@@ -21,7 +20,9 @@ import { ALONE, type ClusterOptions } from './cluster-options.js'
 import { ConfigStore } from './config/config-store.js'
 import { controllerRules } from './controller-rules.js'
 import { DataDirs } from './data-dirs.js'
+import { handOver } from './hand-over.js'
 import { Hosting } from './hosting.js'
+import { LeaseCell } from './lease-cell.js'
 import type {
   ControllerCall,
   ListenCommand,
@@ -75,8 +76,6 @@ export interface Broker {
   close(): Promise<void>
 }
 
-const HAND_OVER_MS = 10_000
-const HAND_OVER_AGAIN_MS = 100
 const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::', '[::]'])
 
 /** Starts a node. Rejects, with everything released, when a directory or a port cannot be had. */
@@ -109,6 +108,9 @@ class Node implements Broker {
   private readonly catchUp: Promise<void>
   private caughtUp: () => void = () => undefined
   private control: ControllerNode | undefined
+  /** Where workers see until when they may lead; null: alone. */
+  private readonly leaseCell: LeaseCell | null
+  private lease: Lease | undefined
   private configs: ConfigStore | undefined
   private workers: WorkerPool | undefined
   private moves: ReplicaMoves | undefined
@@ -128,6 +130,7 @@ class Node implements Broker {
     this.recoveryThreads = new RecoveryThreads(() => this.recoveryThreadsPerDir(), this.pool.run)
     this.connections = new NodeConnections({ env, configs: () => this.configs!, callers: () => this.workers!.callers })
     this.cluster = options.cluster ?? ALONE
+    this.leaseCell = this.replicates ? new LeaseCell(env.clock) : null
     this.hosting = new Hosting(options.nodeId, options.workers, () => this.dirs!, !this.replicates)
     this.catchUp = new Promise((resolve) => (this.caughtUp = resolve))
   }
@@ -185,6 +188,8 @@ class Node implements Broker {
       if (this.replicates) {
         this.hosting.mayLead = true
         await this.openPartitions(this.workers)
+        this.lease = this.leaseOf(this.control, this.leaseCell!)
+        await this.lease.held()
       }
       if (this.listeners.length > 0) await this.broadcasts
     } finally {
@@ -232,6 +237,7 @@ class Node implements Broker {
         )
       }
     }
+    this.lease?.close()
     this.connections.close()
     await this.workers?.close()
     await this.pool.close()
@@ -322,30 +328,27 @@ class Node implements Broker {
     })
   }
 
-  /** Before a clean stop: others take over what this node leads, as long as they can and it does not take too long. */
   private async handOver(): Promise<void> {
-    const { control, configs, env } = this
-    const epoch = control?.registration.epoch ?? null
-    if (!control || epoch === null || !configs?.getBoolean('controlled.shutdown.enable')) return
-    const end = env.clock.monotonic() + HAND_OVER_MS
-    while (env.clock.monotonic() < end) {
-      try {
-        const { errorCode, remaining } = await inTime(
-          control.api.controlledShutdown(this.nodeId, epoch),
-          HAND_OVER_MS,
-          env.timers,
-          () => new Error(`no answer within ${HAND_OVER_MS} ms`),
-        )
-        if (errorCode === errors.STALE_BROKER_EPOCH.code) return
-        if (errorCode === errors.NONE.code && (remaining === 0 || !mayBeTakenOver(this.image, this.nodeId))) break
-      } catch (error) {
-        env.logger.warn({ error: (error as Error).message }, 'the controller did not take over what this node leads; it stops all the same')
-        return
-      }
-      await new Promise<void>((resolve) => env.timers.after(HAND_OVER_AGAIN_MS, resolve))
-    }
+    const { control, configs, env, nodeId } = this
+    if (!control || !configs?.getBoolean('controlled.shutdown.enable')) return
+    await handOver({ env, nodeId, control })
     // What was decided is in force here before the listeners close: clients hear who leads now.
     await this.broadcasts
+  }
+
+  private leaseOf(control: ControllerNode, cell: LeaseCell): Lease {
+    return new Lease({
+      env: this.env,
+      brokerId: this.nodeId,
+      view: control.view,
+      client: () => control.client,
+      brokerEpoch: () => control.registration.epoch,
+      settled: () => this.broadcasts,
+      onDeadline: (until) => cell.set(until),
+      onLost: () => {
+        for (const caller of this.workers!.callers) caller.notify('lease-lost', null)
+      },
+    })
   }
 
   private replicaReports(control: ControllerNode): ReplicaReports {
@@ -444,6 +447,7 @@ class Node implements Broker {
         placement: this.hosting.table,
         logDirs: this.dirs!.status(),
         replicates: this.replicates,
+        lease: this.leaseCell?.buffer ?? null,
       }),
       replaced: (worker) => this.bringBack(worker),
     })
@@ -511,12 +515,6 @@ class Node implements Broker {
   private reportRecovery({ topic, partition, done, total }: { topic: string; partition: number; done: number; total: number }): void {
     this.options.onProgress?.(`recovering ${topic}-${partition}: ${done} of ${total} segments`)
   }
-}
-
-/** Whether something that `broker` leads has another replica alive, which may yet get in sync. */
-function mayBeTakenOver({ topics, brokers }: MetadataImage, broker: number): boolean {
-  const isUp = (id: number): boolean => id !== broker && brokers.get(id)?.alive === true
-  return [...topics.values()].some(({ partitions }) => partitions.some(({ leader, replicas }) => leader === broker && replicas.some(isUp)))
 }
 
 function listenerName(index: number): string {

@@ -18,6 +18,8 @@ export interface WorkerInit {
   readonly logDirs: readonly LogDirStatus[]
   /** This node has others: it copies from them and serves them. */
   readonly replicates: boolean
+  /** Until when it may lead; null: nobody can take that away. */
+  readonly lease: SharedArrayBuffer | null
 }
 
 /** Coordinator → worker `update`: a change of metadata with what follows from it for this worker. */

@@ -107,8 +107,9 @@ export class WorkerReplication {
 }
 
 /** What partition leaders know of other brokers, from the newest image. */
-export function brokerDirectory(image: () => MetadataImage): BrokerDirectory {
+export function brokerDirectory(image: () => MetadataImage, holdsLease?: () => boolean): BrokerDirectory {
   return {
+    ...(holdsLease === undefined ? {} : { holdsLease }),
     liveEpochOf: (id) => {
       const broker = image().brokers.get(id)
       // One that stops as well: it was just taken out, and its leader must neither ask for it back nor wait for it.

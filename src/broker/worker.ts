@@ -26,6 +26,7 @@ import { InProcessConnection } from './in-process-connection.js'
 import type { ConnectionEvent } from './connection-gate.js'
 import { anyLimit, type AdmissionLimits, readAdmissionLimits } from './admission-limits.js'
 import { type Admission, Listener } from './listener/listener.js'
+import { LeaseCell } from './lease-cell.js'
 import type { ListenCommand, LogFailure, PortMessage, WorkerInit, WorkerUpdate } from './messages.js'
 import { PartitionService } from './partition-service.js'
 import { replicationSettings } from './replication-settings.js'
@@ -54,7 +55,10 @@ export class BrokerWorker {
   private readonly listeners: Listener[] = []
   private readonly inProcess = new Set<InProcessConnection>()
   private readonly replication: WorkerReplication | undefined
+  private readonly lease: LeaseCell | undefined
   private image: MetadataImage
+  /** The newest image as a node without a lease sees it, once it was asked for. */
+  private fenced: { readonly of: MetadataImage; readonly image: MetadataImage } | undefined
   private updates: Promise<void> = Promise.resolve()
   private maintenance: { cancel(): void }[] = []
   private compacting = false
@@ -64,6 +68,7 @@ export class BrokerWorker {
     this.env = env
     this.main = main
     this.image = init.image
+    this.lease = init.lease === null ? undefined : new LeaseCell(env.clock, init.lease)
     this.placement = new Map(init.placement)
     this.configs = new ConfigStore({ nodeId: init.nodeId, properties: init.properties }, () => this.image)
     const runInPool: RunInPool = (task) => main.call('pool', task)
@@ -73,7 +78,7 @@ export class BrokerWorker {
       runInPool,
       settingsOf: (topic) => ({ log: this.configs.logConfig(topic), minInsyncReplicas: this.configs.topic(topic).minInsyncReplicas }),
       replicationSettings: () => replicationSettings(this.configs),
-      brokers: brokerDirectory(() => this.image),
+      brokers: brokerDirectory(() => this.image, this.lease && (() => this.holdsLease)),
       onCheckpointDue: (checkpoint) => main.notify('checkpoint', checkpoint),
       onLogFailed: (topic, partition, dir, error) =>
         main.notify('log-failed', { topic, partition, dir, message: error.message } satisfies LogFailure),
@@ -106,6 +111,7 @@ export class BrokerWorker {
       ['peer', ({ id, port }: PortMessage) => this.addPeer(id, port)],
       ['connect', ({ port }: PortMessage) => this.connect(port)],
       ['link', ({ port }: PortMessage) => this.replication?.attach(port)],
+      ['lease-lost', () => this.replicas.leaseLost()],
       ['move', (request: MoveRequest) => this.replicas.move(request)],
       ['checkpoints', () => this.replicas.checkpoints()],
       ['shed', (count: number) => this.shed(count)],
@@ -286,7 +292,18 @@ export class BrokerWorker {
   }
 
   private handlerContext(): HandlerContext {
-    return { env: this.env, nodeId: this.init.nodeId, image: () => this.image, services: this.services() }
+    return { env: this.env, nodeId: this.init.nodeId, image: () => this.imageForClients(), services: this.services() }
+  }
+
+  private get holdsLease(): boolean {
+    return this.lease?.isHeld() !== false
+  }
+
+  /** Without a lease this node tells clients of itself what the others will: that it is fenced, and leads nothing. They ask those others then. */
+  private imageForClients(): MetadataImage {
+    if (this.holdsLease) return this.image
+    if (this.fenced?.of !== this.image) this.fenced = { of: this.image, image: withFenced(this.image, this.init.nodeId) }
+    return this.fenced.image
   }
 
   private services(): BrokerServices {
@@ -347,6 +364,11 @@ export class BrokerWorker {
     const count = await ensureGroupTopic(() => this.image, this.configs, this.controllerDoor())
     return count > 0 ? partitionForGroup(groupId, count) : -1
   }
+}
+
+function withFenced(image: MetadataImage, nodeId: number): MetadataImage {
+  const own = image.brokers.get(nodeId)
+  return own ? { ...image, brokers: new Map(image.brokers).set(nodeId, { ...own, fenced: true }) } : image
 }
 
 interface GroupCall {

@@ -22,6 +22,9 @@ import {
   type ZnodeClient,
 } from './znode-client.js'
 
+/** Of the timeout: the rest is for clocks that run at different speeds, and for what was begun just before. */
+const CERTAIN_SHARE = 0.9
+
 export interface LocalSessionOptions {
   readonly sessionId: bigint
   /** IN_PROCESS: it lives as long as the process. */
@@ -94,8 +97,8 @@ export class LocalSession implements ZnodeClient {
   mayActUntil(): number {
     if (this.#isOver) return 0
     if (this.#options.timeoutMs === IN_PROCESS) return Infinity
-    // Its creation was committed after `since`, and whoever leads then gave it its whole timeout.
-    return Math.max(this.#server.confirmedAt(), this.#options.since) + (this.#options.timeoutMs * 2) / 3
+    // Its creation was committed after `since`, and whoever leads then, or later, counts its timeout from there at the earliest.
+    return Math.max(this.#server.confirmedAt(), this.#options.since) + this.#options.timeoutMs * CERTAIN_SHARE
   }
 
   async sync(path: string): Promise<void> {

@@ -6,7 +6,7 @@
 export interface Clock {
   /** Milliseconds since the Unix epoch; may jump. */
   now(): number
-  /** Milliseconds from an arbitrary start; never goes back. Use for timeouts and durations. */
+  /** Milliseconds from an arbitrary start, the same for all threads of a process; never goes back. Use for timeouts and durations. */
   monotonic(): number
 }
 

@@ -5,9 +5,22 @@ import { createRequire } from 'node:module'
 import { performance } from 'node:perf_hooks'
 import type { Clock, Env, Logger, Random, Timers } from './env.js'
 
+/** performance.now() counts from the start of its thread; a deadline that one thread sets must mean the same to another. */
+const threadStart = startOfThread()
+
 export const realClock: Clock = {
   now: () => Date.now(),
-  monotonic: () => performance.now(),
+  monotonic: () => threadStart + performance.now(),
+}
+
+/** On the clock that all threads share. Of several looks the one that was least interrupted. */
+function startOfThread(): number {
+  let start = Infinity
+  for (let look = 0; look < 5; look++) {
+    const own = performance.now()
+    start = Math.min(start, Number(process.hrtime.bigint()) / 1e6 - own)
+  }
+  return start
 }
 
 export const realTimers: Timers = {

@@ -63,6 +63,10 @@ const SET_TOO_SMALL = {
   errorCode: errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND.code,
   errorMessage: 'written, but fewer replicas than min.insync.replicas are in sync by now',
 }
+const UNCERTAIN = {
+  errorCode: errors.NOT_LEADER_OR_FOLLOWER.code,
+  errorMessage: 'this node was not heard of for so long that another may lead by now: the records may be there or not',
+}
 const LEADERSHIP_LOST = {
   errorCode: errors.NOT_LEADER_OR_FOLLOWER.code,
   errorMessage: 'leadership was lost before the in-sync set had the records: the new leader may have them or not',
@@ -257,6 +261,14 @@ export class HostedPartition {
   wake(): void {
     // A copy: whoever looks and finds too little watches again at once, and a Set's own iteration would come to it for ever.
     for (const watcher of Array.from(this.watchers)) watcher()
+  }
+
+  /** This node may not lead for now: who waits for its answers asks elsewhere. */
+  leaseLost(): void {
+    if (this.state.role !== 'leader') return
+    this.produce.abandon(UNCERTAIN)
+    this.wake()
+    this.onReplicationNews?.(this)
   }
 
   /** Ends every wait: the partition leaves this worker. */

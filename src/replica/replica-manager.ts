@@ -305,6 +305,11 @@ export class ReplicaManager {
     else if (hosted.append(records, terms, sink, slot)) this.dirty.push(hosted)
   }
 
+  /** See `HostedPartition.leaseLost`. */
+  leaseLost(): void {
+    for (const hosted of this.all()) hosted.leaseLost()
+  }
+
   get hasStaged(): boolean {
     return this.dirty.length > 0
   }

@@ -82,6 +82,18 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'stop-all',
+    run: async ({ cluster }) => {
+      const began = performance.now()
+      await Promise.all(cluster.nodes.map((node) => node.end('SIGTERM')))
+      const stopped = performance.now()
+      await Promise.all(cluster.nodes.map((node) => node.start()))
+      process.stdout.write(
+        `all stopped in ${Math.round(stopped - began)} ms, ready again in ${Math.round(performance.now() - stopped)} ms\n`,
+      )
+    },
+  },
+  {
     name: 'kill-all',
     run: async ({ cluster }) => {
       await Promise.all(cluster.nodes.map((node) => node.end('SIGKILL')))

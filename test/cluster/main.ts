@@ -92,16 +92,18 @@ async function runFault(fault: Fault, given: Options): Promise<Outcome> {
         return true
       }),
     )
-    await allInSync(cluster.bootstrap, TOPIC, SETTLED_MS)
+    await allInSync(cluster.addresses, TOPIC, SETTLED_MS)
     workload = new Workload({ bootstrap: cluster.bootstrap, topic: TOPIC, partitions: PARTITIONS, writers: 2, rate: 300 })
     workload.start()
     for (let round = 0; round < given.rounds; round++) {
       await pause(BETWEEN_MS)
       workload.resetGaps()
       await fault.run({ cluster, network, topic: TOPIC, round })
-      await allInSync(cluster.bootstrap, TOPIC, SETTLED_MS)
-      gapsMs.push(Math.round(workload.longestGapMs))
-      process.stdout.write(`${fault.name} ${round + 1}/${given.rounds}: longest time without a write ${gapsMs.at(-1)} ms\n`)
+      await allInSync(cluster.addresses, TOPIC, SETTLED_MS)
+      const { ms, partition, beganMs } = workload.longestGap
+      gapsMs.push(Math.round(ms))
+      const where = `partition ${partition}, from ${Math.round(beganMs)} ms after the round began`
+      process.stdout.write(`${fault.name} ${round + 1}/${given.rounds}: longest time without a write ${Math.round(ms)} ms (${where})\n`)
     }
   } catch (cause) {
     error = describe(cause)

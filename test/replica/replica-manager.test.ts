@@ -7,18 +7,21 @@ import { defaultLogConfig, type LogConfig } from '../../src/log/config.js'
 import { runPoolTask } from '../../src/log/pool-tasks.js'
 import { errors } from '../../src/model/errors.js'
 import type { AppendTerms } from '../../src/replica/hosted-partition.js'
+import { anyBroker, type BrokerDirectory } from '../../src/replica/partition/leader-and-isr.js'
+import { deleteRecords, epochEnd, listOffsets } from '../../src/replica/partition-operations.js'
 import { type OpenPartition, ReplicaManager } from '../../src/replica/replica-manager.js'
 import { batch, tempDir, TOPIC_ID } from '../log/support.js'
 
 const TERMS: AppendTerms = { acks: -1, disk: false, apiVersion: 12, origin: 'client' }
 
-function manager(config: Partial<LogConfig> = {}): { manager: ReplicaManager; failures: string[] } {
+function manager(config: Partial<LogConfig> = {}, brokers: BrokerDirectory = anyBroker): { manager: ReplicaManager; failures: string[] } {
   const failures: string[] = []
   return {
     failures,
     manager: new ReplicaManager({
       env: realEnv(),
       nodeId: 1,
+      brokers,
       runInPool: runPoolTask,
       settingsOf: () => ({ log: { ...defaultLogConfig, ...config }, minInsyncReplicas: 1 }),
       onCheckpointDue: () => {},
@@ -100,5 +103,35 @@ test('a partition whose directory cannot be used answers so, and others are serv
   assert.equal(replicas.find('good', 0)!.state.role, 'leader')
   await replicas.open(request(t))
   assert.equal(await append(replicas), 0)
+  await replicas.close(true)
+})
+
+test('without a lease nothing is answered as the leader, waits end, and with it again all goes on', async (t) => {
+  let held = true
+  const { manager: replicas } = manager({}, { ...anyBroker, holdsLease: () => held })
+  await replicas.open(request(t, { decision: { leader: 1, leaderEpoch: 0, isr: [1, 2], replicas: [1, 2], partitionEpoch: 0 } }))
+  const hosted = replicas.find('t', 0)!
+  const waiting = append(replicas)
+  let woken = 0
+  const stop = hosted.watch(() => woken++)
+  held = false
+  replicas.leaseLost()
+  assert.deepEqual([await waiting, woken], [errors.NOT_LEADER_OR_FOLLOWER.code, 1])
+  stop()
+  const of = { topic: 't', partition: 0 }
+  const item = { ...of, fetchOffset: 0, maxBytes: 1e6, currentLeaderEpoch: -1, lastFetchedEpoch: -1 }
+  const codes = (): number[] => [
+    hosted.planFetch(item, { readCommitted: false, rackId: null, rackAware: false }, 1e6, true).errorCode,
+    hosted.planFetch(item, { readCommitted: false, rackId: '', rackAware: false }, 1e6, true).errorCode,
+    listOffsets(replicas, { ...of, timestamp: -1, currentLeaderEpoch: -1, readCommitted: false }).errorCode,
+    epochEnd(replicas, { ...of, currentLeaderEpoch: -1, leaderEpoch: 0 }).errorCode,
+    deleteRecords(replicas, { ...of, offset: 0 }).errorCode,
+  ]
+  const refused = errors.NOT_LEADER_OR_FOLLOWER.code
+  assert.equal(await append(replicas), refused)
+  assert.equal(hosted.log.logEndOffset, 3, 'nothing was appended')
+  assert.deepEqual(codes(), [refused, refused, refused, refused, refused])
+  held = true
+  assert.deepEqual(codes(), [0, 0, 0, 0, 0])
   await replicas.close(true)
 })

@@ -66,6 +66,19 @@ export function controllerFor(image: MetadataImage): number {
   return image.brokers.get(image.controllerId)?.fenced === false ? image.controllerId : -1
 }
 
+const NO_LEADER = { leaderId: -1, leaderEpoch: -1 } as const
+
+/** What a refused Produce or Fetch names as the leader: nobody, unless it is one that can be asked. */
+export function currentLeader(
+  image: MetadataImage,
+  topic: string,
+  partition: number,
+): { readonly leaderId: number; readonly leaderEpoch: number } {
+  const state = image.topics.get(topic)?.partitions[partition]
+  if (!state || image.brokers.get(state.leader)?.fenced !== false) return NO_LEADER
+  return { leaderId: state.leader, leaderEpoch: state.leaderEpoch }
+}
+
 export interface PartitionRow {
   readonly errorCode: number
   readonly partitionIndex: number

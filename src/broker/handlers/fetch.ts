@@ -9,6 +9,7 @@ import type { FetchRequest, FetchResponse } from '../../protocol/schema/fetch.js
 import type { FetchOutcome, FetchReader } from '../../replica/hosted-partition.js'
 import { failedFetch } from '../../replica/hosted-partition.js'
 import { isRackAware } from '../replication-settings.js'
+import { currentLeader } from './cluster-view.js'
 import { type FetchContext, hasNews, remember, rotate, type WantedPartition } from './fetch-session.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
@@ -201,17 +202,12 @@ class FetchJob {
       divergingEpoch: divergingEpoch ?? NO_EPOCH,
       currentLeader:
         errorCode === errors.NOT_LEADER_OR_FOLLOWER.code || errorCode === errors.FENCED_LEADER_EPOCH.code
-          ? this.currentLeader(wanted)
+          ? currentLeader(this.broker.image(), wanted.topic, wanted.partition)
           : NO_LEADER,
       snapshotId: NO_SNAPSHOT,
       abortedTransactions: this.reader.readCommitted ? abortedTransactions : null,
       preferredReadReplica: outcome.preferredReadReplica,
       records,
     }
-  }
-
-  private currentLeader({ topic, partition }: WantedPartition) {
-    const found = this.broker.image().topics.get(topic)?.partitions[partition]
-    return found ? { leaderId: found.leader, leaderEpoch: found.leaderEpoch } : NO_LEADER
   }
 }

@@ -34,7 +34,7 @@ export async function callPartition<M extends keyof Methods>(
   method: M,
   argument: Argument<M>,
 ): Promise<Reached<M> | Unreached> {
-  if (leaderOf(broker, partition) !== broker.nodeId) return { errorCode: errors.NOT_COORDINATOR.code, unreached: true }
+  if (leaderOf(broker, partition) !== broker.nodeId || isFenced(broker)) return { errorCode: errors.NOT_COORDINATOR.code, unreached: true }
   try {
     return (await broker.services.callGroupCoordinator(partition, method, argument)) as Reached<M>
   } catch (cause) {
@@ -48,6 +48,11 @@ export async function callPartition<M extends keyof Methods>(
 export function ledGroupPartitions(broker: HandlerContext): number[] {
   const topic = broker.image().topics.get(GROUP_METADATA_TOPIC)
   return topic === undefined ? [] : topic.partitions.filter((each) => each.leader === broker.nodeId).map((each) => each.partition)
+}
+
+/** It is not certain any more that this node leads what its image says. */
+function isFenced(broker: HandlerContext): boolean {
+  return broker.image().brokers.get(broker.nodeId)?.fenced === true
 }
 
 function leaderOf(broker: HandlerContext, partition: number): number | undefined {

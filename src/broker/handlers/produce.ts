@@ -11,6 +11,7 @@ import type { ProduceRequest, ProduceResponse } from '../../protocol/schema/prod
 import { failedAppend, type AppendTerms } from '../../replica/hosted-partition.js'
 import type { ProduceSink } from '../../replica/purgatory/produce-queue.js'
 import type { ProduceItem } from '../partition-service.js'
+import { currentLeader } from './cluster-view.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
 /** The client id with which Kafka's own admin tools may write to internal topics. */
@@ -82,13 +83,8 @@ class ProduceAnswer implements ProduceSink {
       logStartOffset: result.logStartOffset,
       recordErrors: (result.recordErrors ?? []).map(({ batchIndex, message }) => ({ batchIndex, batchIndexErrorMessage: message })),
       errorMessage: result.errorMessage,
-      currentLeader: result.errorCode === errors.NOT_LEADER_OR_FOLLOWER.code ? this.currentLeader(topic, index) : NO_LEADER,
+      currentLeader: result.errorCode === errors.NOT_LEADER_OR_FOLLOWER.code ? currentLeader(this.broker.image(), topic, index) : NO_LEADER,
     }
-  }
-
-  private currentLeader(topic: string, index: number) {
-    const partition = this.broker.image().topics.get(topic)?.partitions[index]
-    return partition ? { leaderId: partition.leader, leaderEpoch: partition.leaderEpoch } : NO_LEADER
   }
 }
 

@@ -38,6 +38,8 @@ export interface BrokerDirectory {
   liveEpochOf(id: number): bigint | undefined
   /** null: unknown, or it has none. */
   rackOf(id: number): string | null
+  /** False: this node's session is not certain any more, and what is said of its leading may be over. Absent: nobody can elect another. */
+  holdsLease?(): boolean
 }
 
 /** Knows nobody: no epoch is checked. For a node that is alone, and tests. */

@@ -120,13 +120,13 @@ export class PartitionState {
 
   /** The outcome a request gets that says it believes in `currentLeaderEpoch` (-1: it does not say). Kafka's fencing (KIP-320). */
   checkLeader(currentLeaderEpoch: number): number {
-    if (this.currentRole !== 'leader') return errors.NOT_LEADER_OR_FOLLOWER.code
+    if (this.currentRole !== 'leader' || this.isFenced) return errors.NOT_LEADER_OR_FOLLOWER.code
     return this.checkEpoch(currentLeaderEpoch)
   }
 
   /** For what a follower may answer as well (KIP-392). */
   checkReplica(currentLeaderEpoch: number): number {
-    if (this.currentRole === 'offline') return errors.NOT_LEADER_OR_FOLLOWER.code
+    if (this.currentRole === 'offline' || this.isFenced) return errors.NOT_LEADER_OR_FOLLOWER.code
     return this.checkEpoch(currentLeaderEpoch)
   }
 
@@ -261,6 +261,11 @@ export class PartitionState {
     }
     this.markMembers()
     return { verdict, moved: this.advanceWatermark() }
+  }
+
+  /** This node was not heard of in time: others may have been elected, and its image does not say so. */
+  private get isFenced(): boolean {
+    return this.brokers.holdsLease?.() === false
   }
 
   private get effectiveMinInSync(): number {

@@ -156,6 +156,11 @@ export class TestCluster {
     return this.nodes.map(({ kafka }) => kafka).join(',')
   }
 
+  /** Where each node is asked by itself. */
+  get addresses(): string[] {
+    return this.nodes.map(({ kafka }) => kafka)
+  }
+
   node(id: number): ClusterNode {
     const found = this.nodes.find((node) => node.id === id)
     if (!found) throw new Error(`there is no node ${id}`)

@@ -2,8 +2,12 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { Admin } from '../../../src/client/index.js'
+import { ZERO_UUID } from '../../../src/model/topic-partition.js'
+import { apis } from '../../../src/protocol/schema/index.js'
+import { ask } from './ask.js'
 
 const AGAIN_MS = 50
+const METADATA_VERSION = 12
 
 /** Asks again until the answer is there (not null). Errors count as "not yet"; the last one is the cause when time runs out. */
 export async function eventually<T>(what: string, limitMs: number, ask: () => Promise<T | null>): Promise<T> {
@@ -38,12 +42,20 @@ export function controllerOf(bootstrap: string): Promise<number> {
   return withAdmin(bootstrap, async (admin) => (await admin.describeCluster()).controllerId)
 }
 
-/** Every partition of the topic has a leader and all its replicas in sync. */
-export function allInSync(bootstrap: string, topic: string, limitMs: number): Promise<true> {
-  return withAdmin(bootstrap, (admin) =>
-    eventually(`all replicas of ${topic} in sync`, limitMs, async () => {
-      const [described] = await admin.describeTopics([topic])
-      return described!.partitions.every(({ leader, isr, replicas }) => leader >= 0 && isr.length === replicas.length) ? true : null
-    }),
-  )
+/** What one node says of the topic: leader, epoch and in-sync replicas of each partition; null: not all of them are in sync. */
+async function inSyncAt(address: string, topic: string): Promise<string | null> {
+  const request = { topics: [{ topicId: ZERO_UUID, name: topic }], allowAutoTopicCreation: false, includeTopicAuthorizedOperations: false }
+  const { topics } = await ask(address, apis.metadata, METADATA_VERSION, { ...request, includeClusterAuthorizedOperations: false })
+  const partitions = topics[0]!.partitions.toSorted((a, b) => a.partitionIndex - b.partitionIndex)
+  const whole = partitions.every(({ leaderId, isrNodes, replicaNodes }) => leaderId >= 0 && isrNodes.length === replicaNodes.length)
+  if (!whole || partitions.length === 0) return null
+  return partitions.map(({ partitionIndex, leaderId, leaderEpoch }) => `${partitionIndex}:${leaderId}@${leaderEpoch}`).join(' ')
+}
+
+/** Every node says of every partition of the topic that all its replicas are in sync, and all name the same leaders. */
+export function allInSync(nodes: readonly string[], topic: string, limitMs: number): Promise<true> {
+  return eventually(`all replicas of ${topic} in sync, on every node`, limitMs, async () => {
+    const said = await Promise.all(nodes.map((address) => inSyncAt(address, topic)))
+    return said[0] !== null && said.every((each) => each === said[0]) ? true : null
+  })
 }

@@ -33,6 +33,14 @@ export interface Verdict {
   readonly firstFailure: string | null
 }
 
+/** A time in which a partition had no acknowledgement. */
+export interface Gap {
+  readonly ms: number
+  readonly partition: number
+  /** When it began, milliseconds after `resetGaps`; below 0: before. */
+  readonly beganMs: number
+}
+
 const TURN_MS = 10
 
 export class Workload {
@@ -40,7 +48,8 @@ export class Workload {
   readonly #acknowledged: Acknowledged[] = []
   readonly #producers: Producer[]
   readonly #lastAck: number[]
-  readonly #gaps: number[]
+  readonly #gaps: Gap[]
+  #resetAt = 0
   #failed = 0
   #firstFailure: string | null = null
   #running = false
@@ -67,7 +76,7 @@ export class Workload {
         }),
     )
     this.#lastAck = Array.from({ length: spec.partitions }, () => -1)
-    this.#gaps = Array.from({ length: spec.partitions }, () => 0)
+    this.#gaps = Array.from({ length: spec.partitions }, (_, partition) => ({ ms: 0, partition, beganMs: 0 }))
     this.#sent = Array.from({ length: spec.writers }, () => 0)
   }
 
@@ -82,12 +91,18 @@ export class Workload {
 
   /** Forgets the gaps so far: the next fault is measured by itself. */
   resetGaps(): void {
-    this.#gaps.fill(0)
+    this.#resetAt = performance.now()
+    this.#gaps.forEach((_, partition) => (this.#gaps[partition] = { ms: 0, partition, beganMs: 0 }))
   }
 
-  get longestGapMs(): number {
+  get longestGap(): Gap {
     const now = performance.now()
-    return Math.max(...this.#gaps, ...this.#lastAck.map((at) => (this.#running && at >= 0 ? now - at : 0)))
+    if (this.#running) this.#lastAck.forEach((at, partition) => at >= 0 && this.#gap(partition, at, now))
+    return this.#gaps.reduce((a, b) => (b.ms > a.ms ? b : a))
+  }
+
+  #gap(partition: number, from: number, to: number): void {
+    if (to - from > this.#gaps[partition]!.ms) this.#gaps[partition] = { ms: to - from, partition, beganMs: from - this.#resetAt }
   }
 
   async #write(producer: Producer, writer: number): Promise<void> {
@@ -113,7 +128,7 @@ export class Workload {
       const { offset } = await producer.send({ topic, partition, value: `${writer}:${n}` })
       const now = performance.now()
       const last = this.#lastAck[partition]!
-      if (last >= 0) this.#gaps[partition] = Math.max(this.#gaps[partition]!, now - last)
+      if (last >= 0) this.#gap(partition, last, now)
       this.#lastAck[partition] = now
       this.#acknowledged.push({ writer, n, partition, offset })
     } catch (error) {
@@ -184,7 +199,7 @@ export class Workload {
       doubled,
       reordered,
       misplaced,
-      longestGapMs: this.longestGapMs,
+      longestGapMs: this.longestGap.ms,
       firstFailure: this.#firstFailure,
     }
   }

@@ -9,6 +9,7 @@ import { ReplicaReports } from '../../../src/broker/replica-reports.js'
 import { brokerDirectory, WorkerReplication } from '../../../src/broker/worker-replication.js'
 import { ControllerNode } from '../../../src/controller/controller-node.js'
 import type { MetadataImage } from '../../../src/controller/image.js'
+import { Lease } from '../../../src/controller/lease.js'
 import type { EnsembleConfig } from '../../../src/ensemble/quorum/config.js'
 import { QuorumMember } from '../../../src/ensemble/quorum/quorum-member.js'
 import type { PeerTransport } from '../../../src/ensemble/quorum/transport.js'
@@ -64,6 +65,8 @@ export class SimNode {
   #lostPower = false
   #isNew = true
   #mayLead = false
+  #lease: Lease | undefined
+  #leaseUntil = -Infinity
 
   constructor(options: NodeOptions) {
     this.#options = options
@@ -72,6 +75,11 @@ export class SimNode {
 
   get isUp(): boolean {
     return this.life !== undefined
+  }
+
+  /** It may act as a leader, by its own clock. */
+  get holdsLease(): boolean {
+    return this.life !== undefined && this.life.env.clock.monotonic() < this.#leaseUntil
   }
 
   get image(): MetadataImage | undefined {
@@ -205,6 +213,22 @@ export class SimNode {
     this.#lostPower = false
     this.#mayLead = true
     await open()
+    if (!life.alive()) return
+    this.#lease = new Lease({
+      env,
+      brokerId: this.id,
+      view: control.view,
+      client: () => control.client,
+      brokerEpoch: () => control.registration.epoch,
+      settled: () => opening,
+      onDeadline: (until) => {
+        if (life.alive()) this.#leaseUntil = until
+      },
+      onLost: () => {
+        this.#options.counts.add('lease lost')
+        manager.leaseLost()
+      },
+    })
   }
 
   /** Answers to fetches may come with a bit of their records wrong (a disk or memory of the leader that did not notice). */
@@ -242,7 +266,10 @@ export class SimNode {
         minInsyncReplicas: planted === 'ackBelowMinIsr' ? 1 : 2,
       }),
       replicationSettings,
-      brokers: brokerDirectory(() => control.view.image),
+      brokers: brokerDirectory(
+        () => control.view.image,
+        () => this.holdsLease,
+      ),
       onCheckpointDue: (checkpoint) => {
         if (life.alive()) this.#checkpoints.set(partitionDirName(checkpoint.topic, checkpoint.partition), checkpoint)
       },
@@ -299,6 +326,9 @@ export class SimNode {
     if (!life) return
     const { memberDisk, network, links, disk, counts, world } = this.#options
     life.kill()
+    this.#lease?.close()
+    this.#lease = undefined
+    this.#leaseUntil = -Infinity
     this.paused = false
     memberDisk.crash()
     network.remove(this.id)

@@ -199,10 +199,22 @@ export class ClusterRun {
       )
   }
 
+  /** Nobody may find the session of a node ended while that node, by its own clock, may still act on it. */
+  #checkLease(node: SimNode): void {
+    const epoch = node.control?.registration.epoch ?? null
+    if (!node.holdsLease || epoch === null) return
+    const { sessionId } = node.control!.client
+    for (const { id, member } of this.nodes) {
+      if (member && member.tree.lastZxid >= epoch && !member.tree.sessions.has(sessionId))
+        throw new InvariantBroken(`n${node.id} may act on its session, and n${id} knows that it has ended`)
+    }
+  }
+
   #check(): void {
     const { ledger } = this
     if (ledger.failure) throw ledger.failure
     for (const node of this.nodes) {
+      this.#checkLease(node)
       if (node.member?.failure) throw new InvariantBroken(`member ${node.id} stopped: ${node.member.failure.message}`)
       if (node.control?.controller) this.#noteController(node)
       for (const hosted of node.manager?.all() ?? []) {

@@ -1,0 +1,80 @@
+// Before a clean stop: others take over what this node leads, as long as they can and it does not take too long. Where nobody could (all stop
+// at once, the ensemble has no majority any more) nothing is waited for. Runs on the thread coordinator.
+
+import type { ControllerNode } from '../controller/controller-node.js'
+import { isActive, type MetadataImage } from '../controller/image.js'
+import type { Env } from '../env/env.js'
+import { inTime } from '../env/in-time.js'
+import { errors } from '../model/errors.js'
+
+export interface HandOverOptions {
+  readonly env: Env
+  readonly nodeId: number
+  readonly control: Pick<ControllerNode, 'api' | 'client' | 'registration' | 'view'>
+}
+
+const LIMIT_MS = 10_000
+const AGAIN_MS = 100
+/** The ensemble elects another leader in less; without one for longer there is no majority to do it. */
+const NO_QUORUM_MS = 1500
+
+export async function handOver({ env, nodeId, control }: HandOverOptions): Promise<void> {
+  const { epoch } = control.registration
+  if (epoch === null || !hasOthers(control.view.image, nodeId)) return
+  const end = env.clock.monotonic() + LIMIT_MS
+  const hopeless = untilHopeless({ env, nodeId, control })
+  try {
+    while (env.clock.monotonic() < end) {
+      const ask = inTime(
+        control.api.controlledShutdown(nodeId, epoch),
+        LIMIT_MS,
+        env.timers,
+        () => new Error(`no answer within ${LIMIT_MS} ms`),
+      )
+      const answer = await Promise.race([ask, hopeless.reason])
+      if (typeof answer === 'string') throw new Error(answer)
+      if (answer.errorCode === errors.STALE_BROKER_EPOCH.code) return
+      if (answer.errorCode === errors.NONE.code && (answer.remaining === 0 || !mayBeTakenOver(control.view.image, nodeId))) return
+      await new Promise<void>((resolve) => env.timers.after(AGAIN_MS, resolve))
+    }
+  } catch (error) {
+    env.logger.warn({ error: (error as Error).message }, 'others did not take over what this node leads; it stops all the same')
+  } finally {
+    hopeless.stop()
+  }
+}
+
+/** `reason` resolves when nobody is left who could take over, or decide that somebody does. */
+function untilHopeless({ env, nodeId, control }: HandOverOptions): { readonly reason: Promise<string>; stop(): void } {
+  let stop = (): void => undefined
+  const reason = new Promise<string>((resolve) => {
+    let suspended: { cancel(): void } | null = null
+    const look = (): void => {
+      if (!hasOthers(control.view.image, nodeId)) return resolve('all other nodes stop too')
+      if (control.client.state === 'connected') {
+        suspended?.cancel()
+        suspended = null
+      } else suspended ??= env.timers.after(NO_QUORUM_MS, () => resolve('the ensemble has no majority'))
+    }
+    const offView = control.view.onChange(look)
+    const offState = control.client.onState(look)
+    stop = () => {
+      offView()
+      offState()
+      suspended?.cancel()
+    }
+    look()
+  })
+  return { reason, stop }
+}
+
+function hasOthers(image: MetadataImage, broker: number): boolean {
+  return [...image.brokers.keys()].some((id) => id !== broker && isActive(image, id))
+}
+
+/** Whether something that `broker` leads has another replica alive, which may yet get in sync. */
+function mayBeTakenOver(image: MetadataImage, broker: number): boolean {
+  const isUp = (id: number): boolean => id !== broker && isActive(image, id)
+  const { topics } = image
+  return [...topics.values()].some(({ partitions }) => partitions.some(({ leader, replicas }) => leader === broker && replicas.some(isUp)))
+}
