@@ -1,6 +1,7 @@
 // Reading of flag values that several commands share. Pure, light: loaded with every command.
 
 import type { Command } from 'commander'
+import { compressionNames, type CompressionName } from '../protocol/records/batch-header.js'
 import { usageError } from './errors.js'
 
 export interface HostPort {
@@ -41,6 +42,13 @@ export function parsePair(text: string, flag: string): [key: string, value: stri
   const at = text.indexOf('=')
   if (at < 1) throw usageError(`${flag} takes NAME=VALUE, and ${JSON.stringify(text)} is not one`)
   return [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** The value of `--compression`. */
+export function parseCompression(text: string): CompressionName {
+  const name = compressionNames.find((codec) => codec === text)
+  if (!name) throw usageError(`--compression takes ${compressionNames.join(', ')}, and ${JSON.stringify(text)} is none of them`)
+  return name
 }
 
 /** Epoch milliseconds, an ISO date, or an age such as 15m, 2h, 3d (before now). */

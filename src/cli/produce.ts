@@ -1,7 +1,7 @@
 // `millrace produce`: lines from stdin (or a file) become records.
 
 import type { Command } from 'commander'
-import { collect, parsePair, parseWhole, withClientFlags } from './options.js'
+import { collect, parseCompression, parsePair, parseWhole, withClientFlags } from './options.js'
 import type { ClientFlags } from './options.js'
 import { usageError } from './errors.js'
 import { run } from './run.js'
@@ -48,9 +48,7 @@ async function produce(topic: string, flags: ProduceFlags): Promise<number> {
     throw usageError(`--ack takes process or disk, and ${JSON.stringify(flags.ack)} is neither`)
   if (!['all', '-1', '1', '0'].includes(flags.acks))
     throw usageError(`--acks takes all, 1 or 0, and ${JSON.stringify(flags.acks)} is none of them`)
-  const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
-  const compression = codecs.find((codec) => codec === flags.compression)
-  if (!compression) throw usageError(`--compression takes ${codecs.join(', ')}, and ${JSON.stringify(flags.compression)} is none of them`)
+  const compression = parseCompression(flags.compression)
   const { sendLines } = await import('./produce/send.js')
   return sendLines(topic, flags, {
     format,

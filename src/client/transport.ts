@@ -1,27 +1,12 @@
 // The seam between the client and a cluster: TCP to any Kafka-compatible broker, or in-process to an embedded one.
 
-import type { Uuid } from '../model/topic-partition.js'
+import type { DirectBatch } from '../model/direct-batch.js'
 import type { PackRecords } from '../protocol/records/index.js'
 
 export interface BrokerAddress {
   readonly nodeId: number
   readonly host: string
   readonly port: number
-}
-
-/** One batch for an engine on this thread. */
-export interface DirectBatch {
-  readonly topic: string
-  readonly topicId: Uuid
-  readonly partition: number
-  /** Without a checksum. The engine's until `produce` returns, which patches the header; the caller's memory again afterwards. */
-  readonly records: Uint8Array
-  /** -1 or 1. */
-  readonly acks: number
-  /** As ProduceRequest's field of the name. */
-  readonly millraceAck: number
-  readonly timeoutMs: number
-  readonly clientId: string | null
 }
 
 /** What Produce answers for a partition. */

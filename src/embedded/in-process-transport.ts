@@ -9,7 +9,8 @@ import type { Broker } from '../broker/broker.js'
 import type { BrokerWorker } from '../broker/worker.js'
 import type { Peer } from '../broker/request-processor.js'
 import { ClientError } from '../client/errors.js'
-import type { BrokerAddress, Connection, DirectBatch, DirectProduce, DirectResult, Transport } from '../client/transport.js'
+import type { DirectBatch } from '../model/direct-batch.js'
+import type { BrokerAddress, Connection, DirectProduce, DirectResult, Transport } from '../client/transport.js'
 
 const NOTHING = new Uint8Array(0)
 

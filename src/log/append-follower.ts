@@ -1,6 +1,7 @@
 // Batches that another replica stored: copied with their offsets and epochs, checked only for being whole.
 
-import { At, Attribute, endTransactionMarker, int32At, int64At, LOG_OVERHEAD } from './batch-header.js'
+import { At, Attribute, int32At, int64At, LOG_OVERHEAD } from '../protocol/records/batch-layout.js'
+import { endTransactionMarker } from './end-transaction-marker.js'
 import { applyProducer, booked, NO_MARKER } from './append.js'
 import { refuse, refuseOperational } from './append-results.js'
 import { Code } from './codes.js'

@@ -1,6 +1,6 @@
 // The answers of an append, made in one place.
 
-import { At, int16At, int32At, int64At } from './batch-header.js'
+import { At, int16At, int32At, int64At } from '../protocol/records/batch-layout.js'
 import { Code, LogError } from './codes.js'
 import type { LogState } from './log-state.js'
 import type { AppendResult, OffsetError } from './types.js'

@@ -1,7 +1,8 @@
 // A produced batch's way into the log: sound (validation.ts, the addon), allowed (producer state), of the right codec,
 // placed, booked; in this order. The hot path: nothing is allocated but the result, and JavaScript reads headers only.
 
-import { At, Attribute, endTransactionMarker, int16At, int32At, int64At, LOG_OVERHEAD } from './batch-header.js'
+import { At, Attribute, int16At, int32At, int64At, LOG_OVERHEAD } from '../protocol/records/batch-layout.js'
+import { endTransactionMarker } from './end-transaction-marker.js'
 import { duplicate, listTooLarge, producerRefusal, refuse, refuseOperational } from './append-results.js'
 import { Code, errorText } from './codes.js'
 import { compressionLevel, targetCodec } from './config.js'

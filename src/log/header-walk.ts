@@ -3,7 +3,8 @@
 // (recoverSegment does).
 
 import { closeSync, openSync, readSync } from 'node:fs'
-import { At, Attribute, endTransactionMarker, HEADER_SIZE, int16At, int32At, int64At, LOG_OVERHEAD } from './batch-header.js'
+import { At, Attribute, HEADER_SIZE, int16At, int32At, int64At, LOG_OVERHEAD } from '../protocol/records/batch-layout.js'
+import { endTransactionMarker } from './end-transaction-marker.js'
 import type { RecoveredBatch } from './native.js'
 
 const WINDOW = 64 * 1024

@@ -6,6 +6,7 @@
 // names) or ERR_MILLRACE_*. Verdicts about data are numbers (`BatchVerdict`), never thrown.
 
 import { createRequire } from 'node:module'
+import type { PackRecords } from '../protocol/records/pack.js'
 
 /** What `verifyBatch` says about a record batch. Mapped to Kafka's error codes by `log/validation.ts`. */
 export const BatchVerdict = {
@@ -142,22 +143,8 @@ export interface NativeAddon {
     maxUncompressed: number,
     out: Float64Array,
   ): number
-  /**
-   * Writes values as records without key and headers into target[position, limit), value i being
-   * values[offsets[i], offsets[i + 1]), from value `from` on as long as they are sure to fit. `firstDelta`: offset delta of
-   * the first. Returns the position behind; out[0]: the first value not taken. Throws ERR_MILLRACE_ARGUMENT for offsets outside of `values`.
-   */
-  packRecords(
-    target: Uint8Array,
-    position: number,
-    limit: number,
-    values: Uint8Array,
-    offsets: Int32Array,
-    from: number,
-    firstDelta: number,
-    timestampDelta: number,
-    out: Float64Array,
-  ): number
+  /** `packRecords` of protocol/records in Rust; throws ERR_MILLRACE_ARGUMENT for offsets outside of `values`. */
+  readonly packRecords: PackRecords
   /** Re-encodes a verified batch under another codec (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd; level -1: the codec's default). */
   recompressBatch(data: Uint8Array, offset: number, length: number, codec: number, level: number, maxUncompressed: number): Uint8Array
 

@@ -1,7 +1,7 @@
 // The check that bytes read for a plan are the planned ones, for whoever reads them: the owner (read.ts) or, through a handle of its own,
 // the worker that holds the connection (broker/file-records.ts).
 
-import { At, int32At, int64At } from './batch-header.js'
+import { At, int32At, int64At } from '../protocol/records/batch-layout.js'
 import { LogError } from './codes.js'
 import type { ReadPlan } from './types.js'
 

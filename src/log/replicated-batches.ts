@@ -1,6 +1,6 @@
 // Looks over what a leader sent before any of it is appended: framing and CRC32C of every whole batch. Pure but for the addon's checksum.
 
-import { At, int32At, int64At, LOG_OVERHEAD } from './batch-header.js'
+import { At, int32At, int64At, LOG_OVERHEAD } from '../protocol/records/batch-layout.js'
 import { replicatedBatchError } from './validation.js'
 
 export interface CheckedBatches {

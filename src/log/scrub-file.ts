@@ -1,7 +1,7 @@
 // Reads part of a closed segment file and checks the checksum of every batch in it. Runs on a pool thread, touches nothing else, changes nothing.
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { At, HEADER_SIZE, int32At, int64At, LOG_OVERHEAD } from './batch-header.js'
+import { At, HEADER_SIZE, int32At, int64At, LOG_OVERHEAD } from '../protocol/records/batch-layout.js'
 import { isMissing } from './files.js'
 import { native } from './native.js'
 

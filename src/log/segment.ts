@@ -3,7 +3,7 @@
 
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { At, HEADER_SIZE, int32At, int64At } from './batch-header.js'
+import { At, HEADER_SIZE, int32At, int64At } from '../protocol/records/batch-layout.js'
 import { fileName, isMissing, SUFFIX } from './files.js'
 import { native } from './native.js'
 import { segmentHandles } from './segment-handles.js'

@@ -1,7 +1,7 @@
 // Kafka's rules for a produced batch that need no record: framing, header, and the words for what the addon's record walk
 // found. Returns codes, never throws; messages are made only when something is refused.
 
-import { At, Attribute, HEADER_SIZE, int32At, int64At, LOG_OVERHEAD, MIN_RECORD_SIZE } from './batch-header.js'
+import { At, Attribute, HEADER_SIZE, int32At, int64At, LOG_OVERHEAD, MIN_RECORD_SIZE } from '../protocol/records/batch-layout.js'
 import { Code } from './codes.js'
 import { BatchVerdict, native } from './native.js'
 import type { RecordError } from './types.js'

@@ -1,7 +1,7 @@
 // Looks again at bytes that were written long ago. What is found wrong is quarantined like what recovery finds: remembered on disk, refused to
 // readers, never deleted. Making it good is the replica's business.
 
-import { At, HEADER_SIZE, int32At, LOG_OVERHEAD } from './batch-header.js'
+import { At, HEADER_SIZE, int32At, LOG_OVERHEAD } from '../protocol/records/batch-layout.js'
 import { Code } from './codes.js'
 import { fileName, SUFFIX } from './files.js'
 import { planRead, readInto } from './read.js'

@@ -8,6 +8,7 @@ import { test, type TestContext } from 'node:test'
 import type { BatchResult } from '../../src/client/producer/settings.js'
 import { AckPromise, ProducerBatch } from '../../src/client/producer/batch.js'
 import { type Millrace, open } from '../../src/embedded/open.js'
+import { Attribute } from '../../src/protocol/records/batch-layout.js'
 import { batchHeader } from '../../src/protocol/records/index.js'
 
 async function opened(t: TestContext, workers = 0): Promise<{ millrace: Millrace; dataDir: string }> {
@@ -193,7 +194,7 @@ test('a batch that a log has patched is sent again as it was', () => {
   const handed = batch.sealDirect('none')
   batchHeader.setBaseOffset(handed, 0, 4711)
   batchHeader.setLeaderEpoch(handed, 0, 3)
-  handed[22]! |= batchHeader.attribute.logAppendTime
+  handed[22]! |= Attribute.logAppendTime
   assert.equal(batchHeader.baseOffset(batch.sealDirect('none'), 0), 0)
   assert.deepEqual(Buffer.from(batch.seal('none')), original)
 })

@@ -4,7 +4,8 @@
 
 import type { TopicImage } from '../../controller/image.js'
 import { errors } from '../../model/errors.js'
-import { isInternalTopic, type Uuid, ZERO_UUID } from '../../model/topic-partition.js'
+import type { DirectBatch } from '../../model/direct-batch.js'
+import { isInternalTopic, ZERO_UUID } from '../../model/topic-partition.js'
 import type { AppendResult } from '../../log/types.js'
 import { apis } from '../../protocol/schema/index.js'
 import type { ProduceRequest, ProduceResponse } from '../../protocol/schema/produce.js'
@@ -149,21 +150,6 @@ export function handleProduce(
   }
   for (const [owner, items] of forward) partitions.forwardProduce(owner, items, terms, answer)
   answer.startTimer()
-}
-
-/** One batch of a client on this thread, in its own memory, without a checksum. */
-export interface DirectBatch {
-  readonly topic: string
-  /** ZERO_UUID: not known, the name decides. */
-  readonly topicId: Uuid
-  readonly partition: number
-  readonly records: Uint8Array
-  /** -1 or 1: who wants no answer sends a request. */
-  readonly acks: number
-  /** As ProduceRequest's field of the name. */
-  readonly millraceAck: number
-  readonly timeoutMs: number
-  readonly clientId: string | null
 }
 
 class DirectAnswer implements ProduceSink {

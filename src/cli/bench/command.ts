@@ -1,11 +1,10 @@
 // `millrace bench`: flags of its commands. What they do is loaded when they run.
 
 import type { Command } from 'commander'
-import { collect, DEFAULT_BOOTSTRAP } from '../options.js'
+import { type ClientFlags, collect, withClientFlags } from '../options.js'
 import { run } from '../run.js'
 
-export interface CommonFlags {
-  readonly bootstrap: string
+export interface CommonFlags extends ClientFlags {
   readonly topic?: string
   readonly partitions: string
   readonly replicas: string
@@ -13,10 +12,8 @@ export interface CommonFlags {
   readonly duration: string
   readonly warmup: string
   readonly pid?: string[]
-  readonly json?: boolean
   readonly out?: string
   readonly report?: string
-  readonly timeout: string
 }
 
 export interface ProduceFlags extends CommonFlags {
@@ -130,29 +127,22 @@ function registerLatency(bench: Command): void {
 }
 
 function withCommon(command: Command): Command {
-  return withOutput(
-    command
-      .option(
-        '-b, --bootstrap <host:port>',
-        'broker to start from; several separated by commas',
-        process.env['MILLRACE_BOOTSTRAP'] ?? DEFAULT_BOOTSTRAP,
-      )
+  return withResultFiles(
+    withClientFlags(command)
       .option('-t, --topic <name>', 'use this topic, made if it is missing (default: one of its own, deleted afterwards)')
       .option('-p, --partitions <count>', 'of a topic that is made', '12')
       .option('--replicas <count>', 'of a topic that is made', '1')
       .option('--keep', 'do not delete the topic that was made')
       .option('-d, --duration <time>', 'how long to measure: 10s, 500ms, 2m', '10s')
       .option('-w, --warmup <time>', 'the same load, not counted, before it', '1s')
-      .option('--pid <pid>', "the server's process: its CPU and memory are measured; repeatable", collect)
-      .option('--timeout <ms>', 'give up on the first answer after this long', '30000'),
+      .option('--pid <pid>', "the server's process: its CPU and memory are measured; repeatable", collect),
   )
 }
 
-function withOutput(command: Command): Command {
+function withResultFiles(command: Command): Command {
   return command
     .option('--out <file.json>', 'write the result with machine, versions and settings')
     .option('--report <file.html>', 'write the result as a page with charts')
-    .option('--json', 'print JSON')
 }
 
 function registerCompare(bench: Command): void {
@@ -174,5 +164,6 @@ function registerCompare(bench: Command): void {
     .option('--pause <time>', 'after each row, for the deletion of its topic (default: 1.5s)')
     .option('--only <text>', 'only rows whose name contains this; several separated by commas')
     .option('--data-dir <dir>', 'where both servers keep their data (default: a temporary directory)')
-  withOutput(command).action(run(async (flags: CompareFlags) => (await import('./compare.js')).benchCompare(flags)))
+    .option('--json', 'print JSON')
+  withResultFiles(command).action(run(async (flags: CompareFlags) => (await import('./compare.js')).benchCompare(flags)))
 }

@@ -122,9 +122,9 @@ class Reader {
     let at = 0
     let records = 0
     let next = -1
-    while (at + batchHeader.HEADER_BYTES <= bytes.length) {
+    while (at + batchHeader.HEADER_SIZE <= bytes.length) {
       const size = batchHeader.batchSize(bytes, at)
-      if (size < batchHeader.HEADER_BYTES) throw new CliError(`partition ${partition}: a batch of ${size} bytes`)
+      if (size < batchHeader.HEADER_SIZE) throw new CliError(`partition ${partition}: a batch of ${size} bytes`)
       if (at + size > bytes.length) break
       next = batchHeader.lastOffset(bytes, at) + 1
       records += batchHeader.recordCount(bytes, at)

@@ -1,6 +1,5 @@
 // Reading of the flags of `millrace bench`. Pure, light: loaded with the command.
 
-import { compressionNames, type CompressionName } from '../../protocol/records/batch-header.js'
 import { usageError } from '../errors.js'
 import { parseWhole } from '../options.js'
 import type { Acks } from './load.js'
@@ -44,12 +43,6 @@ export function parseAcks(text: string): Acks {
   const acks = ({ all: -1, '-1': -1, '1': 1, '0': 0 } as const)[text]
   if (acks === undefined) throw usageError(`--acks takes all, 1 or 0, and ${JSON.stringify(text)} is none of them`)
   return acks
-}
-
-export function parseCompression(text: string): CompressionName {
-  const name = compressionNames.find((codec) => codec === text)
-  if (!name) throw usageError(`--compression takes ${compressionNames.join(', ')}, and ${JSON.stringify(text)} is none of them`)
-  return name
 }
 
 export function parsePids(texts: readonly string[] | undefined): number[] {

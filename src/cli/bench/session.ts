@@ -2,11 +2,11 @@
 
 import { reach } from '../client.js'
 import { CliError, notFound, usageError } from '../errors.js'
-import { bootstrapOf, parseWhole } from '../options.js'
+import { bootstrapOf, parseCompression, parseWhole } from '../options.js'
 import { startProgress } from '../output.js'
 import type { CommonFlags, ConsumeFlags, LatencyFlags, ProduceFlags } from './command.js'
 import { runConsume } from './consume.js'
-import { parseAcks, parseCompression, parsePids, parseSeconds, parseSize } from './flags.js'
+import { parseAcks, parsePids, parseSeconds, parseSize } from './flags.js'
 import { LATENCY_HEAD_BYTES, runLatency } from './latency.js'
 import type { Extent, LoadResult, Tally } from './load.js'
 import { finish } from './print.js'

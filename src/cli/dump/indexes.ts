@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { At, int32At, int64At } from '../../log/batch-header.js'
+import { At, int32At, int64At } from '../../protocol/records/batch-layout.js'
 import type { DumpOptions, Line } from './dump.js'
 import { BatchFile } from './segment.js'
 

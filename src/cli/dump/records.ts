@@ -1,6 +1,6 @@
 // Records of one uncompressed v2 batch, decoded one at a time for printing. Pure.
 
-import { At, HEADER_SIZE, int32At, int64At } from '../../log/batch-header.js'
+import { At, HEADER_SIZE, int32At, int64At } from '../../protocol/records/batch-layout.js'
 
 export interface DumpedRecord {
   readonly offset: number

@@ -3,7 +3,8 @@
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { basename } from 'node:path'
-import { At, Attribute, endTransactionMarker, HEADER_SIZE, int16At, int32At, int64At, LOG_OVERHEAD } from '../../log/batch-header.js'
+import { At, Attribute, HEADER_SIZE, int16At, int32At, int64At, LOG_OVERHEAD } from '../../protocol/records/batch-layout.js'
+import { endTransactionMarker } from '../../log/end-transaction-marker.js'
 import { BatchVerdict, native, VerifyOut } from '../../log/native.js'
 import type { DumpOptions, Line } from './dump.js'
 import { readRecords, showBytes } from './records.js'

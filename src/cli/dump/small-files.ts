@@ -1,7 +1,7 @@
 // Producer snapshots, aborted-transaction indexes, checkpoints and property files.
 
 import { readFileSync } from 'node:fs'
-import { int16At, int64At } from '../../log/batch-header.js'
+import { int16At, int64At } from '../../protocol/records/batch-layout.js'
 import { native } from '../../log/native.js'
 import { decodeSnapshot } from '../../log/producer-state/snapshot.js'
 import type { DumpOptions, Line } from './dump.js'

@@ -112,7 +112,7 @@ export class ProducerBatch {
 
   /** Memory for a batch that starts with a record of `bound` bytes. */
   static capacityFor(bound: number, batchSize: number): number {
-    return Math.max(batchSize, bound + batchHeader.HEADER_BYTES)
+    return Math.max(batchSize, bound + batchHeader.HEADER_SIZE)
   }
 
   get recordCount(): number {
@@ -218,7 +218,7 @@ export class ProducerBatch {
     cursor.open(this.seal('none'), 0, { checkCrc: false })
     let first = 0
     return counts.map((count) => {
-      const memory = Math.max(1024, Math.ceil((this.#builder!.sizeBytes * count) / this.#count) + batchHeader.HEADER_BYTES)
+      const memory = Math.max(1024, Math.ceil((this.#builder!.sizeBytes * count) / this.#count) + batchHeader.HEADER_SIZE)
       const part = new ProducerBatch(this.topic, this.partition, this.order, memory, this.createdAt, this.deadline, this.ack)
       for (let i = 0; i < count && cursor.next(); i++) {
         part.append(cursor.timestamp, cursor.key(), cursor.value(), cursor.headerCount > 0 ? cursor.headers() : undefined, undefined)

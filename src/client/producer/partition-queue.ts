@@ -10,6 +10,7 @@
 //   batches beyond the oldest unanswered one, however often that one has to be sent again, and to whichever broker;
 // - when a sequence can never arrive (a batch was given up), numbers start at 0 under a new epoch, once nothing is out.
 
+import { incrementSequence } from '../../protocol/records/batch-layout.js'
 import type { ProducerBatch } from './batch.js'
 
 export interface ProducerIdentity {
@@ -17,14 +18,8 @@ export interface ProducerIdentity {
   readonly epoch: number
 }
 
-const SEQUENCE_MODULUS = 0x80000000
 /** How many batches of a producer a broker remembers per partition, to tell a repetition from a gap (Kafka's NUM_BATCHES_TO_RETAIN). */
 const REMEMBERED_BATCHES = 5
-
-/** Sequences wrap from 2^31 − 1 to 0. */
-export function addSequence(sequence: number, count: number): number {
-  return (sequence + count) % SEQUENCE_MODULUS
-}
 
 export class PartitionQueue {
   readonly topic: string
@@ -118,7 +113,7 @@ export class PartitionQueue {
       const oldest = this.#inFlight[0]
       if (oldest && this.#numbered - oldest.number >= REMEMBERED_BATCHES) return undefined
       head.setSequence(identity.producerId, identity.epoch, this.#nextSequence, this.#numbered++)
-      this.#nextSequence = addSequence(this.#nextSequence, head.recordCount)
+      this.#nextSequence = incrementSequence(this.#nextSequence, head.recordCount)
     }
     return head
   }
@@ -170,7 +165,7 @@ export class PartitionQueue {
     for (const part of parts) {
       if (sequence < 0) break
       part.setSequence(batch.producerId, batch.epoch, sequence, batch.number)
-      sequence = addSequence(sequence, part.recordCount)
+      sequence = incrementSequence(sequence, part.recordCount)
     }
     let at = 0
     while (at < this.#waiting.length && this.#waiting[at]!.order < batch.order) at++

@@ -1,6 +1,6 @@
 // What one producer id last wrote to one partition: its epoch, its newest five batches and its open transaction. Pure.
 
-import { decrementSequence } from '../batch-header.js'
+import { decrementSequence } from '../../protocol/records/batch-layout.js'
 
 /** Kafka's number: the most a client may have in flight. */
 export const KEPT_BATCHES = 5

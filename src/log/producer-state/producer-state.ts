@@ -3,7 +3,7 @@
 // only staged (undo). No I/O, no clock: snapshots are files of producer-state/snapshot-files.ts.
 
 import { Code } from '../codes.js'
-import { incrementSequence } from '../batch-header.js'
+import { incrementSequence } from '../../protocol/records/batch-layout.js'
 import { ProducerEntry } from './producer-entry.js'
 import { type AppendOrigin, isClient, type ProducerSummary } from '../types.js'
 import type { RecoveredBatch } from '../native.js'

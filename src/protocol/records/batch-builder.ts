@@ -3,8 +3,9 @@
 // client's batch with it.
 
 import { asBuffer } from '../codec/reader.js'
-import { attribute, compressionCodes, HEADER_BYTES, NO_PRODUCER_ID, NO_SEQUENCE, writeHeader } from './batch-header.js'
+import { compressionCodes, NO_PRODUCER_ID, NO_SEQUENCE, writeHeader } from './batch-header.js'
 import type { CompressionName } from './batch-header.js'
+import { Attribute, HEADER_SIZE } from './batch-layout.js'
 import { compress } from './compression.js'
 import type { PackRecords } from './pack.js'
 import { varintSize, writeVarint } from './varint.js'
@@ -42,13 +43,13 @@ const packed = new Float64Array(1)
 
 export class BatchBuilder {
   private buffer: Buffer
-  private position = HEADER_BYTES
+  private position = HEADER_SIZE
   private records = 0
   private firstTimestamp = 0
   private lastTimestamp = 0
 
   constructor(initialBytes = 16 * 1024) {
-    this.buffer = Buffer.allocUnsafeSlow(Math.max(initialBytes, HEADER_BYTES))
+    this.buffer = Buffer.allocUnsafeSlow(Math.max(initialBytes, HEADER_SIZE))
   }
 
   get count(): number {
@@ -157,8 +158,8 @@ export class BatchBuilder {
       leaderEpoch: options.leaderEpoch ?? -1,
       attributes:
         compressionCodes[compression] |
-        (options.isTransactional ? attribute.transactional : 0) |
-        (options.isControl ? attribute.control : 0),
+        (options.isTransactional ? Attribute.transactional : 0) |
+        (options.isControl ? Attribute.control : 0),
       lastOffsetDelta: this.records - 1,
       baseTimestamp: this.firstTimestamp,
       maxTimestamp: this.lastTimestamp,
@@ -172,15 +173,15 @@ export class BatchBuilder {
   }
 
   private compressed(compression: CompressionName, level: number | undefined): Buffer {
-    const records = asBuffer(compress(compression, this.buffer.subarray(HEADER_BYTES, this.position), level))
-    const batch = Buffer.allocUnsafeSlow(HEADER_BYTES + records.length)
-    records.copy(batch, HEADER_BYTES)
+    const records = asBuffer(compress(compression, this.buffer.subarray(HEADER_SIZE, this.position), level))
+    const batch = Buffer.allocUnsafeSlow(HEADER_SIZE + records.length)
+    records.copy(batch, HEADER_SIZE)
     return batch
   }
 
   /** Starts the next batch in the same memory. */
   reset(): void {
-    this.position = HEADER_BYTES
+    this.position = HEADER_SIZE
     this.records = 0
   }
 

@@ -26,9 +26,9 @@ export class BatchCursor {
   /** Goes to the next whole batch. */
   next(): boolean {
     const at = this.next_
-    if (at + header.OVERHEAD_BYTES > this.end) return false
+    if (at + header.LOG_OVERHEAD > this.end) return false
     const size = header.batchSize(this.bytes, at)
-    if (size < header.HEADER_BYTES) throw new ProtocolError(`a record batch of ${size} bytes`)
+    if (size < header.HEADER_SIZE) throw new ProtocolError(`a record batch of ${size} bytes`)
     if (at + size > this.end) return false
     const magic = header.magic(this.bytes, at)
     if (magic !== 2) throw new ProtocolError(`a record batch of format ${magic}, only 2 is read`)
@@ -121,10 +121,10 @@ export class RecordCursor {
     const compression = compressionName(header.compressionCode(batch, position))
     if (compression === 'none') {
       this.bytes = batch
-      this.at = position + header.HEADER_BYTES
+      this.at = position + header.HEADER_SIZE
       this.end = position + size
     } else {
-      const records = batch.subarray(position + header.HEADER_BYTES, position + size)
+      const records = batch.subarray(position + header.HEADER_SIZE, position + size)
       this.bytes = asBuffer(decompress(compression, records, options.maxDecompressedBytes ?? DEFAULT_MAX_DECOMPRESSED_BYTES))
       this.at = 0
       this.end = this.bytes.length
