@@ -63,6 +63,11 @@ export class Accumulator {
   #nextOrder = 0
   #turn = 0
   #lastFailure: Error | undefined
+  /** Where the last record went, as long as the next one may go there by `appendNext`: what was asked for, and the open batch. */
+  #lastTopic: TopicQueues | undefined
+  #lastPartition = -1
+  #lastQueue: PartitionQueue | undefined
+  #lastBatch: ProducerBatch | undefined
   /** Builders of `batchSize` bytes to be used again: fresh memory costs page faults. */
   readonly #free: BatchBuilder[] = []
 
@@ -104,6 +109,26 @@ export class Accumulator {
   }
 
   /**
+   * Most records of a bulk load: bytes alone, for the topic and partition of the one before, with room in its batch. Does then what `append`
+   * would, and else nothing: it is for `append` to look.
+   */
+  appendNext(topic: TopicQueues, partition: number, value: Uint8Array, timestamp: number): boolean {
+    const batch = this.#lastBatch
+    if (batch === undefined || partition !== this.#lastPartition || topic !== this.#lastTopic || this.#lastQueue!.open !== batch)
+      return false
+    if (partition >= 0) return batch.tryAppendValue(timestamp, value)
+    const { available, partitions } = topic.metadata!
+    if (topic.sticky.current(available, partitions.length) !== batch.partition || !batch.tryAppendValue(timestamp, value)) return false
+    topic.sticky.took(RECORD_OVERHEAD_BYTES + value.length, this.#options.batchSize, available, partitions.length)
+    return true
+  }
+
+  /** The next record goes the long way. */
+  forgetLast(): void {
+    this.#lastBatch = undefined
+  }
+
+  /**
    * Writes a record into its partition's open batch. `partition` -1: chosen by key, or sticky without one.
    * Throws when the record can never be sent.
    */
@@ -136,6 +161,7 @@ export class Accumulator {
       batch = opened
     }
     batch.append(timestamp, key, value, headers, settlement)
+    this.#remember(topic, partition, key, queue, batch)
     if (partition < 0 && key === null) topic.sticky.took(bound, this.#options.batchSize, metadata.available, count)
     if (batch.isFull(this.#options.batchSize)) {
       queue.closeOpen()
@@ -172,6 +198,17 @@ export class Accumulator {
       }
     }
     return next
+  }
+
+  /** Not where each record has to be looked at: a key or a partitioner chooses, another promise, one large record, a limit below a batch's size. */
+  #remember(topic: TopicQueues, partition: number, key: Bytes, queue: PartitionQueue, batch: ProducerBatch): void {
+    const { batchSize, maxRequestSize, partitioner } = this.#options
+    const chosen = partition >= 0 || (key === null && partitioner === undefined)
+    const plain = batch.ack === AckPromise.topic && batch.memoryBytes === batchSize && batchSize <= maxRequestSize
+    this.#lastTopic = topic
+    this.#lastPartition = partition
+    this.#lastQueue = queue
+    this.#lastBatch = chosen && plain ? batch : undefined
   }
 
   #queue(topic: TopicQueues, partition: number, count: number): PartitionQueue {

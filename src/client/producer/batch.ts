@@ -42,7 +42,7 @@ interface Waiting {
   readonly settlement: Settlement
 }
 
-/** Header and the largest a record's fixed part can be. */
+/** The largest that a record's fixed part can be: see BatchBuilder.estimateBytes, which must say the same. */
 export const RECORD_OVERHEAD_BYTES = 36
 const HEADER_OVERHEAD_BYTES = 10
 
@@ -88,6 +88,7 @@ export class ProducerBatch {
   #sealedProducerId = -1
   /** A log may have changed the header, and there is no checksum. */
   #direct = false
+  /** Kept when the builder is given away. */
   #count = 0
 
   constructor(
@@ -116,7 +117,7 @@ export class ProducerBatch {
   }
 
   get recordCount(): number {
-    return this.#count
+    return this.#builder?.count ?? this.#count
   }
 
   hasRoom(bound: number): boolean {
@@ -129,15 +130,17 @@ export class ProducerBatch {
 
   append(timestamp: number, key: Bytes, value: Bytes, headers: RecordHeaders | undefined, settlement: Settlement | undefined): void {
     const delta = this.#builder!.append(timestamp, key, value, headers)
-    this.#count = delta + 1
     if (settlement) (this.#waiting ??= []).push({ delta, timestamp, settlement })
+  }
+
+  /** See BatchBuilder. Within its memory a batch is neither full nor closed by it. */
+  tryAppendValue(timestamp: number, value: Uint8Array): boolean {
+    return this.#builder!.tryAppendValue(timestamp, value, this.memoryBytes)
   }
 
   /** See BatchBuilder. */
   appendPacked(pack: PackRecords, timestamp: number, values: Uint8Array, offsets: Int32Array, from: number): number {
-    const next = this.#builder!.appendPacked(pack, timestamp, values, offsets, from, this.memoryBytes)
-    this.#count = this.#builder!.count
-    return next
+    return this.#builder!.appendPacked(pack, timestamp, values, offsets, from, this.memoryBytes)
   }
 
   get sizeBytes(): number {
@@ -205,6 +208,7 @@ export class ProducerBatch {
   /** Gives the builder's memory back; nothing reads this batch any more. */
   releaseBuilder(): BatchBuilder | undefined {
     const builder = this.#builder
+    this.#count = this.recordCount
     this.#builder = undefined
     this.#sealed = undefined
     return builder
@@ -212,13 +216,14 @@ export class ProducerBatch {
 
   /** Two batches with the first and the second half of the records. */
   split(): ProducerBatch[] {
-    const half = this.#count >>> 1
-    const counts = [half, this.#count - half]
+    const total = this.recordCount
+    const half = total >>> 1
+    const counts = [half, total - half]
     const cursor = new RecordCursor()
     cursor.open(this.seal('none'), 0, { checkCrc: false })
     let first = 0
     return counts.map((count) => {
-      const memory = Math.max(1024, Math.ceil((this.#builder!.sizeBytes * count) / this.#count) + batchHeader.HEADER_SIZE)
+      const memory = Math.max(1024, Math.ceil((this.#builder!.sizeBytes * count) / total) + batchHeader.HEADER_SIZE)
       const part = new ProducerBatch(this.topic, this.partition, this.order, memory, this.createdAt, this.deadline, this.ack)
       for (let i = 0; i < count && cursor.next(); i++) {
         part.append(cursor.timestamp, cursor.key(), cursor.value(), cursor.headerCount > 0 ? cursor.headers() : undefined, undefined)

@@ -120,7 +120,15 @@ export class Producer {
    * `partition` -1: by key, or sticky. `timestamp` in milliseconds, default now.
    */
   append(topic: string, partition: number, key: Bytes, value: Bytes, headers?: RecordHeaders, timestamp?: number): boolean {
-    if (this.#closed) this.#checkOpen()
+    const last = this.#lastTopic
+    if (last !== undefined && last.name === topic && key === null && headers === undefined && value !== null && typeof value !== 'string') {
+      if (this.#accumulator.appendNext(last, partition, value, timestamp ?? this.#time())) return true
+    }
+    return this.#append(topic, partition, key, value, headers, timestamp)
+  }
+
+  #append(topic: string, partition: number, key: Bytes, value: Bytes, headers?: RecordHeaders, timestamp?: number): boolean {
+    this.#checkOpen()
     const queues = this.#lastTopic?.name === topic ? this.#lastTopic : (this.#lastTopic = this.#topic(topic))
     if (this.#blocked.length > 0) return false
     const at = timestamp ?? this.#time()
@@ -197,6 +205,7 @@ export class Producer {
 
   async #close(timeoutMs: number): Promise<void> {
     this.#closed = true
+    this.#accumulator.forgetLast()
     if (!this.#accumulator.isEmpty || this.#blocked.length > 0) {
       const late = new ClientError('ERR_MILLRACE_TIMEOUT', `close: not everything was answered within ${timeoutMs} ms`)
       const timer = this.#cluster.env.timers.after(timeoutMs, () => {
@@ -278,6 +287,7 @@ export class Producer {
 
   #block(blocked: Omit<BlockedSend, 'since'>): void {
     if (this.#blocked.length === 0) this.#cluster.keepAlive.hold()
+    this.#accumulator.forgetLast()
     this.#blocked.push({ ...blocked, since: this.#cluster.env.clock.monotonic() })
     this.#loadTopic(blocked.topic)
     this.#cluster.env.timers.after(this.#options.maxBlockMs + 1, () => this.#expireBlocked())
@@ -344,7 +354,10 @@ export class Producer {
   /** The list of blocked sends shrank to `kept`. */
   #keepBlocked(kept: BlockedSend[]): void {
     this.#blocked = kept
-    if (kept.length > 0) return
+    if (kept.length > 0) {
+      this.#accumulator.forgetLast()
+      return
+    }
     this.#cluster.keepAlive.release()
     for (const resolve of this.#unblocked.splice(0)) resolve()
   }
