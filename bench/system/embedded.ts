@@ -1,11 +1,11 @@
-// The engine inside a process: how long open() takes on an empty directory, and how fast records go in, beside what write(2) alone does into
-// the page cache in blocks of the batch's size. Every figure is of a fresh process. Usage: node dist/bench/system/embedded.js --help
+// The engine inside a process: how long open() takes on an empty directory, and how fast records go in, in turns with write(2) alone into
+// the page cache in blocks of the batch's size (see embedded-child.ts). Every figure is of a fresh process. Usage: node dist/bench/system/embedded.js --help
 
 import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { machine, median, printMachine, round, withDirectory, writeAlone } from './machine.js'
+import { machine, median, printMachine, round, withDirectory } from './machine.js'
 
 const CHILD = join(import.meta.dirname, 'embedded-child.js')
 const { values } = parseArgs({
@@ -42,21 +42,15 @@ function opening(directory: string, workers: number) {
   }
 }
 
-/** In MB per second of the wall and of CPU; in blocks of the batch's size. */
-function writeRate(directory: string): { wall: number; cpu: number } {
-  const before = process.cpuUsage()
-  const began = performance.now()
-  const { mbPerSecond } = writeAlone(directory, Number(values.batch), 1, false)
-  const seconds = (performance.now() - began) / 1000
-  const { user, system } = process.cpuUsage(before)
-  return { wall: mbPerSecond, cpu: (mbPerSecond * seconds * 1e6) / (user + system) }
+interface Spent {
+  readonly seconds: number
+  readonly cpuSeconds: number
+  readonly userSeconds: number
 }
 
 function ingest(directory: string, workers: number, recordBytes: number, way: 'append' | 'column') {
-  // Right before and right after, on the same filesystem: other load then falls on both alike.
-  const writes = [writeRate(directory)]
   const data = join(directory, `ingest-${workers}-${recordBytes}-${way}`)
-  const { records, seconds, cpuSeconds } = child<{ records: number; seconds: number; cpuSeconds: number }>(
+  const { records, engine, write } = child<{ records: number; engine: Spent; write: Spent }>(
     'ingest',
     data,
     workers,
@@ -66,22 +60,21 @@ function ingest(directory: string, workers: number, recordBytes: number, way: 'a
     way,
   )
   rmSync(data, { recursive: true, force: true })
-  writes.push(writeRate(directory))
-  const [writeWall, writeCpu] = [median(writes.map(({ wall }) => wall)), median(writes.map(({ cpu }) => cpu))]
-  const mbPerSecond = (records * recordBytes) / seconds / 1e6
-  const mbPerCpuSecond = (records * recordBytes) / cpuSeconds / 1e6
+  const mb = (records * recordBytes) / 1e6
   return {
     workers,
     recordBytes,
     way,
-    mbPerSecond: round(mbPerSecond, 1),
-    millionRecordsPerSecond: round(records / seconds / 1e6),
-    millionRecordsPerCpuSecond: round(records / cpuSeconds / 1e6),
-    mbPerCpuSecond: round(mbPerCpuSecond, 1),
-    writeMbPerSecond: round(writeWall, 1),
-    writeMbPerCpuSecond: round(writeCpu, 1),
-    ratioToWrite: round(mbPerSecond / writeWall),
-    ratioToWriteCpu: round(mbPerCpuSecond / writeCpu),
+    mb: round(mb, 0),
+    mbPerSecond: round(mb / engine.seconds, 0),
+    writeMbPerSecond: round(mb / write.seconds, 0),
+    ratioToWrite: round(write.seconds / engine.seconds),
+    mbPerCpuSecond: round(mb / engine.cpuSeconds, 0),
+    writeMbPerCpuSecond: round(mb / write.cpuSeconds, 0),
+    ratioToWriteCpu: round(write.cpuSeconds / engine.cpuSeconds),
+    millionPerSecond: round(records / engine.seconds / 1e6),
+    millionPerCpuSecond: round(records / engine.cpuSeconds / 1e6),
+    userNsPerRecord: round((engine.userSeconds * 1e9) / records, 0),
   }
 }
 

@@ -1,17 +1,33 @@
-// A conversation with a caller in this process: whole frames over a message port, no socket. The worker's end.
+// A conversation with a caller in this process: whole frames over a message port, no socket, and batches of its producer without a frame
+// around them. The worker's end.
 
 import type { MessagePort } from 'node:worker_threads'
+import type { AppendResult } from '../log/types.js'
+import type { DirectBatch } from '../model/direct-batch.js'
 import type { ResponsePiece } from './listener/response-writer.js'
 import type { Peer, RequestProcessor } from './request-processor.js'
 
-/** Caller → worker: request frames without length, in order. */
-export type InProcessRequests = readonly ArrayBuffer[]
-/** Worker → caller: the answers without length, in the order of the requests; null for a request that has none. */
-export type InProcessAnswers = readonly (ArrayBuffer | null)[]
+/** A batch and the memory it lies in from 0 on, which goes back with the answer. */
+export interface InProcessBatch extends Omit<DirectBatch, 'records'> {
+  readonly memory: ArrayBuffer
+  readonly size: number
+}
+
+export interface InProcessResult {
+  readonly result: AppendResult
+  readonly memory: ArrayBuffer
+}
+
+/** Caller → worker: request frames without length, and batches, in order. */
+export type InProcessRequests = readonly (ArrayBuffer | InProcessBatch)[]
+/** Worker → caller: the answers without length, and results, in the order of what was asked; null for a request that has none. */
+export type InProcessAnswers = readonly (ArrayBuffer | InProcessResult | null)[]
 
 interface Slot {
-  answer: ArrayBuffer | null | undefined
+  answer: ArrayBuffer | InProcessResult | null | undefined
 }
+
+type Produce = (batch: DirectBatch, done: (result: AppendResult) => void) => void
 
 export class InProcessConnection implements Peer {
   readonly listenerName = 'IN_PROCESS'
@@ -20,16 +36,18 @@ export class InProcessConnection implements Peer {
   readonly localPort = 0
   private readonly port: MessagePort
   private readonly processor: RequestProcessor
+  private readonly produce: Produce
   private readonly closed: () => void
   private slots: Slot[] = []
   private flushScheduled = false
   private open = true
 
-  constructor(port: MessagePort, processor: RequestProcessor, closed: () => void) {
+  constructor(port: MessagePort, processor: RequestProcessor, produce: Produce, closed: () => void) {
     this.port = port
     this.processor = processor
+    this.produce = produce
     this.closed = closed
-    port.on('message', (frames: InProcessRequests) => this.receive(frames))
+    port.on('message', (requests: InProcessRequests) => this.receive(requests))
     port.on('close', () => this.destroy('the caller closed'))
   }
 
@@ -44,15 +62,23 @@ export class InProcessConnection implements Peer {
     this.closed()
   }
 
-  private receive(frames: InProcessRequests): void {
+  private receive(requests: InProcessRequests): void {
     try {
-      for (const frame of frames) {
+      for (const request of requests) {
         const slot: Slot = { answer: undefined }
         this.slots.push(slot)
-        this.processor.request(this, Buffer.from(frame), 0, frame.byteLength, (pieces) => {
-          slot.answer = pieces === null ? null : joinAnswer(pieces)
-          this.scheduleFlush()
-        })
+        if (request instanceof ArrayBuffer) {
+          this.processor.request(this, Buffer.from(request), 0, request.byteLength, (pieces) => {
+            slot.answer = pieces === null ? null : joinAnswer(pieces)
+            this.scheduleFlush()
+          })
+        } else {
+          const { memory, size, ...batch } = request
+          this.produce({ ...batch, records: Buffer.from(memory, 0, size) }, (result) => {
+            slot.answer = { result, memory }
+            this.scheduleFlush()
+          })
+        }
       }
     } catch (error) {
       this.destroy((error as Error).message)
@@ -70,14 +96,14 @@ export class InProcessConnection implements Peer {
   }
 
   private flush(): void {
-    const answers: (ArrayBuffer | null)[] = []
+    const answers: (ArrayBuffer | InProcessResult | null)[] = []
     while (this.slots.length > answers.length && this.slots[answers.length]!.answer !== undefined)
       answers.push(this.slots[answers.length]!.answer!)
     if (answers.length === 0 || !this.open) return
     this.slots.splice(0, answers.length)
     this.port.postMessage(
       answers satisfies InProcessAnswers,
-      answers.filter((answer) => answer !== null),
+      answers.filter((answer) => answer !== null).map((answer) => (answer instanceof ArrayBuffer ? answer : answer.memory)),
     )
   }
 }

@@ -198,7 +198,12 @@ export class BrokerWorker {
 
   /** An in-process conversation over a message port. */
   connect(port: PortMessage['port']): void {
-    const connection = new InProcessConnection(port, this.processor, () => this.inProcess.delete(connection))
+    const connection = new InProcessConnection(
+      port,
+      this.processor,
+      (batch, done) => produceDirect(batch, this.context, done),
+      () => this.inProcess.delete(connection),
+    )
     this.inProcess.add(connection)
   }
 

@@ -30,7 +30,7 @@ export interface Connection {
    * when the connection ends first. The pieces must not be touched until it resolves.
    */
   request(pieces: readonly Uint8Array[], correlationId: number, expectResponse: boolean): Promise<Uint8Array>
-  /** A way for batches without a request, where the engine is on this thread: the same checks, answers and promises. */
+  /** A way for batches without a request, where the engine is in this process: the same checks, answers and promises. */
   readonly produce?: DirectProduce
   readonly isOpen: boolean
   /** Bytes handed over but not yet taken by the kernel. */

@@ -1,8 +1,9 @@
 // The client's transport into a broker in the same process: to a worker thread over a message port, or straight into the request processor
-// with `workers: 0`. No socket, no wire parsing of its own: whole frames go over, whole answers come back.
+// with `workers: 0`. No socket, no wire parsing of its own: whole frames go over, whole answers come back. A producer's batches go without
+// a frame, and without a checksum of the client's: the log computes it.
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { type InProcessAnswers, joinAnswer } from '../broker/in-process-connection.js'
+import { type InProcessAnswers, type InProcessBatch, type InProcessResult, joinAnswer } from '../broker/in-process-connection.js'
 import { native } from '../log/native.js'
 import type { PackRecords } from '../protocol/records/index.js'
 import type { Broker } from '../broker/broker.js'
@@ -50,17 +51,26 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
+/** Memory for batches comes in steps of this size, so that what comes back fits the next batch too. */
+const MEMORY_STEP = 16 * 1024
+/** As many as are on their way with the default of maxInFlightRequestsPerConnection, and some. */
+const MAX_FREE_MEMORY = 8
+
 class PortConnection implements Connection {
+  readonly produce: DirectProduce
   private readonly port: MessagePort
-  private waiting: Waiting[] = []
-  private outbox: ArrayBuffer[] = []
+  private waiting: (Waiting | ((result: DirectResult | undefined) => void))[] = []
+  private outbox: (ArrayBuffer | InProcessBatch)[] = []
+  /** Came back with answers: fresh memory of a batch's size costs a system call, a page fault per page, and zeros. */
+  private free: ArrayBuffer[] = []
   private open = true
   bufferedBytes = 0
 
   constructor(port: MessagePort) {
     this.port = port
+    this.produce = (batch, done) => this.send(batch, done)
     port.on('message', (answers: InProcessAnswers) => {
-      for (const answer of answers) this.waiting.shift()?.resolve(answer === null ? NOTHING : new Uint8Array(answer))
+      for (const answer of answers) this.answered(answer)
       if (this.waiting.length === 0) port.unref()
     })
     port.on('close', () => this.close())
@@ -73,26 +83,66 @@ class PortConnection implements Connection {
 
   request(pieces: readonly Uint8Array[]): Promise<Uint8Array> {
     if (!this.open) return Promise.reject(disconnected())
-    const frame = joinPieces(pieces)
+    this.post(joinPieces(pieces).buffer as ArrayBuffer)
+    return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }))
+  }
+
+  /** The batch is copied: should the worker end, it is sent again from the producer's own memory. */
+  private send({ records, ...batch }: DirectBatch, done: (result: DirectResult | undefined) => void): void {
+    if (!this.open) {
+      done(undefined)
+      return
+    }
+    const memory = this.memoryFor(records.length)
+    new Uint8Array(memory).set(records)
+    this.post({ ...batch, memory, size: records.length })
+    this.waiting.push(done)
+  }
+
+  private memoryFor(size: number): ArrayBuffer {
+    const at = this.free.findLastIndex((memory) => memory.byteLength >= size)
+    return at >= 0 ? this.free.splice(at, 1)[0]! : new ArrayBuffer(Math.ceil(size / MEMORY_STEP) * MEMORY_STEP)
+  }
+
+  private post(request: ArrayBuffer | InProcessBatch): void {
     // An answer that is owed keeps the process alive, an idle connection does not.
     if (this.waiting.length === 0) this.port.ref()
     if (this.outbox.length === 0) queueMicrotask(() => this.flush())
-    this.outbox.push(frame.buffer as ArrayBuffer)
-    return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }))
+    this.outbox.push(request)
+  }
+
+  private answered(answer: ArrayBuffer | InProcessResult | null): void {
+    const waiting = this.waiting.shift()
+    if (answer === null || answer instanceof ArrayBuffer) {
+      if (typeof waiting === 'object') waiting.resolve(answer === null ? NOTHING : new Uint8Array(answer))
+      return
+    }
+    this.free.push(answer.memory)
+    if (this.free.length > MAX_FREE_MEMORY) this.free.shift()
+    if (typeof waiting === 'function') waiting(answer.result)
   }
 
   close(): void {
     if (!this.open) return
     this.open = false
     this.port.close()
-    for (const { reject } of this.waiting) reject(disconnected())
+    const { waiting } = this
     this.waiting = []
+    this.free = []
+    for (const one of waiting) {
+      if (typeof one === 'function') one(undefined)
+      else one.reject(disconnected())
+    }
   }
 
   private flush(): void {
-    const frames = this.outbox
+    const requests = this.outbox
     this.outbox = []
-    if (this.open) this.port.postMessage(frames, frames)
+    if (!this.open) return
+    this.port.postMessage(
+      requests,
+      requests.map((request) => (request instanceof ArrayBuffer ? request : request.memory)),
+    )
   }
 }
 

@@ -1,8 +1,8 @@
-// A batch that goes from a producer into an engine on the same thread, past requests: what the two sides of that door agree on.
+// A batch that goes from a producer into an engine of the same process, past requests: what the two sides of that door agree on.
 
 import type { Uuid } from './topic-partition.js'
 
-/** One batch of a client on this thread, in its own memory. */
+/** One batch of a client in this process: in the client's own memory on the same thread, in a copy on another. */
 export interface DirectBatch {
   readonly topic: string
   /** ZERO_UUID: not known, the name decides. */

@@ -1,4 +1,5 @@
-// Batches that go into an engine on this thread without a request (`workers: 0`): the same checks, answers and bytes as with one.
+// Batches that go into an engine of this process without a request, on this thread (`workers: 0`), to the thread that owns the partition, or
+// past another one to it (2): the same checks, answers and bytes as with one.
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -116,52 +117,54 @@ test('a column with wrong offsets, or a value that can never be sent, is refused
   assert.equal((await producer.send({ topic: 'refused', partition: 0, value: 'first' })).offset, 0)
 })
 
-for (const [what, configs, compressionType] of [
-  ['as they are', {}, 'none'],
-  ['compressed by the producer', {}, 'lz4'],
-  ['compressed by the log', { 'compression.type': 'zstd' }, 'none'],
-  ['in the time of the log', { 'message.timestamp.type': 'LogAppendTime' }, 'none'],
-] as const) {
-  test(`what lies in the file has the right checksum and offsets: batches ${what}`, async (t) => {
-    const { millrace, dataDir } = await opened(t)
-    await topic(millrace, 'stored', configs)
-    const producer = millrace.producer({ batchSize: 70_000, compressionType })
-    await producer.ready('stored')
-    for (let i = 0; i < 3000; i++) assert.ok(producer.append('stored', 0, 'k', `value ${i}`.padStart(100)))
-    await producer.flush()
-    const batches = storedBatches(dataDir, 'stored')
-    assert.ok(batches.length > 3)
-    let next = 0
-    for (const batch of batches) {
-      assert.equal(batchHeader.computeCrc(batch, 0, batch.length), batchHeader.crc(batch, 0))
-      assert.equal(batchHeader.baseOffset(batch, 0), next)
-      next = batchHeader.lastOffset(batch, 0) + 1
-    }
-    assert.equal(next, 3000)
-    assert.equal((await valuesOf(millrace, 'stored', 1, 3000))[0]![2999], 'value 2999'.padStart(100))
+for (const workers of [0, 1, 2]) {
+  for (const [what, configs, compressionType] of [
+    ['as they are', {}, 'none'],
+    ['compressed by the producer', {}, 'lz4'],
+    ['compressed by the log', { 'compression.type': 'zstd' }, 'none'],
+    ['in the time of the log', { 'message.timestamp.type': 'LogAppendTime' }, 'none'],
+  ] as const) {
+    test(`what lies in the file has the right checksum and offsets: batches ${what} (workers: ${workers})`, async (t) => {
+      const { millrace, dataDir } = await opened(t, workers)
+      await topic(millrace, 'stored', configs)
+      const producer = millrace.producer({ batchSize: 70_000, compressionType })
+      await producer.ready('stored')
+      for (let i = 0; i < 3000; i++) assert.ok(producer.append('stored', 0, 'k', `value ${i}`.padStart(100)))
+      await producer.flush()
+      const batches = storedBatches(dataDir, 'stored')
+      assert.ok(batches.length > 3)
+      let next = 0
+      for (const batch of batches) {
+        assert.equal(batchHeader.computeCrc(batch, 0, batch.length), batchHeader.crc(batch, 0))
+        assert.equal(batchHeader.baseOffset(batch, 0), next)
+        next = batchHeader.lastOffset(batch, 0) + 1
+      }
+      assert.equal(next, 3000)
+      assert.equal((await valuesOf(millrace, 'stored', 1, 3000))[0]![2999], 'value 2999'.padStart(100))
+    })
+  }
+
+  test(`the log refuses as it refuses a request: size, keys, timestamps, and the promise disk holds (workers: ${workers})`, async (t) => {
+    const { millrace } = await opened(t, workers)
+    await topic(millrace, 'small', { 'max.message.bytes': '2000' })
+    await topic(millrace, 'compacted', { 'cleanup.policy': 'compact' })
+    await topic(millrace, 'timed', { 'message.timestamp.before.max.ms': '1000' })
+    const producer = millrace.producer({ retries: 0 })
+    // Over the limit as one batch: it is split until it fits.
+    const sends = Array.from({ length: 100 }, (_, i) => producer.send({ topic: 'small', partition: 0, value: `${i}`.padStart(100) }))
+    assert.deepEqual(
+      (await Promise.all(sends)).map(({ offset }) => offset),
+      Array.from({ length: 100 }, (_, i) => i),
+    )
+    await assert.rejects(producer.send({ topic: 'small', partition: 0, value: Buffer.alloc(3000) }), { code: 10 })
+    await assert.rejects(producer.send({ topic: 'compacted', partition: 0, value: 'v' }), { code: 87, message: /without a key/ })
+    await assert.rejects(producer.send({ topic: 'timed', partition: 0, value: 'v', timestamp: 1 }), { code: 32 })
+    await assert.rejects(millrace.producer().send({ topic: '__consumer_offsets', partition: 0, value: 'v' }))
+    // A refused batch leaves no hole: what follows is taken, under a new epoch.
+    assert.equal((await producer.send({ topic: 'compacted', partition: 0, key: 'k', value: 'v', ack: 'disk' })).offset, 0)
+    assert.equal((await producer.send({ topic: 'timed', partition: 0, value: 'v' })).offset, 0)
   })
 }
-
-test('the log refuses as it refuses a request: size, keys, timestamps, and the promise disk holds', async (t) => {
-  const { millrace } = await opened(t)
-  await topic(millrace, 'small', { 'max.message.bytes': '2000' })
-  await topic(millrace, 'compacted', { 'cleanup.policy': 'compact' })
-  await topic(millrace, 'timed', { 'message.timestamp.before.max.ms': '1000' })
-  const producer = millrace.producer({ retries: 0 })
-  // Over the limit as one batch: it is split until it fits.
-  const sends = Array.from({ length: 100 }, (_, i) => producer.send({ topic: 'small', partition: 0, value: `${i}`.padStart(100) }))
-  assert.deepEqual(
-    (await Promise.all(sends)).map(({ offset }) => offset),
-    Array.from({ length: 100 }, (_, i) => i),
-  )
-  await assert.rejects(producer.send({ topic: 'small', partition: 0, value: Buffer.alloc(3000) }), { code: 10 })
-  await assert.rejects(producer.send({ topic: 'compacted', partition: 0, value: 'v' }), { code: 87, message: /without a key/ })
-  await assert.rejects(producer.send({ topic: 'timed', partition: 0, value: 'v', timestamp: 1 }), { code: 32 })
-  await assert.rejects(millrace.producer().send({ topic: '__consumer_offsets', partition: 0, value: 'v' }))
-  // A refused batch leaves no hole: what follows is taken, under a new epoch.
-  assert.equal((await producer.send({ topic: 'compacted', partition: 0, key: 'k', value: 'v', ack: 'disk' })).offset, 0)
-  assert.equal((await producer.send({ topic: 'timed', partition: 0, value: 'v' })).offset, 0)
-})
 
 test('onBatch is never called from within an append, and may append itself', async (t) => {
   const { millrace } = await opened(t)
