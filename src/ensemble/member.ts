@@ -89,6 +89,7 @@ export class Member implements EnsembleServer {
     const { store, tree } = MemberStore.open({
       dir: options.dir,
       logger: options.env.logger,
+      clock: options.env.clock,
       ...(options.snapshotAfterBytes === undefined ? {} : { snapshotAfterBytes: options.snapshotAfterBytes }),
       ...(options.write === undefined ? {} : { write: options.write }),
     })

@@ -21,6 +21,7 @@ import { reapable } from '../session/reaper.js'
 import { firstSessionId, MAX_MEMBER_ID } from '../session/session-ids.js'
 import { SessionTracker } from '../session/session-tracker.js'
 import { ByteWriter } from '../store/bytes.js'
+import { Gathering } from '../store/gathering.js'
 import { realDisk, type StoreDisk } from '../store/disk.js'
 import { MemberStore } from '../store/member-store.js'
 import { decodeSnapshot, encodeInSlices } from '../store/snapshot.js'
@@ -75,7 +76,7 @@ const MAX_WAITING = 65_536
 /** Sessions expire in buckets of a tick divided by this. */
 const EXPIRY_LOOKS = 10
 /** Log writes of proposals under way; more proposals wait and share the next. */
-const MAX_WRITES_AHEAD = 2
+const MAX_WRITES_AHEAD = 1
 const NO_ZXID = 0n
 
 export class QuorumMember implements EnsembleServer {
@@ -98,6 +99,9 @@ export class QuorumMember implements EnsembleServer {
   #stepping = false
   #proposals: Proposal[] = []
   #proposing = false
+  readonly #gathering = new Gathering()
+  /** Set while proposals wait for more. */
+  #patience: Timer | null = null
   #writesAhead = 0
   #nextRequest = 1
   #nextSession: bigint
@@ -276,11 +280,15 @@ export class QuorumMember implements EnsembleServer {
   }
 
   #persist(seq: number, op: PersistOp): void {
+    const began = this.#env.clock.monotonic()
     const done = (error: Error | null): void => {
-      if (op.kind === 'append') this.#writesAhead--
+      if (op.kind === 'append') {
+        this.#writesAhead--
+        this.#gathering.wrote(op.entries.length, this.#proposals.length, began, this.#env.clock.monotonic())
+      }
       if (error) this.#halt(error)
       else this.#step({ kind: 'persisted', seq })
-      this.#flushProposals()
+      this.#proposeSoon()
     }
     if (op.kind === 'truncate') this.#store.truncate(op.after, done)
     else if (op.kind === 'install') this.#store.install(op.zxid, op.snapshot, done)
@@ -475,13 +483,30 @@ export class QuorumMember implements EnsembleServer {
 
   #propose(payload: Buffer, origin: Entry['origin']): void {
     this.#proposals.push({ payload, origin })
+    if (this.#patience && !this.#gathering.isEnough(this.#proposals.length)) return
     if (this.#proposing) return
     this.#proposing = true
     // One turn later: what this turn brings is one proposal.
     queueMicrotask(() => {
       this.#proposing = false
-      this.#flushProposals()
+      if (this.#patience) this.#gathered()
+      else this.#proposeSoon()
     })
+  }
+
+  /** At once, or after a little while that may bring more. */
+  #proposeSoon(): void {
+    if (this.#proposals.length === 0 || this.#patience || this.#writesAhead >= MAX_WRITES_AHEAD) return
+    const ms = this.#closing ? 0 : this.#gathering.patienceMs(this.#proposals.length, this.#env.clock.monotonic())
+    if (ms === 0) this.#flushProposals()
+    else this.#patience = this.#env.timers.after(ms, () => this.#gathered())
+  }
+
+  #gathered(): void {
+    this.#patience?.cancel()
+    this.#patience = null
+    this.#gathering.over(this.#proposals.length)
+    this.#flushProposals()
   }
 
   #flushProposals(): void {
@@ -625,6 +650,7 @@ export class QuorumMember implements EnsembleServer {
 
   async #close(): Promise<void> {
     this.#timer?.cancel()
+    this.#patience?.cancel()
     await this.#options.transport.close()
     this.#becomes('looking')
     this.#loseWaiting()

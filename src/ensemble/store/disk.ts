@@ -30,6 +30,8 @@ export interface StoreDisk {
   syncDir(dir: string): Promise<void>
   /** Between two slices of long work: what else waits for the thread comes first. */
   breathe(): Promise<void>
+  /** Keeps the process alive meanwhile: somebody is owed an answer. */
+  wait(ms: number): Promise<void>
 }
 
 const LINUX = process.platform === 'linux'
@@ -83,6 +85,7 @@ export const realDisk: StoreDisk = {
   rename,
   unlink,
   breathe: () => new Promise((resolve) => setImmediate(resolve)),
+  wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   async syncDir(dir) {
     const fd = fs.openSync(dir, 'r')
     try {

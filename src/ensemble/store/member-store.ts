@@ -5,7 +5,7 @@
 // what was reported, what was queued is refused, and later appends are taken again.
 
 import path from 'node:path'
-import type { Logger } from '../../env/env.js'
+import type { Clock, Logger } from '../../env/env.js'
 import type { TreeImage } from '../tree/tree-image.js'
 import type { ZnodeTree } from '../tree/znode-tree.js'
 import type { Txn } from '../tree/types.js'
@@ -13,6 +13,7 @@ import { ByteWriter } from './bytes.js'
 import { ActiveLog, isFull, type LogEnd } from './active-log.js'
 import { decodeEpochs, encodeEpochs, EPOCHS_FILE, type StoredEpochs } from './epochs-file.js'
 import { realDisk, type StoreDisk } from './disk.js'
+import { Gathering } from './gathering.js'
 import { framed, LOG_VERSION, scanLog, writeFrame } from './frames.js'
 import { EnsembleStoreError, finishInstall, INSTALL_FILE, listFiles, recover } from './recovery.js'
 import { encodeInSlices } from './snapshot.js'
@@ -32,6 +33,8 @@ export interface StoreOptions {
   /** Writes and resolves once durable. Tests make it fail. */
   readonly write?: StoreDisk['write']
   readonly disk?: StoreDisk
+  /** With it groups of requests that take turns at the disk are brought together (`gathering.ts`). */
+  readonly clock?: Clock
 }
 
 /** Entries behind the snapshot that a member of several does not apply before it knows that they are agreed. */
@@ -44,8 +47,12 @@ export interface TailEntry {
 const SNAPSHOT_AT_CLOSE_BYTES = 256 * 1024
 
 export class MemberStore {
-  readonly #options: Required<Omit<StoreOptions, 'write' | 'disk'>>
+  readonly #options: Required<Omit<StoreOptions, 'write' | 'disk' | 'clock'>>
   readonly #disk: StoreDisk
+  readonly #clock: Clock | null
+  readonly #gathering = new Gathering()
+  /** Ends the wait for more. */
+  #enough: (() => void) | null = null
   readonly #scratch = new ByteWriter(4096)
   #pending: Pending[] = []
   #flushing: Promise<void> | null = null
@@ -60,13 +67,15 @@ export class MemberStore {
   #closed = false
 
   private constructor(
-    options: Required<Omit<StoreOptions, 'write' | 'disk'>>,
+    options: Required<Omit<StoreOptions, 'write' | 'disk' | 'clock'>>,
     disk: StoreDisk,
+    clock: Clock | null,
     logEnd: LogEnd | null,
     replayedBytes: number,
   ) {
     this.#options = options
     this.#disk = disk
+    this.#clock = clock
     this.#log = new ActiveLog(disk, options.dir, logEnd)
     this.#bytesSinceSnapshot = replayedBytes
   }
@@ -89,7 +98,7 @@ export class MemberStore {
     disk.ensureDir(full.dir)
     for (const name of disk.list(full.dir)) if (name.endsWith('.tmp')) disk.unlinkNow(path.join(full.dir, name))
     const { tree, activeLog, replayedBytes } = recover(disk, full.dir, full.logger, replay)
-    return { store: new MemberStore(full, disk, activeLog, replayedBytes), tree }
+    return { store: new MemberStore(full, disk, full.clock ?? null, activeLog, replayedBytes), tree }
   }
 
   #readEpochs(): StoredEpochs | null {
@@ -145,6 +154,7 @@ export class MemberStore {
       return
     }
     this.#pending.push(pending)
+    if (this.#enough && (pending.kind === 'other' || this.#gathering.isEnough(this.#pending.length))) this.#enough()
     this.#flushing ??= this.#flushLoop()
   }
 
@@ -152,13 +162,25 @@ export class MemberStore {
     // One turn later: what this tick appends shares the first fsync.
     await Promise.resolve()
     while (this.#pending.length > 0) {
+      await this.#waitForMore()
       const batch = this.#takeBatch()
+      const began = this.#clock?.monotonic() ?? 0
       const error = this.#failure ?? (await this.#store(batch))
       // What was queued behind a refused batch goes with it: its zxids would leave a gap.
       const refused = error ? [...batch, ...this.#pending.splice(0)] : batch
       for (const entry of refused) entry.done(error)
+      this.#gathering.wrote(batch.length, this.#pending.length, began, this.#clock?.monotonic() ?? 0)
     }
     this.#flushing = null
+  }
+
+  async #waitForMore(): Promise<void> {
+    const ms = this.#closed || !this.#clock ? 0 : this.#gathering.patienceMs(this.#pending.length, this.#clock.monotonic())
+    if (ms === 0) return
+    const enough = new Promise<void>((resolve) => (this.#enough = resolve))
+    await Promise.race([enough, this.#disk.wait(ms)])
+    this.#enough = null
+    this.#gathering.over(this.#pending.length)
   }
 
   /** All appends up to the next other change, or that one alone. */

@@ -11,7 +11,7 @@ import { realDisk } from '../../../src/ensemble/store/disk.js'
 import { listFiles } from '../../../src/ensemble/store/recovery.js'
 import { OPEN_ACL, type Txn } from '../../../src/ensemble/tree/types.js'
 import type { ZnodeTree } from '../../../src/ensemble/tree/znode-tree.js'
-import { silentLogger } from '../../../src/env/real.js'
+import { realEnv, silentLogger } from '../../../src/env/real.js'
 import { tempDir } from '../helpers.js'
 
 const SESSION = 0x0100000000000001n
@@ -91,6 +91,39 @@ test('appends of one tick share an fsync and are reported in order', async (t) =
   )
   assert.equal(store.flushes, 1)
   assert.equal(tree.size, 4)
+})
+
+test('two groups of requests that take turns at a slow disk become one', async (t) => {
+  const clock = realEnv().clock
+  const slow = { ...realDisk, write: () => realDisk.wait(8) }
+  const { store } = MemberStore.open({ dir: path.join(tempDir(t), 'e'), logger: silentLogger, clock, disk: slow })
+  t.after(() => store.close())
+  let n = 0
+  const round = (): Promise<void> => new Promise((resolve) => store.append(FIRST + BigInt(n), n, txn(++n), () => resolve()))
+  const work = async (): Promise<void> => {
+    for (let i = 0; i < 20; i++) {
+      await round()
+      // The way to a client and back.
+      await realDisk.wait(1)
+    }
+  }
+  // One request, and while it is written nineteen more: without waiting they would take turns for ever.
+  const first = work()
+  await realDisk.wait(2)
+  await Promise.all([first, ...Array.from({ length: 19 }, work)])
+  assert.ok(store.flushes <= 30, `${store.flushes} writes`)
+})
+
+test('one request at a time never waits for another', async (t) => {
+  const { store } = MemberStore.open({
+    dir: path.join(tempDir(t), 'e'),
+    logger: silentLogger,
+    clock: realEnv().clock,
+    disk: { ...realDisk, write: () => realDisk.breathe().then(() => undefined), wait: () => assert.fail('it waited') },
+  })
+  t.after(() => store.close())
+  for (let n = 0; n < 30; n++) await new Promise((resolve) => store.append(FIRST + BigInt(n), n, txn(n), resolve))
+  assert.equal(store.flushes, 30)
 })
 
 test('a log cut anywhere inside its last entry loses that entry alone, and the cut bytes are kept', async (t) => {

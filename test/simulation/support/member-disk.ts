@@ -171,8 +171,12 @@ export class SimDisk implements StoreDisk {
   }
 
   breathe(): Promise<void> {
+    return this.wait(0)
+  }
+
+  wait(ms: number): Promise<void> {
     const life = this.#life
-    return new Promise((resolve) => this.#world.after(0, () => void (life === this.#life && resolve())))
+    return new Promise((resolve) => this.#world.after(ms, () => void (life === this.#life && resolve())))
   }
 
   async rename(from: string, to: string): Promise<void> {
