@@ -8,7 +8,7 @@ export { Consumer } from './consumer/consumer.js'
 export type { AssignorName, ConsumerSettings, RebalanceListener } from './consumer/settings.js'
 export { BatchRecordCursor, ConsumerBatch } from './consumer/fetched.js'
 export type { ConsumerRecord } from './consumer/fetched.js'
-export type { OffsetAndMetadata, OffsetToCommit } from './consumer/membership.js'
+export type { OffsetAndMetadata, OffsetToCommit } from './consumer/group-offsets.js'
 export type { StallReason, StallReport } from './consumer/stall.js'
 export { Admin } from './admin/admin.js'
 export type { AdminSettings } from './admin/admin.js'
@@ -23,7 +23,8 @@ export type {
   ConfigResourceType,
   ConfigSource,
 } from './admin/configs.js'
-export type { GroupDescription, GroupListing, GroupOffset, OffsetToSet, ResetTarget } from './admin/groups.js'
+export type { GroupOffset, OffsetToSet, ResetTarget } from './admin/group-offsets.js'
+export type { GroupDescription, GroupListing } from './admin/groups.js'
 export type { QuorumDescription, QuorumMember, Reassignment, ReplicaAssignment } from './admin/replicas.js'
 export type { ClusterDescription, LogDirDescription } from './admin/cluster-info.js'
 export { ClientError, KafkaError } from './errors.js'

@@ -10,6 +10,7 @@ import { listOffsets, OffsetSpec } from '../cluster/list-offsets.js'
 import { checkNames, type ClientSettings } from '../cluster/settings.js'
 import * as info from './cluster-info.js'
 import * as configs from './configs.js'
+import * as groupOffsets from './group-offsets.js'
 import * as groups from './groups.js'
 import * as replicas from './replicas.js'
 import { type AdminCallOptions, type ChangeOptions, timeoutOf } from './requests.js'
@@ -160,8 +161,8 @@ export class Admin {
   }
 
   /** Committed offsets of a group, with the lag: `for (const { topic, partition, lag } of await admin.groupOffsets('readers')) …`. */
-  groupOffsets(groupId: string, options: AdminCallOptions = {}): Promise<groups.GroupOffset[]> {
-    return groups.groupOffsets(this.#cluster, groupId, options)
+  groupOffsets(groupId: string, options: AdminCallOptions = {}): Promise<groupOffsets.GroupOffset[]> {
+    return groupOffsets.groupOffsets(this.#cluster, groupId, options)
   }
 
   /**
@@ -169,8 +170,8 @@ export class Admin {
    *
    *     await admin.alterGroupOffsets('readers', [{ topic: 'events', partition: 0, offset: 42 }])
    */
-  alterGroupOffsets(groupId: string, offsets: readonly groups.OffsetToSet[], options: AdminCallOptions = {}): Promise<void> {
-    return groups.alterGroupOffsets(this.#cluster, groupId, offsets, options)
+  alterGroupOffsets(groupId: string, offsets: readonly groupOffsets.OffsetToSet[], options: AdminCallOptions = {}): Promise<void> {
+    return groupOffsets.alterGroupOffsets(this.#cluster, groupId, offsets, options)
   }
 
   /**
@@ -181,19 +182,19 @@ export class Admin {
    */
   resetOffsets(
     groupId: string,
-    target: groups.ResetTarget,
+    target: groupOffsets.ResetTarget,
     options: AdminCallOptions & {
       readonly partitions?: readonly TopicPartition[]
       readonly topics?: readonly string[]
       readonly dryRun?: boolean
     } = {},
-  ): Promise<groups.OffsetToSet[]> {
-    return groups.resetOffsets(this.#cluster, groupId, target, options)
+  ): Promise<groupOffsets.OffsetToSet[]> {
+    return groupOffsets.resetOffsets(this.#cluster, groupId, target, options)
   }
 
   /** Forgets offsets of a group: `await admin.deleteGroupOffsets('readers', [{ topic: 'events', partition: 0 }])`. */
   deleteGroupOffsets(groupId: string, partitions: readonly TopicPartition[], options: AdminCallOptions = {}): Promise<void> {
-    return groups.deleteGroupOffsets(this.#cluster, groupId, partitions, options)
+    return groupOffsets.deleteGroupOffsets(this.#cluster, groupId, partitions, options)
   }
 
   // ---- the cluster

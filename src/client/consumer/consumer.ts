@@ -6,15 +6,17 @@ import { isInternalTopic, type TopicPartition } from '../../model/topic-partitio
 import { within } from '../cluster/backoff.js'
 import { Cluster } from '../cluster/cluster.js'
 import { listOffsets, OffsetSpec } from '../cluster/list-offsets.js'
-import type { Timer } from '../../env/env.js'
 import { ClientError } from '../errors.js'
+import { AutoCommit } from './auto-commit.js'
 import { type ConsumerBatch, type ConsumerRecord, type Fetched } from './fetched.js'
 import { Fetcher } from './fetcher.js'
-import { GroupMembership, type OffsetAndMetadata, type OffsetToCommit, requireGroup } from './membership.js'
+import type { OffsetAndMetadata, OffsetToCommit } from './group-offsets.js'
+import { GroupMembership, requireGroup } from './membership.js'
 import { PositionFinder } from './positions.js'
 import { type ConsumerOptions as Options, consumerOptions, type ConsumerSettings } from './settings.js'
-import { stallReport, stallText } from './stall.js'
+import { StallWatch } from './stall-watch.js'
 import { keyOf, SubscriptionState } from './subscription.js'
+import { WakeUp } from './wake-up.js'
 
 export type { ConsumerSettings as ConsumerOptions } from './settings.js'
 
@@ -35,18 +37,11 @@ export class Consumer {
   readonly #fetcher: Fetcher
   readonly #positions: PositionFinder
   readonly #membership: GroupMembership | undefined
+  readonly #commits: AutoCommit
+  readonly #stalls: StallWatch
+  readonly #wakeUp: WakeUp
   #polling = false
-  #wakeWaiters: (() => void)[] = []
-  #woken = false
-  #nextAutoCommitAt: number
-  /** For the commit before partitions are given up. */
-  #commitTimeoutMs: number
-  readonly #committedOffsets = new Map<string, number>()
   #askedMissingAt = -Infinity
-  #progressAt: number
-  #polledAt = -1
-  #reportedAt: number
-  #stallTimer: Timer | undefined
   #closing: Promise<void> | undefined
   #closed = false
 
@@ -54,18 +49,16 @@ export class Consumer {
     this.#options = consumerOptions(settings)
     this.#cluster = new Cluster(settings)
     this.#cluster.allowAutoTopicCreation = this.#options.allowAutoCreateTopics
-    const wake = (): void => this.#wake()
+    this.#wakeUp = new WakeUp(this.#cluster.env)
+    const wake = (): void => this.#wakeUp.wake()
     this.#fetcher = new Fetcher(this.#cluster, this.#subscription, this.#options, wake)
     if (this.#options.groupId !== undefined) {
-      const hooks = { wake, beforeRevoke: () => this.#commitBeforeRevoke() }
+      const hooks = { wake, beforeRevoke: () => this.#commits.beforeRevoke() }
       this.#membership = new GroupMembership(this.#options.groupId, this.#cluster, this.#subscription, this.#options, hooks)
     }
     this.#positions = new PositionFinder(this.#cluster, this.#subscription, this.#options, this.#membership, wake)
-    this.#commitTimeoutMs = this.#options.sessionTimeoutMs
-    const now = this.#now()
-    this.#nextAutoCommitAt = now + this.#options.autoCommitIntervalMs
-    this.#progressAt = now
-    this.#reportedAt = now
+    this.#commits = new AutoCommit(this.#cluster, this.#subscription, this.#options, this.#membership?.offsets)
+    this.#stalls = new StallWatch(this.#cluster, this.#subscription, this.#options, () => this.#membership?.status)
     this.#cluster.onMetadata(() => this.#metadataChanged())
   }
 
@@ -89,7 +82,7 @@ export class Consumer {
       this.#cluster.wantAllTopics = false
       this.#cluster.track(what.topics)
     }
-    this.#wake()
+    this.#wakeUp.wake()
   }
 
   /**
@@ -101,8 +94,8 @@ export class Consumer {
     this.#checkOpen()
     this.#subscription.assignByHand(partitions, this.#now())
     this.#cluster.track(partitions.map(({ topic }) => topic))
-    this.#progressAt = this.#now()
-    this.#wake()
+    this.#stalls.progress()
+    this.#wakeUp.wake()
   }
 
   /** Reads nothing any more; leaves the group. */
@@ -184,19 +177,19 @@ export class Consumer {
    */
   seek(to: { readonly topic: string; readonly partition: number; readonly offset: number }): void {
     this.#subscription.seek(to.topic, to.partition, to.offset)
-    this.#wake()
+    this.#wakeUp.wake()
   }
 
   /** Goes to the first record kept, in these partitions or in all assigned ones: `consumer.seekToBeginning()`. */
   seekToBeginning(partitions: readonly TopicPartition[] = this.assignment()): void {
     for (const { topic, partition } of partitions) this.#subscription.seekByReset(topic, partition, 'earliest')
-    this.#wake()
+    this.#wakeUp.wake()
   }
 
   /** Goes behind the last record, in these partitions or in all assigned ones: `consumer.seekToEnd()`. */
   seekToEnd(partitions: readonly TopicPartition[] = this.assignment()): void {
     for (const { topic, partition } of partitions) this.#subscription.seekByReset(topic, partition, 'latest')
-    this.#wake()
+    this.#wakeUp.wake()
   }
 
   /**
@@ -216,7 +209,7 @@ export class Consumer {
           `position of ${of.topic}-${of.partition}: not known after ${timeoutMs} ms; ${state.lastError ?? ''}`,
         )
       const retryIn = this.#positions.find()
-      await this.#wait(Math.min(left, retryIn))
+      await this.#wakeUp.wait(Math.min(left, retryIn))
     }
   }
 
@@ -269,7 +262,7 @@ export class Consumer {
   /** Ends `pause`: `consumer.resume(consumer.paused())`. */
   resume(partitions: readonly TopicPartition[]): void {
     for (const { topic, partition } of partitions) this.#subscription.require(topic, partition).paused = false
-    this.#wake()
+    this.#wakeUp.wake()
   }
 
   paused(): TopicPartition[] {
@@ -288,9 +281,9 @@ export class Consumer {
   async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
     this.#checkOpen()
     const membership = requireGroup(this.#membership, 'commit')
-    const committing = offsets ?? this.#consumedOffsets()
-    await membership.commit(committing, this.#cluster.options.defaultApiTimeoutMs)
-    this.#noteCommitted(committing)
+    const committing = offsets ?? this.#commits.consumed()
+    await membership.offsets.commit(committing, this.#cluster.options.defaultApiTimeoutMs)
+    this.#commits.noteCommitted(committing)
   }
 
   /**
@@ -301,7 +294,7 @@ export class Consumer {
   async committed(partitions: readonly TopicPartition[]): Promise<(OffsetAndMetadata | undefined)[]> {
     this.#checkOpen()
     const membership = requireGroup(this.#membership, 'committed')
-    const found = await membership.committed(partitions, this.#cluster.options.defaultApiTimeoutMs)
+    const found = await membership.offsets.committed(partitions, this.#cluster.options.defaultApiTimeoutMs)
     const byKey = new Map(found.map((one) => [keyOf(one.topic, one.partition), one]))
     return partitions.map(({ topic, partition }) => byKey.get(keyOf(topic, partition)))
   }
@@ -323,18 +316,18 @@ export class Consumer {
    *     await consumer.close()
    */
   close(timeoutMs = 30_000): Promise<void> {
-    this.#commitTimeoutMs = Math.min(this.#commitTimeoutMs, timeoutMs)
+    this.#commits.hurry(timeoutMs)
     this.#closing ??= this.#close()
     return this.#closing
   }
 
   async #close(): Promise<void> {
     this.#closed = true
-    this.#stallTimer?.cancel()
-    this.#wake()
+    this.#stalls.stop()
+    this.#wakeUp.wake()
     try {
       await this.#membership?.leave('the consumer was closed')
-      if (this.#subscription.kind === 'assigned') await this.#commitBeforeRevoke()
+      if (this.#subscription.kind === 'assigned') await this.#commits.beforeRevoke()
     } finally {
       this.#membership?.close()
       this.#fetcher.close()
@@ -357,14 +350,14 @@ export class Consumer {
     if (this.#subscription.kind === 'none')
       throw new ClientError('ERR_MILLRACE_STATE', 'the consumer reads nothing; call subscribe() or assign() first')
     this.#polling = true
-    this.#startStallTimer()
+    this.#stalls.polled(true)
     this.#cluster.keepAlive.hold()
     this.#membership?.polled(true)
     try {
       return await this.#pollLoop(deadline, take)
     } finally {
       this.#polling = false
-      this.#polledAt = this.#now()
+      this.#stalls.polled(false)
       this.#membership?.polled(false)
       this.#cluster.keepAlive.release()
     }
@@ -372,20 +365,20 @@ export class Consumer {
 
   async #pollLoop<T>(deadline: number, take: () => T | undefined): Promise<T | undefined> {
     for (;;) {
-      this.#woken = false
+      this.#wakeUp.clear()
       await this.#keepMembership(deadline)
       if (this.#closed) return undefined
-      this.#autoCommit()
+      this.#commits.run()
       const locateIn = this.#positions.find()
       const taken = take()
       const fetchIn = this.#fetcher.sendFetches()
       if (taken !== undefined) {
-        this.#progressAt = this.#now()
+        this.#stalls.progress()
         return taken
       }
       const left = deadline - this.#now()
       if (left <= 0) return undefined
-      await this.#wait(Math.min(left, locateIn, fetchIn, MISSING_TOPIC_RETRY_MS))
+      await this.#wakeUp.wait(Math.min(left, locateIn, fetchIn, MISSING_TOPIC_RETRY_MS))
       if (this.#closed) return undefined
     }
   }
@@ -446,7 +439,7 @@ export class Consumer {
     const membership = this.#membership
     if (fetched.isStale || fetched.state.paused) return false
     if (membership && this.#subscription.kind !== 'assigned' && membership.needsRejoin) return false
-    return !this.#options.autoCommit || this.#now() < this.#nextAutoCommitAt
+    return !this.#commits.isDue()
   }
 
   #metadataChanged(): void {
@@ -456,99 +449,7 @@ export class Consumer {
       (topic) => this.#options.excludeInternalTopics && (isInternalTopic(topic) || topics.get(topic)!.isInternal),
     )
     if (changed) this.#membership?.requestRejoin('topics that match the pattern changed')
-    this.#wake()
-  }
-
-  // ---- commits, inside
-
-  #consumedOffsets(): OffsetToCommit[] {
-    const offsets: OffsetToCommit[] = []
-    for (const { topic, partition, position, epoch } of this.#subscription.all()) {
-      if (position >= 0) offsets.push({ topic, partition, offset: position, leaderEpoch: epoch })
-    }
-    return offsets
-  }
-
-  #uncommittedOffsets(): OffsetToCommit[] {
-    return this.#consumedOffsets().filter(({ topic, partition, offset }) => this.#committedOffsets.get(keyOf(topic, partition)) !== offset)
-  }
-
-  #autoCommit(): void {
-    const now = this.#now()
-    if (!this.#options.autoCommit || !this.#membership || now < this.#nextAutoCommitAt) return
-    this.#nextAutoCommitAt = now + this.#options.autoCommitIntervalMs
-    const offsets = this.#uncommittedOffsets()
-    if (offsets.length === 0) return
-    this.#membership.commit(offsets, this.#cluster.options.defaultApiTimeoutMs).then(
-      () => this.#noteCommitted(offsets),
-      (error: unknown) => this.#cluster.env.logger.warn({ group: this.#options.groupId, err: error }, 'auto-commit failed'),
-    )
-  }
-
-  async #commitBeforeRevoke(): Promise<void> {
-    if (!this.#options.autoCommit || !this.#membership) return
-    const offsets = this.#uncommittedOffsets()
-    try {
-      await this.#membership.commit(offsets, this.#commitTimeoutMs)
-      this.#noteCommitted(offsets)
-    } catch (error) {
-      this.#cluster.env.logger.warn({ group: this.#options.groupId, err: error }, 'auto-commit before giving partitions up failed')
-    }
-  }
-
-  #noteCommitted(offsets: readonly OffsetToCommit[]): void {
-    for (const { topic, partition, offset } of offsets) this.#committedOffsets.set(keyOf(topic, partition), offset)
-  }
-
-  // ---- waiting and stalls
-
-  #wake(): void {
-    this.#woken = true
-    if (this.#wakeWaiters.length === 0) return
-    for (const waiter of this.#wakeWaiters.splice(0)) waiter()
-  }
-
-  async #wait(ms: number): Promise<void> {
-    if (this.#woken) {
-      this.#woken = false
-      return
-    }
-    let wake = (): void => {}
-    const woken = new Promise<void>((resolve) => {
-      wake = resolve
-      this.#wakeWaiters.push(resolve)
-    })
-    await within(this.#cluster.env, woken, ms)
-    this.#wakeWaiters = this.#wakeWaiters.filter((waiter) => waiter !== wake)
-  }
-
-  #startStallTimer(): void {
-    const { stallWarningMs } = this.#options
-    if (stallWarningMs === 0 || this.#stallTimer || this.#closed) return
-    this.#progressAt = this.#now()
-    this.#stallTimer = this.#cluster.env.timers.every(Math.max(10, Math.min(1000, stallWarningMs / 4)), () => this.#checkStall())
-  }
-
-  #checkStall(): void {
-    const { stallWarningMs, onStall } = this.#options
-    const now = this.#now()
-    const sinceMs = now - this.#progressAt
-    if (sinceMs < stallWarningMs || now - this.#reportedAt < stallWarningMs) return
-    if (this.#subscription.kind === 'none') return
-    this.#reportedAt = now
-    const group = this.#subscription.kind === 'assigned' ? undefined : this.#membership?.status
-    const report = stallReport(this.#subscription.all(), {
-      now,
-      sinceMs,
-      polledMsAgo: this.#polling ? 0 : now - this.#polledAt,
-      group,
-      subscribed: this.#subscription.kind !== 'assigned',
-      leader: (topic, partition) => this.#cluster.metadata.leader(topic, partition),
-    })
-    if (onStall) onStall(report)
-    else if (report.consumer !== undefined || report.partitions.some(({ reason }) => reason !== 'at the end')) {
-      this.#cluster.env.logger.warn({ stall: report }, stallText(report))
-    }
+    this.#wakeUp.wake()
   }
 
   #now(): number {

@@ -1,11 +1,10 @@
-// A member of a classic consumer group: finds the coordinator, joins, assigns when it leads, heartbeats on a timer of
-// its own, commits and fetches offsets. Rebalances happen only inside `ensureActive`, which `poll` calls, so that a
+// A member of a classic consumer group: joins, assigns when it leads, gives up and takes partitions, leaves. Its heartbeats
+// and its offsets have files of their own. Rebalances happen only inside `ensureActive`, which `poll` calls, so that a
 // partition never moves while the user works on records of it.
 //
 // unjoined → (join) → stable → (coordinator says so, subscription or metadata changed) → unjoined …
 // Losing the membership (removed, fenced, polled too late) gives the partitions up as lost.
 
-import type { Timer } from '../../env/env.js'
 import { errors } from '../../model/errors.js'
 import type { TopicPartition } from '../../model/topic-partition.js'
 import type { JoinGroupResponse } from '../../protocol/schema/join-group.js'
@@ -13,26 +12,18 @@ import { apis } from '../../protocol/schema/index.js'
 import { backoffMs, sleep, within } from '../cluster/backoff.js'
 import type { Broker } from '../cluster/broker.js'
 import type { Cluster } from '../cluster/cluster.js'
-import { ClientError, isClientError, isRetriable, KafkaError } from '../errors.js'
+import { ClientError, isClientError, KafkaError } from '../errors.js'
 import type { Assignor, AssignorMember, RebalanceProtocol } from './assignors/assignor.js'
-import { decodeAssignment, encodeAssignment, encodeSubscription, groupByTopic, toAssignorMember } from './group-protocol.js'
+import { GroupCoordinator, meansAnotherCoordinator } from './group-coordinator.js'
+import { type Committer, GroupOffsets } from './group-offsets.js'
+import { decodeAssignment, encodeAssignment, encodeSubscription, toAssignorMember } from './group-protocol.js'
+import { Heartbeats } from './heartbeats.js'
 import type { ConsumerOptions } from './settings.js'
 import { keyOf, type SubscriptionState } from './subscription.js'
 
 const PROTOCOL_TYPE = 'consumer'
 /** JoinGroup waits for the slowest member; the answer may take this much longer. */
 const JOIN_EXTRA_MS = 5000
-/** OffsetCommit and OffsetFetch name topics by id from version 10. */
-const LAST_NAMED_OFFSETS_VERSION = 9
-
-export interface OffsetAndMetadata {
-  readonly offset: number
-  readonly leaderEpoch?: number
-  readonly metadata?: string
-}
-
-export interface OffsetToCommit extends TopicPartition, OffsetAndMetadata {}
-
 export interface MembershipHooks {
   /** Before partitions are given up: commit what is consumed. */
   beforeRevoke(): Promise<void>
@@ -50,15 +41,17 @@ interface Joining {
 
 /** After these the member is out. */
 const LOST: ReadonlySet<number> = new Set([errors.UNKNOWN_MEMBER_ID.code, errors.ILLEGAL_GENERATION.code])
-const COORDINATOR_GONE: ReadonlySet<number> = new Set([errors.COORDINATOR_NOT_AVAILABLE.code, errors.NOT_COORDINATOR.code])
 
-export class GroupMembership {
+export class GroupMembership implements Committer {
   readonly #cluster: Cluster
   readonly #subscription: SubscriptionState
   readonly #options: ConsumerOptions
   readonly #hooks: MembershipHooks
   readonly groupId: string
-  #coordinator: Broker | undefined
+  /** What the group has committed. */
+  readonly offsets: GroupOffsets
+  readonly #coordinator: GroupCoordinator
+  readonly #heartbeats: Heartbeats
   #memberId = ''
   #generation = -1
   #protocolName: string | null = null
@@ -66,12 +59,6 @@ export class GroupMembership {
   #rejoin = true
   /** The member was removed while it held partitions. */
   #lost = false
-  #heartbeatTimer: Timer | undefined
-  #heartbeatSentAt = 0
-  #heartbeatOkAt = 0
-  #heartbeating = false
-  #polledAt: number
-  #polling = false
   #joinFailures = 0
   #joining: Joining | undefined
   #status: string | undefined
@@ -87,7 +74,18 @@ export class GroupMembership {
     this.#subscription = subscription
     this.#options = options
     this.#hooks = hooks
-    this.#polledAt = this.#now()
+    this.#coordinator = new GroupCoordinator(cluster, groupId)
+    this.offsets = new GroupOffsets(cluster, this.#coordinator, this)
+    this.#heartbeats = new Heartbeats(cluster, this.#coordinator, options, {
+      member: () => (this.#joined && !this.#closed ? { memberId: this.#memberId, generationId: this.#generation } : undefined),
+      isJoining: () => this.#joining !== undefined && !this.#joining.outcome,
+      rebalance: () => {
+        this.requestRejoin('the coordinator asked for it')
+        this.#hooks.wake()
+      },
+      refused: (code) => this.#memberError(code, 'heartbeat'),
+      pollTooLate: () => this.#pollTooLate(),
+    })
   }
 
   get memberId(): string {
@@ -98,13 +96,18 @@ export class GroupMembership {
     return this.#generation
   }
 
+  get groupInstanceId(): string | null {
+    return this.#options.groupInstanceId
+  }
+
   get protocolName(): string | null {
     return this.#protocolName
   }
 
   /** What the group is busy with; undefined for a stable member. */
   get status(): string | undefined {
-    return this.#joined && !this.#rejoin ? undefined : this.#status
+    if (this.#joined && !this.#rejoin) return undefined
+    return this.#coordinator.isLooking ? `looking for the coordinator of group '${this.groupId}'` : this.#status
   }
 
   get needsRejoin(): boolean {
@@ -113,8 +116,7 @@ export class GroupMembership {
 
   /** The user polls: the member is alive in the sense of `maxPollIntervalMs`. `busy` while inside a poll. */
   polled(busy: boolean): void {
-    this.#polledAt = this.#now()
-    this.#polling = busy
+    this.#heartbeats.polled(busy)
   }
 
   /** The subscription or the partitions of its topics changed. */
@@ -181,9 +183,9 @@ export class GroupMembership {
         this.#lost = this.#subscription.size > 0
         return
       }
-      if (COORDINATOR_GONE.has(code)) this.#coordinator = undefined
+      if (meansAnotherCoordinator(code)) this.#coordinator.forget()
       else if (!error.retriable) throw error
-    } else if (isClientError(error) && error.retriable) this.#coordinator = undefined
+    } else if (isClientError(error) && error.retriable) this.#coordinator.forget()
     else throw error
     this.#joinFailures++
     const { retryBackoffMs, retryBackoffMaxMs } = this.#cluster.options
@@ -206,13 +208,12 @@ export class GroupMembership {
 
   async #joinAndSync(protocol: RebalanceProtocol): Promise<TopicPartition[]> {
     // A connection of its own: the coordinator holds the answer back, and commits must not queue behind it.
-    const coordinator = this.#cluster.sideConnection(await this.coordinator(), 'join')
+    const coordinator = this.#cluster.sideConnection(await this.#coordinator.find(), 'join')
     this.#rejoin = false
     const joined = await this.#join(coordinator, protocol)
     const assignment = await this.#sync(coordinator, joined)
     this.#joined = true
-    this.#heartbeatOkAt = this.#now()
-    this.#startHeartbeats()
+    this.#heartbeats.start()
     return assignment
   }
 
@@ -272,7 +273,7 @@ export class GroupMembership {
       { timeoutMs: Math.max(maxPollIntervalMs, sessionTimeoutMs) + JOIN_EXTRA_MS, ...this.#staticLimits(5) },
     )
     if (answer.errorCode === errors.MEMBER_ID_REQUIRED.code) this.#memberId = answer.memberId
-    if (answer.errorCode !== 0) throw this.#groupError(answer.errorCode, `join of group '${this.groupId}'`)
+    if (answer.errorCode !== 0) throw this.groupError(answer.errorCode, `join of group '${this.groupId}'`)
     this.#memberId = answer.memberId
     this.#generation = answer.generationId
     this.#protocolName = answer.protocolName
@@ -301,7 +302,7 @@ export class GroupMembership {
       },
       { timeoutMs: Math.max(this.#options.maxPollIntervalMs, this.#options.sessionTimeoutMs) + JOIN_EXTRA_MS },
     )
-    if (answer.errorCode !== 0) throw this.#groupError(answer.errorCode, `sync of group '${this.groupId}'`)
+    if (answer.errorCode !== 0) throw this.groupError(answer.errorCode, `sync of group '${this.groupId}'`)
     return decodeAssignment(answer.assignment)
   }
 
@@ -341,70 +342,7 @@ export class GroupMembership {
     this.#hooks.wake()
   }
 
-  /** The coordinator's broker; asks for it when it is not known. One attempt. */
-  async coordinator(): Promise<Broker> {
-    if (!this.#coordinator) {
-      this.#status = `looking for the coordinator of group '${this.groupId}'`
-      this.#coordinator = await this.#cluster.findCoordinator('group', this.groupId)
-    }
-    return this.#coordinator
-  }
-
-  // ---- heartbeats
-
-  #startHeartbeats(): void {
-    if (this.#heartbeatTimer || this.#closed) return
-    const period = Math.max(1, Math.min(this.#options.heartbeatIntervalMs, 1000))
-    this.#heartbeatTimer = this.#cluster.env.timers.every(period, () => this.#beat())
-  }
-
-  #stopHeartbeats(): void {
-    this.#heartbeatTimer?.cancel()
-    this.#heartbeatTimer = undefined
-  }
-
-  #beat(): void {
-    const now = this.#now()
-    if (!this.#joined || this.#closed) return
-    if (!this.#polling && now - this.#polledAt > this.#options.maxPollIntervalMs) {
-      this.#pollTooLate()
-      return
-    }
-    if (now - this.#heartbeatOkAt > this.#options.sessionTimeoutMs) this.#coordinator = undefined
-    if (this.#joining && !this.#joining.outcome) {
-      // The coordinator waits for others; it does not expect heartbeats of those who have joined.
-      this.#heartbeatOkAt = now
-      return
-    }
-    if (this.#heartbeating || now - this.#heartbeatSentAt < this.#options.heartbeatIntervalMs) return
-    this.#heartbeating = true
-    this.#heartbeatSentAt = now
-    this.#heartbeat()
-      .catch((error: unknown) => {
-        if (isClientError(error) && error.retriable) this.#coordinator = undefined
-      })
-      .finally(() => (this.#heartbeating = false))
-  }
-
-  async #heartbeat(): Promise<void> {
-    const coordinator = await this.coordinator()
-    const generationId = this.#generation
-    const answer = await coordinator.request(
-      apis.heartbeat,
-      { groupId: this.groupId, generationId, memberId: this.#memberId, groupInstanceId: this.#options.groupInstanceId },
-      { timeoutMs: Math.min(this.#options.sessionTimeoutMs, this.#cluster.options.requestTimeoutMs) },
-    )
-    // An answer to a generation that has passed says nothing about this one.
-    if (generationId !== this.#generation || this.#closed) return
-    const code = answer.errorCode
-    if (code === 0) this.#heartbeatOkAt = this.#now()
-    else if (code === errors.REBALANCE_IN_PROGRESS.code) {
-      this.#heartbeatOkAt = this.#now()
-      this.requestRejoin('the coordinator asked for it')
-      this.#hooks.wake()
-    } else if (COORDINATOR_GONE.has(code)) this.#coordinator = undefined
-    else if (code !== errors.COORDINATOR_LOAD_IN_PROGRESS.code) this.#memberError(code, 'heartbeat')
-  }
+  // ---- the end of a membership
 
   /** Answers that end the membership. */
   #memberError(code: number, what: string): void {
@@ -421,7 +359,7 @@ export class GroupMembership {
     this.#generation = -1
     this.#joined = false
     this.#lost = this.#subscription.size > 0
-    this.#stopHeartbeats()
+    this.#heartbeats.stop()
     this.requestRejoin(why)
     this.#hooks.wake()
   }
@@ -443,7 +381,7 @@ export class GroupMembership {
   async leave(reason: string): Promise<void> {
     const owned = this.#subscription.list()
     if (this.#joined && owned.length > 0 && !this.#lost) await this.#revoke(owned, [])
-    this.#stopHeartbeats()
+    this.#heartbeats.stop()
     const memberId = this.#memberId
     this.#joined = false
     this.#generation = -1
@@ -455,7 +393,7 @@ export class GroupMembership {
   }
 
   async #sendLeave(memberId: string, reason: string): Promise<void> {
-    const coordinator = this.#coordinator
+    const coordinator = this.#coordinator.broker
     if (!coordinator) return
     const member = { memberId, groupInstanceId: null, reason }
     await coordinator.request(apis.leaveGroup, { groupId: this.groupId, memberId, members: [member] }, { timeoutMs: 3000 })
@@ -463,97 +401,17 @@ export class GroupMembership {
 
   close(): void {
     this.#closed = true
-    this.#stopHeartbeats()
+    this.#heartbeats.stop()
   }
 
-  // ---- offsets
+  // ---- what its offsets and requests meet
 
-  /** Commits, retrying what can be retried until `timeoutMs`. */
-  async commit(offsets: readonly OffsetToCommit[], timeoutMs: number): Promise<void> {
-    if (offsets.length === 0) return
-    await this.#cluster.retry(`commit of group '${this.groupId}'`, timeoutMs, () =>
-      this.#withCoordinator((broker) => this.#commitOnce(broker, offsets)),
-    )
+  commitRefused(code: number): void {
+    this.#memberError(code, 'commit')
+    if (code === errors.REBALANCE_IN_PROGRESS.code) this.requestRejoin('a commit met a rebalance')
   }
 
-  async #commitOnce(coordinator: Broker, offsets: readonly OffsetToCommit[]): Promise<void> {
-    const byPartition = new Map(offsets.map((one) => [keyOf(one.topic, one.partition), one]))
-    const topics = [...groupByTopic(offsets)].map(([name, partitions]) => ({
-      name,
-      partitions: partitions.map((partitionIndex) => {
-        const { offset, leaderEpoch, metadata } = byPartition.get(keyOf(name, partitionIndex))!
-        return { partitionIndex, committedOffset: offset, committedLeaderEpoch: leaderEpoch ?? -1, committedMetadata: metadata ?? '' }
-      }),
-    }))
-    const { groupInstanceId } = this.#options
-    const answer = await coordinator.request(
-      apis.offsetCommit,
-      {
-        groupId: this.groupId,
-        generationIdOrMemberEpoch: this.#generation,
-        memberId: this.#generation < 0 ? '' : this.#memberId,
-        groupInstanceId,
-        topics,
-      },
-      { maxVersion: LAST_NAMED_OFFSETS_VERSION },
-    )
-    for (const topic of answer.topics) {
-      for (const { partitionIndex, errorCode } of topic.partitions) {
-        if (errorCode === 0) continue
-        this.#memberError(errorCode, 'commit')
-        if (errorCode === errors.REBALANCE_IN_PROGRESS.code) this.requestRejoin('a commit met a rebalance')
-        throw new KafkaError(errorCode, `commit of ${topic.name}-${partitionIndex} for group '${this.groupId}'`)
-      }
-    }
-  }
-
-  /** Committed offsets; partitions without one are left out. */
-  async committed(partitions: readonly TopicPartition[], timeoutMs: number): Promise<OffsetToCommit[]> {
-    if (partitions.length === 0) return []
-    return this.#cluster.retry(`committed offsets of group '${this.groupId}'`, timeoutMs, () =>
-      this.#withCoordinator((broker) => this.#committedOnce(broker, partitions)),
-    )
-  }
-
-  async #committedOnce(coordinator: Broker, partitions: readonly TopicPartition[]): Promise<OffsetToCommit[]> {
-    const topics = [...groupByTopic(partitions)].map(([name, partitionIndexes]) => ({ name, partitionIndexes }))
-    const version = await coordinator.version(apis.offsetFetch, { maxVersion: LAST_NAMED_OFFSETS_VERSION })
-    const requireStable = version >= 7
-    const request =
-      version >= 8 ? { groups: [{ groupId: this.groupId, topics }], requireStable } : { groupId: this.groupId, topics, requireStable }
-    const answer = await coordinator.request(apis.offsetFetch, request, { maxVersion: version })
-    const group = version >= 8 ? answer.groups[0] : answer
-    if (!group) throw new KafkaError(-1, `committed offsets of group '${this.groupId}'`)
-    if (group.errorCode !== 0) throw this.#groupError(group.errorCode, `committed offsets of group '${this.groupId}'`)
-    const found: OffsetToCommit[] = []
-    for (const topic of group.topics) {
-      for (const { partitionIndex, committedOffset, committedLeaderEpoch, metadata, errorCode } of topic.partitions) {
-        if (errorCode !== 0) throw new KafkaError(errorCode, `committed offset of ${topic.name}-${partitionIndex}`)
-        if (committedOffset < 0) continue
-        found.push({
-          topic: topic.name,
-          partition: partitionIndex,
-          offset: committedOffset,
-          leaderEpoch: committedLeaderEpoch,
-          metadata: metadata ?? '',
-        })
-      }
-    }
-    return found
-  }
-
-  /** Runs with the coordinator; forgets it when it turns out to be another or to be gone. */
-  async #withCoordinator<T>(run: (broker: Broker) => Promise<T>): Promise<T> {
-    try {
-      return await run(await this.coordinator())
-    } catch (error) {
-      const moved = error instanceof KafkaError && COORDINATOR_GONE.has(error.code)
-      if (moved || (isClientError(error) && isRetriable(error))) this.#coordinator = undefined
-      throw error
-    }
-  }
-
-  #groupError(code: number, what: string): KafkaError {
+  groupError(code: number, what: string): KafkaError {
     const error = new KafkaError(code, what)
     if (code === errors.FENCED_INSTANCE_ID.code) this.#fatal = error
     return error

@@ -82,7 +82,7 @@ export class PositionFinder {
   async #fromCommitted(wanted: readonly Wanted[]): Promise<Wanted[]> {
     const ask = this.#membership ? wanted.filter(({ state }) => state.reset === undefined) : []
     if (ask.length === 0) return [...wanted]
-    const found = await this.#membership!.committed(
+    const found = await this.#membership!.offsets.committed(
       ask.map(({ state }) => state),
       this.#cluster.options.defaultApiTimeoutMs,
     )
