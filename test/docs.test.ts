@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { test } from 'node:test'
+import { handledKeys } from '../src/broker/handlers/index.js'
+import { apis } from '../src/protocol/schema/index.js'
 
 const root = join(import.meta.dirname, '..', '..')
 /** What is written and what is made from it: everything else at the top is neither named nor linked to. */
@@ -28,6 +30,16 @@ test('every source file that ARCHITECTURE.md names is there', () => {
     [...new Set(named)].filter((name) => !files.some((file) => file === name || file.endsWith(`/${name}`))),
     [],
   )
+})
+
+test("README's table has every API that is served, in its versions", () => {
+  const served = Object.entries(apis).filter(([, { key }]) => handledKeys.includes(key))
+  const rows = [...read('README.md').matchAll(/\| (\w+) \| (\d+(?:-\d+)?)(?= |\b)/g)].map(([, name, versions]) => `${name} ${versions}`)
+  const expected = served.map(([name, { minVersion: min, maxVersion: max }]) => {
+    const versions = min === max ? `${min}` : `${min}-${max}`
+    return `${name[0]!.toUpperCase()}${name.slice(1)} ${versions}`
+  })
+  assert.deepEqual(rows.toSorted(), expected.toSorted())
 })
 
 /** As GitHub makes it of a heading. */
