@@ -51,7 +51,7 @@ export class NodeLinks {
     })
     link.door.handle(LinkKind.control, (peer, parts, answer) => {
       parts.forEach(({ body }, index) => {
-        options.control(peer, body).then(
+        options.control(peer, Uint8Array.from(body)).then(
           (reply) => answer(index, reply),
           (error: Error) => env.logger.error({ peer, error: error.message }, 'a call of another node was not answered'),
         )
@@ -75,7 +75,7 @@ export class NodeLinks {
       LinkKind.control,
       parts,
       (_, answer, status) => {
-        if (status === LinkStatus.ok) reply = answer
+        if (status === LinkStatus.ok) reply = Uint8Array.from(answer)
       },
       timeoutMs,
     )

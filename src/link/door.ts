@@ -22,13 +22,17 @@ export interface LinkPart {
   readonly body: Uint8Array
 }
 
-/** An answer in pieces is joined on its way. */
-export type LinkAnswer = Uint8Array | readonly Uint8Array[]
-/** `status` is LinkStatus.ok with a body, else the reason with an empty one. */
+/** An answer that is written where it leaves from, so that a read from a file needs no memory of its own. `write` is called once, at once. */
+export interface WrittenAnswer {
+  readonly length: number
+  write(target: Uint8Array, at: number): void
+}
+export type LinkAnswer = Uint8Array | WrittenAnswer
+/** `status` is LinkStatus.ok with a body, else the reason with an empty one. The body's bytes are there only until it returns. */
 export type OnLinkAnswer = (index: number, body: Uint8Array, status: LinkStatus) => void
 /**
- * Answers each part once, by its index in `parts`, in any order and at any time. What is given away is gone: an array that spans its whole
- * ArrayBuffer is moved to the link thread, not copied, and must not be touched afterwards. Part bodies may be kept as long as they are needed.
+ * Answers each part once, by its index in `parts`, in any order and at any time. An answer is copied before `answer` returns: its memory may be used
+ * again; what `write` throws comes out of `answer`, and the part is still to be answered. The bodies of `parts` are there only until the handler returns: who needs them longer copies them.
  */
 export type LinkHandler = (fromPeer: number, parts: readonly LinkPart[], answer: (index: number, body: LinkAnswer) => void) => void
 

@@ -27,6 +27,8 @@ import { native } from '../log/native.js'
 
 export const FRAME_HEADER = 12
 export const PIECE_HEADER = 24
+/** How a body lies in a word of the frame, at the first piece; at the others as well, where the lengths before are multiples of 8. */
+export const BODY_PHASE = (FRAME_HEADER + PIECE_HEADER) % 8
 /** No frame of any version is longer: a chunk of 1 MiB and its headers. */
 export const MAX_FRAME = (1 << 20) + (64 << 10)
 /** No handshake frame is longer. What comes before it is over is checked against this. */

@@ -12,12 +12,26 @@ import {
   LinkStatus,
   type OnLinkAnswer,
 } from './door.js'
-import { type LinkPort, PortOutbox, ToDoor, type ToDoorMessage, ToLink, type ToLinkMessage } from './port-messages.js'
-import { decodeParts, encodeParts } from './request-body.js'
+import { BODY_PHASE } from './frames.js'
+import {
+  bytesOf,
+  type LinkPort,
+  type PortBody,
+  PortOutbox,
+  received,
+  release,
+  ToDoor,
+  type ToDoorMessage,
+  ToLink,
+  type ToLinkMessage,
+} from './port-messages.js'
+import { decodeParts, partsLength, writeParts } from './request-body.js'
+import { RingReader } from './shared-ring.js'
 
 /** Every message wakes the link thread. So bytes that were taken are told with whatever goes there next, at the latest at this many or after this time. */
 const TAKEN_BYTES = 128 << 10
 const TAKEN_MS = 20
+const EMPTY = new Uint8Array(0)
 
 interface OpenCall {
   readonly onAnswer: OnLinkAnswer
@@ -32,6 +46,8 @@ export class PortDoor implements LinkDoor {
   private readonly env: Pick<Env, 'timers' | 'logger'>
   private outbox: PortOutbox<ToLinkMessage> | undefined
   private port: LinkPort | undefined
+  /** Where bodies of the link thread lie; undefined: they come along. */
+  private ring: RingReader | undefined
   private readonly calls = new Map<number, OpenCall>()
   private readonly handlers = new Map<number, LinkHandler>()
   private readonly listeners = new Set<(peer: number, up: boolean) => void>()
@@ -67,12 +83,12 @@ export class PortDoor implements LinkDoor {
     const { outbox } = this
     if (parts.length === 0) return Promise.resolve()
     if (!outbox || !this.peers.has(peer)) return Promise.reject(new LinkError('ERR_MILLRACE_LINK_DOWN', `there is no link to node ${peer}`))
-    const body = encodeParts(parts)
     return new Promise<void>((resolve, reject) => {
       const id = this.nextCall++
       const timer = this.env.timers.after(timeoutMs, () => this.timedOut(id, peer, timeoutMs))
       this.calls.set(id, { onAnswer, answered: new Uint8Array(parts.length), timer, left: parts.length, resolve, reject })
-      outbox.post([ToLink.call, id, peer, kind, parts.length, outbox.give(body)])
+      const body = outbox.body(partsLength(parts), BODY_PHASE, (target, at) => writeParts(parts, target, at))
+      outbox.post([ToLink.call, id, peer, kind, parts.length, body])
     })
   }
 
@@ -93,18 +109,31 @@ export class PortDoor implements LinkDoor {
   private receive(messages: readonly ToDoorMessage[]): void {
     for (const message of messages) {
       if (message[0] === ToDoor.answers) {
-        const [, session, bytes, table] = message
-        this.takeAnswers(bytes, table)
-        this.took(session, bytes.length)
+        const [, session, body, table] = message
+        this.use(session, body, (bytes) => this.takeAnswers(bytes, table))
       } else if (message[0] === ToDoor.request) {
         const [, request, session, peer, kind, indexes, body] = message
-        this.took(session, body.length)
-        this.serve(request, peer, kind, indexes, body)
+        this.use(session, body, (bytes) => this.serve(request, peer, kind, indexes, bytes))
+      } else if (message[0] === ToDoor.rings) {
+        this.outbox?.useRing(message[1])
+        this.ring = new RingReader(message[2])
       } else if (message[0] === ToDoor.failed) this.settle(message[1], new LinkError(message[2] as LinkErrorCode, message[3]))
       else this.notice(message[1], message[2])
     }
     if (this.takenBytes >= TAKEN_BYTES) this.outbox?.leave()
     else if (this.takenBytes > 0) this.takenTimer ??= this.env.timers.after(TAKEN_MS, () => this.takenLate())
+  }
+
+  /** The bytes are given back when `act` returns. */
+  private use(session: number, body: PortBody, act: (bytes: Uint8Array) => void): void {
+    const taken = received(body, this.ring)
+    const bytes = bytesOf(taken)
+    this.took(session, bytes.length)
+    try {
+      act(bytes)
+    } finally {
+      release(taken)
+    }
   }
 
   private took(session: number, bytes: number): void {
@@ -143,11 +172,9 @@ export class PortDoor implements LinkDoor {
     const answer = (local: number, status: LinkStatus, bytes: LinkAnswer): void => {
       // Answers to what an earlier link thread brought have nowhere to go.
       if (!outbox || outbox !== this.outbox || indexes[local] === undefined) return
-      const pieces = bytes instanceof Uint8Array ? [bytes] : bytes
-      const given = pieces.map((piece) => outbox.give(piece))
-      outbox.post([ToLink.answer, request, indexes[local], status, given])
+      outbox.post([ToLink.answer, request, indexes[local], status, placeAnswer(outbox, bytes)])
     }
-    const refuse = (): void => indexes.forEach((_, local) => answer(local, LinkStatus.failed, []))
+    const refuse = (): void => indexes.forEach((_, local) => answer(local, LinkStatus.failed, EMPTY))
     if (!handler) {
       this.env.logger.warn({ peer, kind }, 'a peer called what this thread does not handle')
       return refuse()
@@ -156,12 +183,12 @@ export class PortDoor implements LinkDoor {
     try {
       handler(peer, decodeParts(body), (local, bytes) => {
         if (done[local] !== 0) return
-        done[local] = 1
         answer(local, LinkStatus.ok, bytes)
+        done[local] = 1
       })
     } catch (error) {
       this.env.logger.error({ peer, kind, error: (error as Error).stack ?? String(error) }, 'a handler of link calls failed')
-      for (let local = 0; local < done.length; local++) if (done[local] === 0) answer(local, LinkStatus.failed, [])
+      for (let local = 0; local < done.length; local++) if (done[local] === 0) answer(local, LinkStatus.failed, EMPTY)
       done.fill(1)
     }
   }
@@ -203,6 +230,7 @@ export class PortDoor implements LinkDoor {
     this.port = undefined
     this.outbox?.close()
     this.outbox = undefined
+    this.ring = undefined
     this.takenTimer?.cancel()
     this.takenTimer = undefined
     this.taken.clear()
@@ -211,4 +239,9 @@ export class PortDoor implements LinkDoor {
     for (const peer of this.peers) this.notice(peer, false)
     port.close()
   }
+}
+
+function placeAnswer(outbox: PortOutbox<ToLinkMessage>, answer: LinkAnswer): PortBody {
+  if (answer instanceof Uint8Array) return outbox.body(answer.length, BODY_PHASE, (target, at) => target.set(answer, at))
+  return outbox.body(answer.length, BODY_PHASE, (target, at) => answer.write(target, at))
 }

@@ -1,16 +1,20 @@
-// What the link thread and a thread of the node say to each other over their MessagePort: lists of these, one list per turn of the event loop, with
-// every ArrayBuffer that is whole moved. Numbers as tags, because there are many.
+// What the link thread and a thread of the node say to each other over their MessagePort: lists of these, one list per turn of the event loop.
+// Bodies lie in a ring that both see (shared-ring.ts); those that find no room there come along in an ArrayBuffer that is moved. Numbers as tags,
+// because there are many.
 
 import type { MessagePort } from 'node:worker_threads'
+import { type Placed, RingBody, type RingReader, RingWriter } from './shared-ring.js'
 
 export const ToLink = { call: 0, cancel: 1, answer: 2, taken: 3 } as const
-export const ToDoor = { request: 0, answers: 1, failed: 2, peer: 3 } as const
+export const ToDoor = { request: 0, answers: 1, failed: 2, peer: 3, rings: 4 } as const
+
+export type PortBody = Uint8Array | Placed
 
 export type ToLinkMessage =
   /** `body` as request-body.ts makes it. */
-  | readonly [typeof ToLink.call, call: number, peer: number, kind: number, count: number, body: Uint8Array]
+  | readonly [typeof ToLink.call, call: number, peer: number, kind: number, count: number, body: PortBody]
   | readonly [typeof ToLink.cancel, call: number]
-  | readonly [typeof ToLink.answer, request: number, index: number, status: number, body: readonly Uint8Array[]]
+  | readonly [typeof ToLink.answer, request: number, index: number, status: number, body: PortBody]
   /** Bytes of a session that are no longer held here. */
   | readonly [typeof ToLink.taken, session: number, bytes: number]
 
@@ -23,12 +27,14 @@ export type ToDoorMessage =
       peer: number,
       kind: number,
       indexes: readonly number[],
-      body: Uint8Array,
+      body: PortBody,
     ]
   /** Answers, five numbers each: call, index, status, start and end of the body in `bytes`. */
-  | readonly [typeof ToDoor.answers, session: number, bytes: Uint8Array, table: readonly number[]]
+  | readonly [typeof ToDoor.answers, session: number, bytes: PortBody, table: readonly number[]]
   | readonly [typeof ToDoor.failed, call: number, code: string, text: string]
   | readonly [typeof ToDoor.peer, peer: number, up: boolean]
+  /** First of all, to a thread whose calls carry records: the memory of bodies, each way. */
+  | readonly [typeof ToDoor.rings, toLink: SharedArrayBuffer, toDoor: SharedArrayBuffer]
 
 /** The part of a MessagePort that is used. */
 export type LinkPort = Pick<MessagePort, 'postMessage' | 'close'> & {
@@ -38,10 +44,11 @@ export type LinkPort = Pick<MessagePort, 'postMessage' | 'close'> & {
 
 const SMALL = 4096
 
-/** Collects the messages of one turn. Bodies that are whole ArrayBuffers are moved; views of something larger are copied, or all of it would be cloned. */
+/** Collects the messages of one turn, and places their bodies. */
 export class PortOutbox<Message> {
   private readonly port: LinkPort
   private readonly last: () => readonly Message[]
+  private ring: RingWriter | undefined
   private messages: Message[] = []
   private moved: ArrayBuffer[] = []
   private scheduled = false
@@ -51,6 +58,11 @@ export class PortOutbox<Message> {
   constructor(port: LinkPort, last: () => readonly Message[] = () => []) {
     this.port = port
     this.last = last
+  }
+
+  /** From here on bodies go through this memory. */
+  useRing(memory: SharedArrayBuffer): void {
+    this.ring = new RingWriter(memory)
   }
 
   post(message: Message): void {
@@ -67,17 +79,20 @@ export class PortOutbox<Message> {
     setImmediate(() => this.flush())
   }
 
-  /** Makes `bytes` fit to be posted: itself if it may move, else a copy. Each may be given once. */
-  give(bytes: Uint8Array): Uint8Array {
-    const { buffer } = bytes
-    if (bytes.length >= SMALL && bytes.byteLength === buffer.byteLength && buffer instanceof ArrayBuffer) {
-      this.moved.push(buffer)
-      return bytes
-    }
-    const copy = new Uint8Array(new ArrayBuffer(bytes.length))
-    copy.set(bytes)
-    if (copy.length >= SMALL) this.moved.push(copy.buffer)
-    return copy
+  /** Has `write` put `length` bytes where the other thread finds them, at once. For one message, which is to be posted next. `phase`: see RingWriter. */
+  body(length: number, phase: number, write: (target: Uint8Array, at: number) => void): PortBody {
+    const placed = this.closed ? undefined : this.ring?.place(length, phase, write)
+    if (placed) return placed
+    const bytes = new Uint8Array(new ArrayBuffer(length))
+    write(bytes, 0)
+    if (length >= SMALL) this.moved.push(bytes.buffer)
+    return bytes
+  }
+
+  /** Bytes that span all of their ArrayBuffer, which is moved and gone here. For one message, which is to be posted next. */
+  give(bytes: Uint8Array<ArrayBuffer>): Uint8Array {
+    this.moved.push(bytes.buffer)
+    return bytes
   }
 
   close(): void {
@@ -95,4 +110,19 @@ export class PortOutbox<Message> {
     messages.push(...this.last())
     if (messages.length > 0) this.port.postMessage(messages, moved)
   }
+}
+
+/** A body that came: in the ring until it is released, or of its own. */
+export function received(body: PortBody, ring: RingReader | undefined): RingBody | Uint8Array {
+  if (body instanceof Uint8Array) return body
+  if (!ring) throw new Error('a body in a ring that is not there')
+  return ring.take(body)
+}
+
+export function bytesOf(body: RingBody | Uint8Array): Uint8Array {
+  return body instanceof RingBody ? body.bytes : body
+}
+
+export function release(body: RingBody | Uint8Array): void {
+  if (body instanceof RingBody) body.release()
 }

@@ -39,21 +39,22 @@ function topicText(key: string): Uuid {
   return text
 }
 
-/** In an ArrayBuffer of its own, so that it can be moved. */
-export function encodeParts(parts: readonly LinkPart[]): Uint8Array<ArrayBuffer> {
+export function partsLength(parts: readonly LinkPart[]): number {
   let length = parts.length * PART_HEADER
   for (const part of parts) length += part.body.length
-  const bytes = new Uint8Array(new ArrayBuffer(length))
-  const buffer = Buffer.from(bytes.buffer)
-  let at = 0
+  return length
+}
+
+export function writeParts(parts: readonly LinkPart[], target: Uint8Array, start: number): void {
+  const buffer = Buffer.from(target.buffer, target.byteOffset, target.byteLength)
+  let at = start
   for (const { topicId, partition, body } of parts) {
     buffer.write(topicKey(topicId ?? ZERO_UUID), at, 'latin1')
     buffer.writeInt32LE(partition, at + 16)
     buffer.writeUInt32LE(body.length, at + 20)
-    bytes.set(body, at + PART_HEADER)
+    target.set(body, at + PART_HEADER)
     at += PART_HEADER + body.length
   }
-  return bytes
 }
 
 /** Views into `bytes`. Only for what `routeParts` has checked. */
@@ -102,14 +103,12 @@ export function routeParts(
   return at === bytes.length ? groups : null
 }
 
-/** The parts of one group, in an ArrayBuffer of their own. */
-export function gather(bytes: Uint8Array, group: RoutedGroup): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(new ArrayBuffer(group.bytes))
-  let at = 0
+/** Copies the parts of one group, `group.bytes` of them, to where it is told. */
+export function gather(bytes: Uint8Array, group: RoutedGroup, target: Uint8Array, start: number): void {
+  let at = start
   for (let i = 0; i < group.ranges.length; i += 2) {
     const part = bytes.subarray(group.ranges[i], group.ranges[i + 1])
-    out.set(part, at)
+    target.set(part, at)
     at += part.length
   }
-  return out
 }

@@ -8,14 +8,31 @@
 import type { Logger } from '../env/env.js'
 import { LinkStatus } from './door.js'
 import { ItemType } from './frames.js'
-import { type LinkPort, PortOutbox, ToDoor, type ToDoorMessage, ToLink, type ToLinkMessage } from './port-messages.js'
+import {
+  bytesOf,
+  type LinkPort,
+  type PortBody,
+  PortOutbox,
+  received,
+  release,
+  ToDoor,
+  type ToDoorMessage,
+  ToLink,
+  type ToLinkMessage,
+} from './port-messages.js'
 import { gather, routeParts, ZERO_KEY } from './request-body.js'
 import type { IncomingItem, LinkSession } from './session.js'
 import type { LinkSettings } from './settings.js'
+import { RingBody, ringMemory, RingReader } from './shared-ring.js'
 
 /** The door of the thread coordinator; workers have their numbers. */
 export const COORDINATOR = -1
 const NOT_HERE = -2
+const EMPTY = new Uint8Array(0)
+/** Of a worker and the link thread, each way. What finds no room is moved, which costs more. */
+const RING_BYTES = 4 << 20
+/** From here on the memory that a frame came in is moved to the thread that its answers are for, where it is nobody else's. */
+const MOVED_BYTES = 4096
 
 /** One link as the router sees it. */
 export interface RoutedLink {
@@ -31,6 +48,8 @@ interface Door {
   readonly number: number
   readonly port: LinkPort
   readonly outbox: PortOutbox<ToDoorMessage>
+  /** Where its bodies lie; undefined: they come along. */
+  readonly ring: RingReader | undefined
   /** Bytes of each link that this thread has and did not say it took. */
   readonly held: Map<number, number>
   /** Its open calls → where they are. */
@@ -81,7 +100,9 @@ export class LinkRouter {
 
   attach(number: number, port: LinkPort): void {
     this.detach(number)
-    const door: Door = { number, port, outbox: new PortOutbox(port), held: new Map(), calls: new Map() }
+    const outbox = new PortOutbox<ToDoorMessage>(port)
+    const ring = number === COORDINATOR ? undefined : this.shareRings(outbox)
+    const door: Door = { number, port, outbox, ring, held: new Map(), calls: new Map() }
     this.doors.set(number, door)
     port.on('message', (messages) => {
       if (this.doors.get(number) === door) for (const message of messages as ToLinkMessage[]) this.fromDoor(door, message)
@@ -90,6 +111,15 @@ export class LinkRouter {
       if (this.doors.get(number) === door) this.detach(number)
     })
     for (const peer of this.dialed.keys()) door.outbox.post([ToDoor.peer, peer, true])
+  }
+
+  /** The coordinator has none: its calls are few and small, and what it is asked is answered much later. */
+  private shareRings(outbox: PortOutbox<ToDoorMessage>): RingReader {
+    const toLink = ringMemory(RING_BYTES)
+    const toDoor = ringMemory(RING_BYTES)
+    outbox.post([ToDoor.rings, toLink, toDoor])
+    outbox.useRing(toDoor)
+    return new RingReader(toLink)
   }
 
   /** The thread is gone: what it was asked is answered so, what it asked is nobody's, what it held is free. The links stay. */
@@ -102,7 +132,7 @@ export class LinkRouter {
     for (const call of door.calls.keys()) this.cancel(door, call)
     for (const [id, request] of this.open) {
       if (request.door !== number) continue
-      for (const index of request.unanswered) this.enqueueAnswer(request.link, request.correlation, index, LinkStatus.ownerGone, [])
+      for (const index of request.unanswered) this.enqueueAnswer(request.link, request.correlation, index, LinkStatus.ownerGone, EMPTY)
       this.forget(id, request)
     }
     for (const [link, bytes] of door.held) this.links.get(link)?.link.session.release(bytes)
@@ -151,7 +181,7 @@ export class LinkRouter {
     if (items[0]!.type === ItemType.answer) return this.takeAnswers(state, items, owned)
     for (const item of items) {
       if (item.type === ItemType.cancel) this.cancelled(state, item.correlation)
-      else if (item.type === ItemType.request) this.takeRequest(state, owned ? item : { ...item, body: Uint8Array.from(item.body) })
+      else if (item.type === ItemType.request) this.takeRequest(state, item, owned)
       else return state.link.close('items of several types in one frame')
     }
   }
@@ -176,12 +206,15 @@ export class LinkRouter {
     else this.cancel(door, message[1])
   }
 
-  private call(door: Door, call: number, peer: number, kind: number, count: number, body: Uint8Array): void {
+  private call(door: Door, call: number, peer: number, kind: number, count: number, given: PortBody): void {
     const state = this.dialed.get(peer)
+    const held = received(given, door.ring)
+    const body = bytesOf(held)
     const refusal = state
       ? this.refusal(state, peer, body.length)
       : (['ERR_MILLRACE_LINK_DOWN', `there is no link to node ${peer}`] as const)
     if (!state || refusal) {
+      release(held)
       door.outbox.post([ToDoor.failed, call, ...refusal!])
       return
     }
@@ -189,7 +222,7 @@ export class LinkRouter {
     state.nextCorrelation = correlation === 0xffff_ffff ? 1 : correlation + 1
     state.pending.set(correlation, { door, call, left: count })
     door.calls.set(call, { link: state.link, correlation })
-    state.link.session.enqueue({ type: ItemType.request, status: 0, correlation, index: count, kind, body: [body] })
+    state.link.session.enqueue({ type: ItemType.request, status: 0, correlation, index: count, kind, body, held: heldBy(held) })
     state.link.wake()
   }
 
@@ -216,11 +249,11 @@ export class LinkRouter {
     const { link, correlation } = where
     this.links.get(link.id)?.pending.delete(correlation)
     link.session.queue.drop((item) => item.correlation === correlation)
-    link.session.enqueue({ type: ItemType.cancel, status: 0, correlation, index: 0, kind: 0, body: [] })
+    link.session.enqueue({ type: ItemType.cancel, status: 0, correlation, index: 0, kind: 0, body: EMPTY })
     link.wake()
   }
 
-  /** Answers of one frame: to one thread in the frame's own buffer, where that may be given away. */
+  /** Answers of one frame, those for one thread together. */
   private takeAnswers(state: LinkState, items: readonly IncomingItem[], owned: boolean): void {
     const byDoor = new Map<Door, { item: IncomingItem; call: number }[]>()
     for (const item of items) {
@@ -236,20 +269,44 @@ export class LinkRouter {
       if (list) list.push({ item, call: pending.call })
       else byDoor.set(pending.door, [{ item, call: pending.call }])
     }
-    const whole = owned && byDoor.size === 1 ? new Uint8Array(items[0]!.body.buffer) : null
     for (const [door, answers] of byDoor) {
-      const [bytes, table] = whole ? inPlace(whole, answers) : copied(answers)
-      this.hold(door, state.link, bytes.length)
-      door.outbox.post([ToDoor.answers, state.link.id, door.outbox.give(bytes), table])
+      const [length, table] = layOut(answers)
+      if (owned && byDoor.size === 1 && length >= MOVED_BYTES) {
+        this.moveAnswers(state, door, answers)
+        continue
+      }
+      this.hold(door, state.link, length)
+      const body = door.outbox.body(length, answers[0]!.item.body.byteOffset % 8, (target, start) => {
+        let at = start
+        for (const { item } of answers) {
+          target.set(item.body, at)
+          at += item.body.length
+        }
+      })
+      door.outbox.post([ToDoor.answers, state.link.id, body, table])
     }
+  }
+
+  /** In the memory of the frame: it is there already, and a copy into the ring costs more than moving it. */
+  private moveAnswers(state: LinkState, door: Door, answers: Answers): void {
+    const bytes = new Uint8Array(answers[0]!.item.body.buffer as ArrayBuffer)
+    const table = answers.flatMap(({ item: { index, status, body }, call }) => [
+      call,
+      index,
+      status,
+      body.byteOffset,
+      body.byteOffset + body.length,
+    ])
+    this.hold(door, state.link, bytes.length)
+    door.outbox.post([ToDoor.answers, state.link.id, door.outbox.give(bytes), table])
   }
 
   // ---- requests of peers
 
-  private takeRequest(state: LinkState, item: IncomingItem): void {
+  private takeRequest(state: LinkState, item: IncomingItem, owned: boolean): void {
     const { queue } = state.link.session
     if (state.waiting.length === 0 && queue.queuedBytes <= this.settings.queueBytes) return this.dispatch(state, item)
-    state.waiting.push(item)
+    state.waiting.push(owned ? item : { ...item, body: Uint8Array.from(item.body) })
     state.link.session.hold(item.body.length)
   }
 
@@ -261,15 +318,15 @@ export class LinkRouter {
       const door = this.doors.get(owner)
       if (!door) {
         const status = owner === NOT_HERE ? LinkStatus.notHere : LinkStatus.ownerGone
-        for (const index of group.indexes) this.enqueueAnswer(link, item.correlation, index, status, [])
+        for (const index of group.indexes) this.enqueueAnswer(link, item.correlation, index, status, EMPTY)
         continue
       }
       const request = this.nextRequest++
       this.open.set(request, { link, door: owner, correlation: item.correlation, unanswered: new Set(group.indexes) })
       state.open.add(request)
-      const body = groups.size === 1 ? item.body : gather(item.body, group)
-      this.hold(door, link, body.length)
-      door.outbox.post([ToDoor.request, request, link.id, link.session.agreed.peer, item.kind, group.indexes, door.outbox.give(body)])
+      this.hold(door, link, group.bytes)
+      const body = door.outbox.body(group.bytes, item.body.byteOffset % 8, (target, at) => gather(item.body, group, target, at))
+      door.outbox.post([ToDoor.request, request, link.id, link.session.agreed.peer, item.kind, group.indexes, body])
     }
   }
 
@@ -279,25 +336,26 @@ export class LinkRouter {
     return owner === undefined || owner < 0 ? NOT_HERE : owner
   }
 
-  private answered(door: Door, id: number, index: number, status: number, body: readonly Uint8Array[]): void {
+  private answered(door: Door, id: number, index: number, status: number, given: PortBody): void {
+    const held = received(given, door.ring)
     const request = this.open.get(id)
     // Cancelled, or its link is gone.
-    if (!request || request.door !== door.number || !request.unanswered.delete(index)) return
+    if (!request || request.door !== door.number || !request.unanswered.delete(index)) return release(held)
     if (request.unanswered.size === 0) this.forget(id, request)
-    this.enqueueAnswer(request.link, request.correlation, index, status, body)
+    this.enqueueAnswer(request.link, request.correlation, index, status, held)
   }
 
-  private enqueueAnswer(link: RoutedLink, correlation: number, index: number, status: number, body: readonly Uint8Array[]): void {
+  private enqueueAnswer(link: RoutedLink, correlation: number, index: number, status: number, held: RingBody | Uint8Array): void {
     const { queue, agreed } = link.session
-    let bytes = 0
-    for (const one of body) bytes += one.length
-    if (bytes > agreed.maxBodyBytes) {
+    const body = bytesOf(held)
+    if (body.length > agreed.maxBodyBytes) {
       this.logger.error(
-        { peer: agreed.peer, bytes, limit: agreed.maxBodyBytes },
+        { peer: agreed.peer, bytes: body.length, limit: agreed.maxBodyBytes },
         'an answer is larger than the peer takes (link maxBodyBytes)',
       )
-      link.session.enqueue({ type: ItemType.answer, status: LinkStatus.failed, correlation, index, kind: 0, body: [] })
-    } else link.session.enqueue({ type: ItemType.answer, status, correlation, index, kind: 0, body })
+      release(held)
+      link.session.enqueue({ type: ItemType.answer, status: LinkStatus.failed, correlation, index, kind: 0, body: EMPTY })
+    } else link.session.enqueue({ type: ItemType.answer, status, correlation, index, kind: 0, body, held: heldBy(held) })
     if (queue.queuedBytes > 4 * this.settings.queueBytes)
       link.close(`${queue.queuedBytes} bytes of answers wait; the limit is ${4 * this.settings.queueBytes} (4 times link queueBytes)`)
     else link.wake()
@@ -339,25 +397,17 @@ export class LinkRouter {
 
 type Answers = readonly { readonly item: IncomingItem; readonly call: number }[]
 
-function inPlace(whole: Uint8Array, answers: Answers): readonly [Uint8Array, number[]] {
-  const table: number[] = []
-  for (const { item, call } of answers) {
-    const start = item.body.byteOffset
-    table.push(call, item.index, item.status, start, start + item.body.length)
-  }
-  return [whole, table]
-}
-
-function copied(answers: Answers): readonly [Uint8Array, number[]] {
-  let length = 0
-  for (const { item } of answers) length += item.body.length
-  const bytes = new Uint8Array(new ArrayBuffer(length))
+/** Back to back: their length, and the table of ToDoor.answers. */
+function layOut(answers: Answers): readonly [number, number[]] {
   const table: number[] = []
   let at = 0
   for (const { item, call } of answers) {
-    bytes.set(item.body, at)
     table.push(call, item.index, item.status, at, at + item.body.length)
     at += item.body.length
   }
-  return [bytes, table]
+  return [at, table]
+}
+
+function heldBy(body: RingBody | Uint8Array): RingBody | undefined {
+  return body instanceof RingBody ? body : undefined
 }

@@ -10,15 +10,13 @@ export interface OutgoingItem {
   readonly correlation: number
   readonly index: number
   readonly kind: number
-  readonly body: readonly Uint8Array[]
+  readonly body: Uint8Array
+  /** Where the body lies, to be told when it has left or never will. */
+  readonly held?: { release(): void } | undefined
 }
 
 interface Entry extends OutgoingItem {
-  readonly total: number
   sent: number
-  /** Where the next byte is: array and position in it. */
-  source: number
-  position: number
 }
 
 /** Large items under way at a time. */
@@ -44,11 +42,10 @@ export class SendQueue {
   }
 
   push(item: OutgoingItem): void {
-    let total = 0
-    for (const bytes of item.body) total += bytes.length
-    const entry: Entry = { ...item, total, sent: 0, source: 0, position: 0 }
-    this.queuedBytes += total
-    if (total <= this.smallBytes) this.small.push(entry)
+    const { type, status, correlation, index, kind, body, held } = item
+    const entry: Entry = { type, status, correlation, index, kind, body, held, sent: 0 }
+    this.queuedBytes += body.length
+    if (body.length <= this.smallBytes) this.small.push(entry)
     else this.bulk.push(entry)
   }
 
@@ -69,8 +66,18 @@ export class SendQueue {
 
   private dropped(entry: Entry, wanted: (item: OutgoingItem) => boolean): boolean {
     if (!wanted(entry)) return false
-    this.queuedBytes -= entry.total
+    this.queuedBytes -= entry.body.length - entry.sent
+    entry.held?.release()
     return true
+  }
+
+  /** The link is over: nothing leaves any more. */
+  clear(): void {
+    for (const entry of this.small.slice(this.smallHead)) this.dropped(entry, () => true)
+    for (const entry of this.bulk) this.dropped(entry, () => true)
+    this.small = []
+    this.smallHead = 0
+    this.bulk = []
   }
 
   /** Fills a frame's payload behind its header; returns [end, pieces]. Call only while `hasSmall`. */
@@ -80,8 +87,8 @@ export class SendQueue {
     let pieces = 0
     while (this.smallHead < this.small.length) {
       const entry = this.small[this.smallHead]!
-      if (at + PIECE_HEADER + entry.total > frame.length) break
-      at = this.writeFrom(entry, frame, data, at, entry.total)
+      if (at + PIECE_HEADER + entry.body.length > frame.length) break
+      at = this.writeFrom(entry, frame, data, at, entry.body.length)
       pieces++
       this.smallHead++
     }
@@ -103,14 +110,14 @@ export class SendQueue {
     for (;;) {
       const entry = this.bulk[this.turn]
       if (entry === undefined || entry.correlation !== correlation) break
-      const left = entry.total - entry.sent
+      const left = entry.body.length - entry.sent
       // Only the first of a frame is cut.
       if (pieces > 0 && (left > room || pieces === 64)) break
       const length = Math.min(left, room)
       at = this.writeFrom(entry, frame, data, at, length)
       room -= length
       pieces++
-      if (entry.sent < entry.total) {
+      if (entry.sent < entry.body.length) {
         this.turn++
         break
       }
@@ -120,24 +127,13 @@ export class SendQueue {
   }
 
   private writeFrom(entry: Entry, frame: Uint8Array, data: DataView, start: number, length: number): number {
-    const flags = (entry.sent === 0 ? PieceFlag.first : 0) | (entry.sent + length === entry.total ? PieceFlag.last : 0)
-    const { type, status, correlation, index, kind, total } = entry
-    writePiece(data, start, { type, flags, status, correlation, index, kind, total, length })
-    let at = start + PIECE_HEADER
-    for (let left = length; left > 0;) {
-      const source = entry.body[entry.source]!
-      const count = Math.min(left, source.length - entry.position)
-      frame.set(count === source.length ? source : source.subarray(entry.position, entry.position + count), at)
-      at += count
-      left -= count
-      entry.position += count
-      if (entry.position === source.length) {
-        entry.source++
-        entry.position = 0
-      }
-    }
+    const flags = (entry.sent === 0 ? PieceFlag.first : 0) | (entry.sent + length === entry.body.length ? PieceFlag.last : 0)
+    const { type, status, correlation, index, kind, body, sent } = entry
+    writePiece(data, start, { type, flags, status, correlation, index, kind, total: body.length, length })
+    frame.set(length === body.length ? body : body.subarray(sent, sent + length), start + PIECE_HEADER)
     entry.sent += length
     this.queuedBytes -= length
-    return at
+    if (entry.sent === body.length) entry.held?.release()
+    return start + PIECE_HEADER + length
   }
 }

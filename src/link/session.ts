@@ -84,7 +84,8 @@ export class LinkSession {
 
   /** Queued; `pump` sends it. The caller looks at `queue.queuedBytes` before. */
   enqueue(item: OutgoingItem): void {
-    this.queue.push(item)
+    if (this.over) item.held?.release()
+    else this.queue.push(item)
   }
 
   /** Sends what may go. True: there is more that could go at once, after the others' turn. */
@@ -246,6 +247,7 @@ export class LinkSession {
   end(): void {
     this.over = true
     this.assemblies.clear()
+    this.queue.clear()
   }
 
   private fail(reason: string): void {

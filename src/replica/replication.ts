@@ -4,6 +4,7 @@
 
 import type { Env, Timer } from '../env/env.js'
 import { FetchServer } from './fetcher/fetch-server.js'
+import type { FetchAnswerBody } from './fetcher/messages.js'
 import { ReplicaFetcher } from './fetcher/replica-fetcher.js'
 import type { FetchPart, ReplicaLink } from './fetcher/replica-link.js'
 import type { TopicPartition } from '../model/topic-partition.js'
@@ -98,7 +99,7 @@ export class Replication {
   }
 
   /** A frame of replication from another node. See `FetchServer.serve`. */
-  serveFetch(fromReplica: number, parts: readonly FetchPart[], answer: (index: number, body: Uint8Array) => void): void {
+  serveFetch(fromReplica: number, parts: readonly FetchPart[], answer: (index: number, body: FetchAnswerBody) => void): void {
     this.server.serve(fromReplica, parts, answer)
   }
 

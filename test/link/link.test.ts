@@ -9,7 +9,9 @@ const code = (expected: string) => (error: unknown) => (error as { code?: string
 test('parts of one call reach their owners, and what nobody here has is answered so', async (t) => {
   const [a, b] = [await linkNode(t, 1), await linkNode(t, 2)]
   b.worker.handle(ECHO, (peer, parts, answer) => parts.forEach(({ body }, i) => answer(i, Buffer.from(`worker to ${peer}: ${text(body)}`))))
-  b.link.door.handle(ECHO, (_, parts, answer) => parts.forEach(({ body }, i) => answer(i, [Buffer.from('coordinator: '), body])))
+  b.link.door.handle(ECHO, (_, parts, answer) =>
+    parts.forEach(({ body }, i) => answer(i, Buffer.concat([Buffer.from('coordinator: '), body]))),
+  )
   await dial(a, b, 2)
   const unknown = 'BBBBBBBBBBBBBBBBBBBBBQ'
   const answers = await ask(a.worker, 2, ECHO, [
@@ -98,6 +100,33 @@ test('bodies of every size come whole, both ways', async (t) => {
     30_000,
   )
   for (const [i, body] of bodies.entries()) assert.ok(body.equals(answers[i]!.body), `a body of ${sizes[i]} bytes`)
+})
+
+test('more bodies at once than the memory between threads holds come whole, and a read that fails can be answered otherwise', async (t) => {
+  const [a, b] = [await linkNode(t, 1), await linkNode(t, 2)]
+  const LENGTH = 200_000
+  b.worker.handle(ECHO, (_, parts, answer) =>
+    parts.forEach(({ body }, i) => {
+      const value = body[0]!
+      const broken = {
+        length: LENGTH,
+        write: (): void => {
+          throw new Error('a read failed')
+        },
+      }
+      assert.throws(() => answer(i, broken), /a read failed/)
+      answer(i, { length: LENGTH, write: (target, at) => void target.fill(value, at, at + LENGTH) })
+    }),
+  )
+  await dial(a, b, 2)
+  const answers = await ask(
+    a.worker,
+    2,
+    ECHO,
+    Array.from({ length: 60 }, (_, i) => part(Uint8Array.of(i))),
+    60_000,
+  )
+  for (const [i, { body }] of answers.entries()) assert.ok(body.length === LENGTH && body.every((byte) => byte === i), `answer ${i}`)
 })
 
 test('ten thousand small calls at once are all answered, each with its own', async (t) => {

@@ -22,7 +22,8 @@ test('twin: parts reach their owners, the unknown is NOT_HERE, and answers come 
   const { env, a, b } = two()
   let finish: () => void = () => {}
   b.door(0).handle(1, (peer, parts, answer) => {
-    finish = () => answer(0, [Buffer.from(`${peer} `), parts[0]!.body])
+    const body = Buffer.from(parts[0]!.body)
+    finish = () => answer(0, Buffer.concat([Buffer.from(`${peer} `), body]))
   })
   b.door(COORDINATOR).handle(1, (_, parts, answer) => answer(0, parts[0]!.body))
   const seen: [number, LinkStatus, string][] = []

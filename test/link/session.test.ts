@@ -30,7 +30,7 @@ function session(over: Partial<LinkSettings> = {}) {
   }
   const it = new LinkSession(agreed, all, transport, events, new Uint8Array(SendQueue.frameBytes(all.chunkBytes)), 0)
   const answer = (correlation: number, body: Uint8Array): void =>
-    it.enqueue({ type: ItemType.answer, status: 0, correlation, index: 0, kind: 0, body: [body] })
+    it.enqueue({ type: ItemType.answer, status: 0, correlation, index: 0, kind: 0, body })
   const pumpAll = (): void => {
     while (it.pump());
   }

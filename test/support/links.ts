@@ -64,7 +64,7 @@ export interface Answer {
 /** One call, its answers by index. */
 export async function ask(door: LinkDoor, peer: number, kind: number, parts: readonly LinkPart[], timeoutMs = 10_000): Promise<Answer[]> {
   const answers: Answer[] = []
-  await door.call(peer, kind, parts, (index, body, status) => (answers[index] = { body, status }), timeoutMs)
+  await door.call(peer, kind, parts, (index, body, status) => (answers[index] = { body: Uint8Array.from(body), status }), timeoutMs)
   return answers
 }
 

@@ -15,6 +15,7 @@ import type { Uuid } from '../../src/model/topic-partition.js'
 
 /** The door of the thread coordinator. */
 export const COORDINATOR = -1
+const EMPTY = new Uint8Array(0)
 
 export interface MemoryLinkOptions {
   readonly env: Env
@@ -271,8 +272,10 @@ export class MemoryDoor implements LinkDoor {
     reply: (index: number, body: LinkAnswer, status: LinkStatus) => void,
   ): void {
     const finish = parts.map((_, index) => {
-      const done = (status: LinkStatus, body: LinkAnswer = []): void => {
-        if (this.serving.delete(done)) reply(index, body, status)
+      const done = (status: LinkStatus, body: LinkAnswer = EMPTY): void => {
+        if (!this.serving.has(done)) return
+        reply(index, body, status)
+        this.serving.delete(done)
       }
       this.serving.add(done)
       return done
@@ -285,12 +288,14 @@ export class MemoryDoor implements LinkDoor {
       this.net.env.logger.error({ node: this.node.nodeId, door: this.number, error: String(error) }, 'a handler of link calls failed')
       for (const done of finish) done(LinkStatus.failed)
     }
+    for (const { body } of parts) spoil(body)
   }
 
   answered(call: OpenCall, index: number, body: Uint8Array, status: LinkStatus): void {
     if (!this.calls.has(call) || call.answered.has(index)) return
     call.answered.add(index)
     call.onAnswer(index, body, status)
+    spoil(body)
     if (call.answered.size === call.count) this.settle(call, null)
   }
 
@@ -302,16 +307,28 @@ export class MemoryDoor implements LinkDoor {
   }
 }
 
+function copyOf(answer: LinkAnswer): Uint8Array {
+  if (answer instanceof Uint8Array) return Uint8Array.from(answer)
+  const bytes = new Uint8Array(answer.length)
+  answer.write(bytes, 0)
+  return bytes
+}
+
+/** A body is there only until who got it returns. */
+function spoil(body: Uint8Array): void {
+  body.fill(0xee)
+}
+
 /** At the called node: its parts to their owners, each owner's together. */
 function arrive(net: MemoryLinks, from: MemoryNode, to: MemoryNode, kind: number, parts: readonly LinkPart[], call: OpenCall): void {
   const reply = (index: number, body: LinkAnswer, status: LinkStatus): void => {
-    const joined = body instanceof Uint8Array ? Uint8Array.from(body) : new Uint8Array(Buffer.concat(body))
+    const joined = copyOf(body)
     net.carry(to, from, () => call.from.answered(call, index, joined, status))
   }
   const byOwner = new Map<MemoryDoor, number[]>()
   for (const [index, part] of parts.entries()) {
     const owner = to.ownerOf(part)
-    if (!(owner instanceof MemoryDoor)) reply(index, [], owner)
+    if (!(owner instanceof MemoryDoor)) reply(index, EMPTY, owner)
     else if (byOwner.has(owner)) byOwner.get(owner)!.push(index)
     else byOwner.set(owner, [index])
   }

@@ -1,5 +1,5 @@
 // A partition leader's side of replication on one worker: takes the parts of followers' fetches, notes how far they are, and answers each part
-// when there is something for it, or when its time is up. Reads from the file straight into the answer. Single-threaded, on the owner.
+// when there is something for it, or when its time is up. Records are read from the file to where they leave from. Single-threaded, on the owner.
 //
 // A fetch is judged first (leader? epoch? which life of the broker? same history?), and only one that passes counts as progress. A newer fetch of the
 // same replica and partition ends the older one. Parts of one frame wait together for `minBytes`.
@@ -10,7 +10,7 @@ import type { HostedPartition } from '../hosted-partition.js'
 import type { ReplicationSettings } from '../settings.js'
 import { ByteBudget } from './byte-budget.js'
 import { fetchKey } from './fetcher-state.js'
-import { decodeFetchPart, encodeFetchAnswer, type ReplicaFetchAnswer, type ReplicaFetchPart } from './messages.js'
+import { decodeFetchPart, encodeFetchAnswer, type FetchAnswerBody, type ReplicaFetchAnswer, type ReplicaFetchPart } from './messages.js'
 import { Outflow } from './outflow.js'
 import type { FetchPart } from './replica-link.js'
 
@@ -39,7 +39,7 @@ interface Parked {
   readonly part: ReplicaFetchPart
   readonly hosted: HostedPartition
   readonly group: Group
-  readonly answer: (body: Uint8Array) => void
+  readonly answer: (body: FetchAnswerBody) => void
 }
 
 interface Peer {
@@ -73,12 +73,12 @@ export class FetchServer {
   }
 
   /** The parts of one frame that this worker owns. `answer` is called once for each, now or later. */
-  serve(replica: number, parts: readonly FetchPart[], answer: (index: number, body: Uint8Array) => void): void {
+  serve(replica: number, parts: readonly FetchPart[], answer: (index: number, body: FetchAnswerBody) => void): void {
     const groups = new Map<string, Group>()
     const admitted: Parked[] = []
     parts.forEach(({ topicId, partition, body }, index) => {
       this.counters.parts++
-      const reply = (bytes: Uint8Array): void => answer(index, bytes)
+      const reply = (bytes: FetchAnswerBody): void => answer(index, bytes)
       const one = this.admit(replica, topicId, partition, body, reply, groups)
       if (one) admitted.push(one)
     })
@@ -121,7 +121,7 @@ export class FetchServer {
     topicId: string,
     partition: number,
     body: Uint8Array,
-    reply: (body: Uint8Array) => void,
+    reply: (body: FetchAnswerBody) => void,
     groups: Map<string, Group>,
   ): Parked | undefined {
     const key = fetchKey(topicId, partition)
@@ -310,23 +310,18 @@ export class FetchServer {
       one.answer(encodeFetchAnswer(this.refusalOf(hosted, plan.errorCode)))
       return
     }
-    const body = this.read(one, plan.size, (target, at) => log.readInto(plan, target, at))
     const catchUp = this.isCatchUp(one)
     this.counters.bytes += plan.size
     this.peer(one.replica).outflow.sent(one.key, plan.size, catchUp)
     if (catchUp) this.throttle.spend(plan.size, this.options.env.clock.monotonic())
-    one.answer(body)
-  }
-
-  private read({ hosted }: Parked, size: number, read: (target: Uint8Array, at: number) => number): Uint8Array {
     try {
-      return encodeFetchAnswer(this.head(hosted, size), read)
+      one.answer(encodeFetchAnswer(this.head(hosted, plan.size), (target, at) => log.readInto(plan, target, at)))
     } catch (error) {
       this.options.env.logger.error(
         { topic: hosted.topic, partition: hosted.partition, error: (error as Error).message },
         'records for a follower could not be read',
       )
-      return encodeFetchAnswer(this.refusalOf(hosted, errors.KAFKA_STORAGE_ERROR.code))
+      one.answer(encodeFetchAnswer(this.refusalOf(hosted, errors.KAFKA_STORAGE_ERROR.code)))
     }
   }
 

@@ -1,6 +1,6 @@
 // The bodies of replication: what a follower asks of one partition, and what the leader answers. They ride as parts of a link frame (which
-// names topic id and partition) and open with an int16 version. New versions only append fields. The records of an answer follow its fields,
-// as stored, in the same buffer: one read from the file fills it, and it can change hands between threads.
+// names topic id and partition) and open with an int16 version. New versions only append fields. The records of an answer are its last bytes, as
+// stored: one read from the file fills them.
 
 import { decodeVersioned, encodeVersioned } from '../../protocol/codec/codec.js'
 import { bigint64, bool, int16, int32, int64, message } from '../../protocol/schema/dsl.js'
@@ -57,15 +57,25 @@ export function decodeFetchPart(body: Uint8Array): ReplicaFetchPart {
   return decodeVersioned(replicaFetchPart, body)
 }
 
-/** `readRecords` copies `recordsSize` bytes to where it is told and returns how many it had. The buffer is no pooled one. */
-export function encodeFetchAnswer(answer: ReplicaFetchAnswer, readRecords?: (target: Uint8Array, at: number) => number): Uint8Array {
+/** Bytes, or where they come from: the records are read from the file straight to where they leave from. */
+export type FetchAnswerBody = Uint8Array | { readonly length: number; write(target: Uint8Array, at: number): void }
+
+/** `readRecords` copies `recordsSize` bytes to where it is told and returns how many it had. */
+export function encodeFetchAnswer(answer: ReplicaFetchAnswer, readRecords?: (target: Uint8Array, at: number) => number): FetchAnswerBody {
   const head = encodeVersioned(replicaFetchAnswer, VERSION, answer)
-  const body = new Uint8Array(head.length + answer.recordsSize)
-  body.set(head, 0)
-  if (answer.recordsSize === 0 || readRecords === undefined) return body
-  const read = readRecords(body, head.length)
-  if (read === answer.recordsSize) return body
-  throw new RangeError(`a read planned for ${answer.recordsSize} bytes gave ${read}`)
+  const { recordsSize } = answer
+  if (recordsSize === 0 || readRecords === undefined) return head
+  // Whole words, so that the next answer in the frame lies like this one (see link/shared-ring.ts).
+  const length = (head.length + recordsSize + 7) & -8
+  return {
+    length,
+    write(target, at) {
+      target.set(head, at)
+      target.fill(0, at + head.length, at + length - recordsSize)
+      const read = readRecords(target, at + length - recordsSize)
+      if (read !== recordsSize) throw new RangeError(`a read planned for ${recordsSize} bytes gave ${read}`)
+    },
+  }
 }
 
 /** Throws ProtocolError when the bytes are no such answer. */

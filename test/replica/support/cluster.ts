@@ -262,7 +262,10 @@ export class Cluster {
           }
           this.env.timers.after(LATENCY_MS, () => {
             if (isCut()) return fail()
-            this.node(leader).replication.serveFetch(from, parts, (index, body) => {
+            this.node(leader).replication.serveFetch(from, parts, (index, answer) => {
+              const body = new Uint8Array(answer.length)
+              if (answer instanceof Uint8Array) body.set(answer)
+              else answer.write(body, 0)
               this.env.timers.after(LATENCY_MS, () => {
                 if (isCut() || this.nodes.get(from) !== asker) return fail()
                 this.bytesTo.set(from, (this.bytesTo.get(from) ?? 0) + body.length)

@@ -164,7 +164,7 @@ export class SimNode {
     this.control = control
     this.#isNew = false
     link.door(COORDINATOR).handle(LinkKind.control, (peer, parts, answer) => {
-      parts.forEach(({ body }, index) => void control.router.handle(peer, body).then((reply) => answer(index, reply)))
+      parts.forEach(({ body }, index) => void control.router.handle(peer, Uint8Array.from(body)).then((reply) => answer(index, reply)))
     })
     const health = new ReplicaReports({
       env,
@@ -379,7 +379,7 @@ async function callController(link: MemoryNode, peer: number, body: Uint8Array, 
     LinkKind.control,
     [{ topicId: null, partition: 0, body }],
     (_, answer, status) => {
-      if (status === LinkStatus.ok) reply = answer
+      if (status === LinkStatus.ok) reply = Uint8Array.from(answer)
     },
     timeoutMs,
   )

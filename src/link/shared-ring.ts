@@ -1,0 +1,99 @@
+// Bytes from one thread to one other through memory that both see. What goes through it is neither allocated nor moved nor collected on either
+// side: moved ArrayBuffers were a third of a follower's CPU, most of it V8's marking, which external memory sets off every 64 MiB.
+// One writer, one reader. Where the bytes lie is told by a message (which orders the accesses); the reader says through the head of the memory
+// up to where it is done. Runs on both threads.
+//
+// V8 copies to and from shared memory in words only where both ends lie alike within a word, else byte by byte, at a tenth of the speed. So who
+// places a body says how its other end lies (`phase`).
+
+/** Where a body lies: its first byte, its length, and the position to say when it is done with. */
+export type Placed = readonly [start: number, length: number, end: number]
+
+const HEAD = 64
+const ALIGN = 8
+
+export function ringMemory(bytes: number): SharedArrayBuffer {
+  if (bytes < 1024 || (bytes & (bytes - 1)) !== 0) throw new RangeError(`a ring of ${bytes} bytes; it must be a power of two from 1024`)
+  return new SharedArrayBuffer(HEAD + bytes)
+}
+
+export class RingWriter {
+  private readonly released: Int32Array
+  private readonly bytes: Uint8Array
+  private readonly size: number
+  /** Positions count all bytes ever placed, modulo 2^32, of which the size is a divisor. */
+  private written = 0
+
+  constructor(memory: SharedArrayBuffer) {
+    this.released = new Int32Array(memory, 0, 1)
+    this.bytes = new Uint8Array(memory)
+    this.size = memory.byteLength - HEAD
+  }
+
+  /**
+   * Room in one piece for `write` to fill, which is called at once; undefined: there is none now, or never for so many. `phase`: the address modulo 8
+   * of what is copied here or will be copied to.
+   */
+  place(length: number, phase: number, write: (target: Uint8Array, at: number) => void): Placed | undefined {
+    const { size } = this
+    const rounded = (phase + length + ALIGN - 1) & -ALIGN
+    // A larger one might never find a place in one piece.
+    if (length === 0 || rounded > size / 2) return undefined
+    const offset = this.written & (size - 1)
+    const skipped = offset + rounded > size ? size - offset : 0
+    const used = (this.written - Atomics.load(this.released, 0)) >>> 0
+    if (used + skipped + rounded > size) return undefined
+    const start = HEAD + (skipped === 0 ? offset : 0) + phase
+    write(this.bytes, start)
+    this.written = (this.written + skipped + rounded) >>> 0
+    return [start, length, this.written]
+  }
+}
+
+/** A body in the ring, until it is released. */
+export class RingBody {
+  readonly bytes: Uint8Array
+  readonly end: number
+  private readonly ring: RingReader
+  isDone = false
+
+  constructor(ring: RingReader, bytes: Uint8Array, end: number) {
+    this.ring = ring
+    this.bytes = bytes
+    this.end = end
+  }
+
+  /** Nobody looks at the bytes any more. In any order; the writer gets them back in its own. */
+  release(): void {
+    this.isDone = true
+    this.ring.giveBack()
+  }
+}
+
+export class RingReader {
+  private readonly released: Int32Array
+  private readonly memory: SharedArrayBuffer
+  /** In the order of the ring. */
+  private readonly taken: RingBody[] = []
+
+  constructor(memory: SharedArrayBuffer) {
+    this.memory = memory
+    this.released = new Int32Array(memory, 0, 1)
+  }
+
+  /** Each once, in the order in which they were placed. */
+  take([start, length, end]: Placed): RingBody {
+    const body = new RingBody(this, new Uint8Array(this.memory, start, length), end)
+    this.taken.push(body)
+    return body
+  }
+
+  giveBack(): void {
+    const { taken } = this
+    let done = 0
+    while (taken[done]?.isDone) done++
+    if (done === 0) return
+    Atomics.store(this.released, 0, taken[done - 1]!.end | 0)
+    taken.splice(0, done)
+  }
+}
