@@ -3,8 +3,8 @@
 // Prints one line of JSON. The engine's modules are loaded here by import(), so that loading can be timed by itself.
 //
 // Ingest and write(2) alone take turns of 100 ms and the same bytes, into files that stay until the end. Measured one after the other they
-// are not comparable: memory that a file gave back a moment ago is written to four times as fast as memory the machine has not touched for
-// some seconds, and whoever deletes its file and begins again only ever sees the former.
+// are not comparable: on a virtual machine memory that a file gave back a moment ago is written to several times as fast as memory that was
+// not in use before, and whoever deletes its file and begins again only ever sees the former.
 
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 
