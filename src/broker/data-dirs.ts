@@ -35,6 +35,8 @@ export class DataDirs {
   private readonly env: Env
   /** Partition directory name → its data directory. */
   private readonly places = new Map<string, LogDir>()
+  /** Partitions of each: counted along, because a new one goes where the fewest are. */
+  private readonly counts = new Map<LogDir, number>()
   /** Directories that cannot be opened at all: reported, never used. */
   private readonly unusable: readonly string[]
   /** Partitions that lie in one of those. */
@@ -82,7 +84,7 @@ export class DataDirs {
     for (const dir of dirs) {
       for (const { topicPartition } of dir.partitions()) {
         const other = this.places.get(keyOf(topicPartition))
-        this.places.set(keyOf(topicPartition), other ? theMovedOne(topicPartition, other, dir) : dir)
+        this.place(keyOf(topicPartition), other ? theMovedOne(topicPartition, other, dir) : dir)
       }
     }
     for (const dir of dirs) {
@@ -171,7 +173,7 @@ export class DataDirs {
     const before = this.places.get(key)
     if (moved) {
       if (before !== dir) before?.forget({ topic, partition })
-      this.places.set(key, dir)
+      this.place(key, dir)
     } else if (before !== dir) dir.forget({ topic, partition })
   }
 
@@ -219,7 +221,7 @@ export class DataDirs {
       }
     }
     const dir = known ?? this.wished(topicPartition) ?? this.emptiest()
-    if (!known) this.places.set(keyOf(topicPartition), dir)
+    if (!known) this.place(keyOf(topicPartition), dir)
     return {
       path: dir.path,
       // A directory that did not exist yet has nothing to recover either way.
@@ -237,7 +239,7 @@ export class DataDirs {
       for (const { topicPartition } of dir.partitions()) {
         if (exists(topicPartition.topic, topicPartition.partition)) continue
         dir.setAside(topicPartition)
-        this.places.delete(keyOf(topicPartition))
+        this.place(keyOf(topicPartition), undefined)
       }
     }
   }
@@ -258,7 +260,7 @@ export class DataDirs {
       if (key.slice(0, split) !== topic) continue
       dir.forget({ topic, partition: Number(key.slice(split + 1)) })
       this.moving.delete(key)
-      this.places.delete(key)
+      this.place(key, undefined)
     }
   }
 
@@ -266,7 +268,7 @@ export class DataDirs {
   forgetPartition(topicPartition: TopicPartition): void {
     const key = keyOf(topicPartition)
     this.places.get(key)?.forget(topicPartition)
-    this.places.delete(key)
+    this.place(key, undefined)
   }
 
   /** The final offsets, then the clean marker where everything was closed cleanly, then the locks. */
@@ -287,9 +289,16 @@ export class DataDirs {
     return this.dirs.find((dir) => dir.path === path && dir.failure === undefined)
   }
 
+  private place(key: string, dir: LogDir | undefined): void {
+    const before = this.places.get(key)
+    if (before) this.counts.set(before, this.counts.get(before)! - 1)
+    if (dir) this.counts.set(dir, (this.counts.get(dir) ?? 0) + 1)
+    if (dir) this.places.set(key, dir)
+    else this.places.delete(key)
+  }
+
   private emptiest(): LogDir {
-    const counts = new Map<LogDir, number>()
-    for (const dir of this.places.values()) counts.set(dir, (counts.get(dir) ?? 0) + 1)
+    const { counts } = this
     const usable = this.dirs.filter((dir) => dir.failure === undefined)
     return (usable.length > 0 ? usable : this.dirs).reduce((best, dir) => ((counts.get(dir) ?? 0) < (counts.get(best) ?? 0) ? dir : best))
   }

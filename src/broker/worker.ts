@@ -39,6 +39,8 @@ import { brokerDirectory, WorkerReplication } from './worker-replication.js'
 const MAX_IN_FLIGHT = 1024
 /** How often flush.ms is looked at. */
 const FLUSH_CHECK_MS = 1000
+/** How long partitions are opened in one turn. */
+const OPEN_SLICE_MS = 10
 
 export class BrokerWorker {
   readonly replicas: ReplicaManager
@@ -120,8 +122,19 @@ export class BrokerWorker {
     ])
   }
 
+  /** Thousands come at once: others get a turn in between. What has to be scanned goes on beside. */
   async open(partitions: readonly OpenPartition[]): Promise<void> {
-    await Promise.all(partitions.map((one) => this.replicas.open(one)))
+    const { clock, timers } = this.env
+    const opening: Promise<unknown>[] = []
+    let end = clock.monotonic() + OPEN_SLICE_MS
+    for (const one of partitions) {
+      opening.push(this.replicas.open(one).catch((error: unknown) => error ?? new Error('opening failed')))
+      if (clock.monotonic() < end) continue
+      await new Promise<void>((resolve) => timers.after(0, resolve))
+      end = clock.monotonic() + OPEN_SLICE_MS
+    }
+    const failure = (await Promise.all(opening)).find((outcome) => outcome !== undefined)
+    if (failure !== undefined) throw failure
     for (const { topic, partition } of partitions) {
       if (topic === GROUP_METADATA_TOPIC && this.replicas.find(topic, partition)) this.groups.opened(partition)
       this.saySound(topic, partition)

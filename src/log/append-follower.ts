@@ -53,7 +53,7 @@ function appendReplicated(log: LogState, records: Uint8Array, at: number, size: 
   const now = log.env.clock.now()
   try {
     if (log.mustRoll || log.active.mustRoll(log.config, size, lastOffset, maxTimestamp, now)) log.roll(now, baseOffset)
-    if (leaderEpoch > log.epochs.latestEpoch) log.beginEpoch(leaderEpoch, baseOffset)
+    if (leaderEpoch > log.epochs.latestEpoch || log.epochs.isPending) log.beginEpoch(leaderEpoch, baseOffset)
     const staged = log.addon.segmentAppend(log.active.handle, records, at, size, -1, leaderEpoch, -1, maxTimestamp, lastOffset)
     booked(log, size, lastOffset, maxTimestamp, staged)
     const producerId = int64At(records, at + At.producerId)

@@ -96,7 +96,7 @@ function appendVerified(
     const baseOffset = log.logEndOffset
     const lastOffset = baseOffset + lastOffsetDelta
     if (log.mustRoll || log.active.mustRoll(log.config, length, lastOffset, maxTimestamp, now)) log.roll(now)
-    if (leaderEpoch > log.epochs.latestEpoch) log.beginEpoch(leaderEpoch, baseOffset)
+    if (leaderEpoch > log.epochs.latestEpoch || log.epochs.isPending) log.beginEpoch(leaderEpoch, baseOffset)
     const staged = log.addon.segmentAppend(
       log.active.handle,
       bytes,

@@ -14,8 +14,8 @@ export const CLEANER_OFFSET_FILE = 'cleaner-offset-checkpoint'
 export const HIGH_WATERMARK_FILE = 'replication-offset-checkpoint'
 export const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint'
 
-export function writeCheckpoint(dir: string, name: string, lines: readonly string[]): void {
-  replaceFile(dir, name, Buffer.from([VERSION, lines.length, ...lines].join('\n') + '\n'))
+export function writeCheckpoint(dir: string, name: string, lines: readonly string[], durable = true): void {
+  replaceFile(dir, name, Buffer.from([VERSION, lines.length, ...lines].join('\n') + '\n'), durable)
 }
 
 /** The entry lines; undefined when there is no file. Throws ERR_MILLRACE_CHECKPOINT when it does not hold together. */

@@ -13,8 +13,10 @@ import type { Segment } from './segment.js'
 export async function closeLog(log: LogState, clean: boolean): Promise<void> {
   if (log.closed) return
   try {
-    if (clean && log.failure === undefined) {
+    // Thousands of idle partitions are closed with a node: one that has nothing new has nothing to write.
+    if (clean && log.failure === undefined && !log.isUntouched) {
       log.writeStaged()
+      log.epochs.write()
       await log.flusher.sync()
       await log.flusher.idle()
       log.addon.segmentFlushIndexes(log.active.handle)
@@ -43,14 +45,18 @@ function release(log: LogState, segment: Segment): void {
   }
 }
 
-/** Renames the directory as Kafka does, at once; its content is removed after file.delete.delay.ms. */
-export async function deleteLog(log: LogState): Promise<void> {
+/**
+ * Renames the directory as Kafka does, at once; its content is removed after file.delete.delay.ms. Resolves with the directory it lies in, which
+ * the caller syncs, once for all the partitions of a topic.
+ */
+export async function deleteLog(log: LogState): Promise<string> {
   await closeLog(log, false)
-  const target = join(dirname(log.dir), deletedDirName(basename(log.dir), log.env.random.bytes(16)))
+  const parent = dirname(log.dir)
+  const target = join(parent, deletedDirName(basename(log.dir), log.env.random.bytes(16)))
   renameSync(log.dir, target)
-  syncDirNow(dirname(log.dir))
   log.dir = target
   removeLater([target], log.config.fileDeleteDelayMs, log.env)
+  return parent
 }
 
 /** Another name for the directory, in the same parent. With `reopen` appends go on under it; no sync may be in flight then. */

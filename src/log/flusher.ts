@@ -13,6 +13,8 @@ export interface FlushHost {
   writtenOffset(): number
   activeSegment(): Segment
   snapshotPath(offset: number): string
+  /** Small files and directories that must be durable before anything of the log is; they are not named again. */
+  takeUnsynced(): readonly string[]
   /** Poisons the log. */
   onSyncFailed(error: LogError): void
   onRecoveryPoint(): void
@@ -160,6 +162,7 @@ export class Flusher {
   }
 
   async #syncDirectory(): Promise<void> {
+    for (const path of this.#host.takeUnsynced()) await syncPath(path)
     if (!this.#directoryDirty) return
     this.#directoryDirty = false
     await syncPath(this.#host.dir())

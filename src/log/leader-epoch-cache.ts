@@ -1,6 +1,9 @@
 // Where each leader epoch began in this log: answers OffsetsForLeaderEpoch and says where a follower must truncate.
-// Kept in `leader-epoch-checkpoint` (Kafka's text form), written before the first record of an epoch is acknowledged.
+// Kept in `leader-epoch-checkpoint` (Kafka's text form), written before the first record of an epoch is appended and synced before such
+// a record counts as durable: by the log's next sync, not here. A change of leaders changes the file of thousands of partitions in one turn of
+// an event loop, and what power loss takes of it is found again in the batches.
 
+import { join } from 'node:path'
 import { readCheckpoint, writeCheckpoint, LEADER_EPOCH_FILE } from './checkpoints.js'
 import { LogError } from './codes.js'
 import type { EpochEndOffset } from './types.js'
@@ -16,9 +19,14 @@ export class LeaderEpochCache {
   #dir: string
   /** Ascending in both fields. */
   #entries: EpochStart[] = []
+  #unsynced = false
+  /** An epoch of a log without a record is kept in memory until the first one comes: thousands of idle partitions have no such file. */
+  #isPending = false
 
-  constructor(dir: string) {
+  /** Reads the file; `anew`: what it holds does not count. Throws ERR_MILLRACE_CHECKPOINT when it does not hold together. */
+  constructor(dir: string, anew = false) {
     this.#dir = dir
+    if (anew) return
     for (const line of readCheckpoint(dir, LEADER_EPOCH_FILE) ?? []) {
       const match = /^(\d+) (\d+)$/.exec(line)
       if (!match) throw new LogError('ERR_MILLRACE_CHECKPOINT', `${dir}/${LEADER_EPOCH_FILE}: unreadable line "${line}"`)
@@ -31,6 +39,23 @@ export class LeaderEpochCache {
     this.#dir = dir
   }
 
+  /** The file is behind: `write` is owed before the next record. */
+  get isPending(): boolean {
+    return this.#isPending
+  }
+
+  /** Writes what is pending. */
+  write(): void {
+    if (this.#isPending) this.#replace(this.#entries)
+  }
+
+  /** The file when it has changed since it was last taken to be synced. */
+  takeUnsynced(): string | undefined {
+    if (!this.#unsynced) return undefined
+    this.#unsynced = false
+    return join(this.#dir, LEADER_EPOCH_FILE)
+  }
+
   get entries(): readonly EpochStart[] {
     return this.#entries
   }
@@ -40,12 +65,15 @@ export class LeaderEpochCache {
     return this.#entries.length === 0 ? -1 : this.#entries[this.#entries.length - 1]!.epoch
   }
 
-  /** Notes that `epoch` begins at `startOffset`; older or known epochs change nothing. */
-  assign(epoch: number, startOffset: number): void {
+  /** Notes that `epoch` begins at `startOffset`; older or known epochs change nothing. `isEmptyLog`: the file may wait for the first record. */
+  assign(epoch: number, startOffset: number, isEmptyLog = false): void {
     if (epoch <= this.latestEpoch || epoch < 0) return
     // entries at or after the new start hold no records any more
     const kept = this.#entries.filter((entry) => entry.startOffset < startOffset)
-    this.#replace([...kept, { epoch, startOffset }])
+    const entries = [...kept, { epoch, startOffset }]
+    if (!isEmptyLog || kept.length > 0) return this.#replace(entries)
+    this.#entries = entries
+    this.#isPending = true
   }
 
   /** Kafka's end offset: where the next larger epoch began, or the log's end for the newest one. */
@@ -106,7 +134,10 @@ export class LeaderEpochCache {
       this.#dir,
       LEADER_EPOCH_FILE,
       entries.map((entry) => `${entry.epoch} ${entry.startOffset}`),
+      false,
     )
+    this.#unsynced = true
+    this.#isPending = false
     this.#entries = entries
   }
 }

@@ -5,10 +5,12 @@
 // Offsets, in order: logStartOffset ≤ writtenOffset ≤ logEndOffset, durableOffset ≤ writtenOffset. Between written and
 // end lie staged batches: they have offsets, but write(2) has not seen them, and nobody may be told they are in.
 
+import { dirname } from 'node:path'
 import { errorCodeOf, errorText, isFullDisk, LogError } from './codes.js'
 import { Flusher } from './flusher.js'
 import { native } from './native.js'
 import { rollJitter } from './open.js'
+import { partitionMetadataPath } from './partition-metadata.js'
 import { markSegmentDeleted, removeLater } from './removal.js'
 import { Segment } from './segment.js'
 import type { FlushHost } from './flusher.js'
@@ -55,6 +57,10 @@ export class LogState {
   compacting: Promise<CompactionSummary | undefined> | undefined
   /** A move of the log copies its files: none is replaced meanwhile. */
   compactionPaused = false
+  /** Its directory and who it belongs to are not synced yet. */
+  #isNew: boolean
+  /** The log end that it was opened with, and whether the files beside it were whole then. */
+  readonly #opened: { readonly endOffset: number; readonly whole: boolean }
 
   constructor(options: LogOptions, state: OpenedState) {
     this.options = options
@@ -71,6 +77,8 @@ export class LogState {
     this.highWatermark = state.logStartOffset
     this.active = state.segments.active
     this.mustRoll = state.mustRoll
+    this.#isNew = state.isNew
+    this.#opened = { endOffset: state.nextOffset, whole: !state.scanned }
     this.lastFlushMs = options.env.clock.now()
     this.cleanerOffset = options.cleanerOffset ?? 0
     this.flusher = new Flusher(this.flushHost(), state.recoveryPoint, state.recoveryPoint)
@@ -87,9 +95,23 @@ export class LogState {
       writtenOffset: () => this.writtenOffset,
       activeSegment: () => this.active,
       snapshotPath: (offset) => this.snapshots.pathOf(offset),
+      takeUnsynced: () => this.#takeUnsynced(),
       onSyncFailed: (error) => this.fail(error),
       onRecoveryPoint: () => this.options.onCheckpointDue?.(),
     }
+  }
+
+  #takeUnsynced(): string[] {
+    const epochs = this.epochs.takeUnsynced()
+    const paths = epochs === undefined ? [] : [epochs]
+    if (!this.#isNew) return paths
+    this.#isNew = false
+    return [...paths, partitionMetadataPath(this.dir), dirname(this.dir)]
+  }
+
+  /** Nothing was appended, cut or replaced since it was opened, and its files were whole then. */
+  get isUntouched(): boolean {
+    return this.#opened.whole && this.generation === 0 && this.logEndOffset === this.#opened.endOffset
   }
 
   /** Below it every transaction is decided: where read_committed ends. */
@@ -197,6 +219,7 @@ export class LogState {
   beginEpoch(epoch: number, startOffset: number): void {
     this.writeStaged()
     this.epochs.assign(epoch, startOffset)
+    this.epochs.write()
   }
 
   roll(now: number, baseOffset = this.logEndOffset): void {

@@ -200,7 +200,7 @@ export class Log {
 
   /** A partition leader notes where its epoch begins when it takes over, before its first append. Throws on a failed write. */
   assignEpochStart(epoch: number): void {
-    this.#state.epochs.assign(epoch, this.logEndOffset)
+    this.#state.epochs.assign(epoch, this.logEndOffset, this.#state.segments.totalBytes === 0)
   }
 
   get highWatermark(): number {
@@ -351,8 +351,8 @@ export class Log {
     await closeLog(this.#state, clean)
   }
 
-  /** Renames the directory as Kafka does, at once; its content is removed after file.delete.delay.ms. */
-  async delete(): Promise<void> {
-    await deleteLog(this.#state)
+  /** Renames the directory as Kafka does, at once; its content is removed after file.delete.delay.ms. Resolves with the directory to sync. */
+  delete(): Promise<string> {
+    return deleteLog(this.#state)
   }
 }

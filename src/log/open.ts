@@ -1,11 +1,12 @@
 // Brings one partition directory into memory: leftovers, segments, recovery where the stop was unclean, log end, producer
 // state, leader epochs. Runs once per open, before any append; the scans run on the pool.
 
-import { existsSync, mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileName, SUFFIX, syncDirNow } from './files.js'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { errorCodeOf } from './codes.js'
+import { fileName, SUFFIX } from './files.js'
 import { walkHeaders } from './header-walk.js'
-import { tidyDirectory } from './leftovers.js'
+import { type Leftovers, tidyDirectory } from './leftovers.js'
 import { LeaderEpochCache } from './leader-epoch-cache.js'
 import { claimTopicId } from './partition-metadata.js'
 import { ProducerState } from './producer-state/producer-state.js'
@@ -29,20 +30,26 @@ export interface OpenedState {
   readonly recoveryPoint: number
   /** The active segment holds bad bytes: the log rolls before the first append. */
   readonly mustRoll: boolean
+  /** The directory, or who it belongs to, was written at this open and is not synced. */
+  readonly isNew: boolean
+  /** Segments were read through, and files beside them may have been written anew. */
+  readonly scanned: boolean
 }
 
-export async function openState(o: LogOptions): Promise<OpenedState> {
-  if (!existsSync(o.dir)) {
-    mkdirSync(o.dir, { recursive: true })
-    syncDirNow(dirname(o.dir))
-  }
-  claimTopicId(o.dir, o.topicId)
-  const { baseOffsets, swapped } = tidyDirectory(o.dir)
-  const quarantine = new Quarantine(o.dir)
-  const epochs = new LeaderEpochCache(o.dir)
-  const snapshots = new SnapshotFiles(o.dir)
+/** Of a directory that was just made. */
+const NOTHING: Leftovers = { baseOffsets: [], swapped: [] }
 
-  const found = await findEnd(o, baseOffsets, swapped)
+export async function openState(o: LogOptions): Promise<OpenedState> {
+  // Nothing is synced here: a topic may bring thousands of partitions in one turn. The first sync of the log does it, see LogState.
+  const isFresh = !existsSync(o.dir)
+  if (isFresh) mkdirSync(o.dir, { recursive: true })
+  const isNew = claimTopicId(o.dir, o.topicId, isFresh)
+  const { baseOffsets, swapped } = isFresh ? NOTHING : tidyDirectory(o.dir)
+  const quarantine = new Quarantine(o.dir, isFresh)
+  const epochs = isFresh ? new LeaderEpochCache(o.dir, true) : openEpochs(o)
+  const snapshots = new SnapshotFiles(o.dir, isFresh)
+
+  const found = await findEnd(o, baseOffsets, swapped, epochs === undefined)
   quarantine.add(found.quarantined)
   for (const range of found.quarantined)
     o.env.logger.error({ dir: o.dir, ...range }, 'a corrupt range was quarantined: reads of it are refused, nothing was deleted')
@@ -69,18 +76,32 @@ export async function openState(o: LogOptions): Promise<OpenedState> {
   const producers = new ProducerState()
   loadProducers(o, segments, snapshots, producers, found.reports, nextOffset, logStartOffset)
   snapshots.retain(found.baseOffsets)
-  repairEpochs(epochs, found.reports, nextOffset, logStartOffset)
+  const knownEpochs = epochs ?? new LeaderEpochCache(o.dir, true)
+  repairEpochs(knownEpochs, found.reports, nextOffset, logStartOffset)
   const recoveryPoint = o.cleanShutdown ? nextOffset : Math.min(o.recoveryPoint, nextOffset)
   return {
     segments,
     producers,
     snapshots,
-    epochs,
+    epochs: knownEpochs,
     quarantine,
     logStartOffset: Math.min(logStartOffset, nextOffset),
     nextOffset,
     recoveryPoint,
     mustRoll: found.mustRoll,
+    isNew,
+    scanned: found.reports.size > 0,
+  }
+}
+
+/** undefined: the file does not hold together (power was lost before it was synced): the batches say what it said. */
+function openEpochs(o: LogOptions): LeaderEpochCache | undefined {
+  try {
+    return new LeaderEpochCache(o.dir)
+  } catch (error) {
+    if (errorCodeOf(error) !== 'ERR_MILLRACE_CHECKPOINT') throw error
+    o.env.logger.warn({ dir: o.dir, error: (error as Error).message }, 'the leader epochs are made again from the batches of the log')
+    return undefined
   }
 }
 
@@ -92,13 +113,15 @@ interface FoundEnd {
   readonly mustRoll: boolean
 }
 
-async function findEnd(o: LogOptions, baseOffsets: readonly number[], swapped: readonly number[]): Promise<FoundEnd> {
+async function findEnd(o: LogOptions, baseOffsets: readonly number[], swapped: readonly number[], scanAll: boolean): Promise<FoundEnd> {
   if (baseOffsets.length === 0) return { baseOffsets, reports: new Map(), quarantined: [], nextOffset: 0, mustRoll: false }
+  if (baseOffsets.length === 1 && isEmpty(o.dir, baseOffsets[0]!))
+    return { baseOffsets, reports: new Map(), quarantined: [], nextOffset: baseOffsets[0]!, mustRoll: false }
   const lastIndex = baseOffsets.length - 1
   let first = baseOffsets.length
   if (o.cleanShutdown) {
     const end = cleanEnd(o.dir, baseOffsets[lastIndex]!)
-    if (end !== undefined && swapped.length === 0)
+    if (end !== undefined && swapped.length === 0 && !scanAll)
       return { baseOffsets, reports: new Map(), quarantined: [], nextOffset: end, mustRoll: false }
     // the marker says clean, the file says otherwise: believe the file
     first = lastIndex
@@ -112,7 +135,15 @@ async function findEnd(o: LogOptions, baseOffsets: readonly number[], swapped: r
   const missingIndex = baseOffsets.findIndex((baseOffset) => !existsSync(join(o.dir, fileName(baseOffset, SUFFIX.index))))
   if (missingIndex !== -1) first = Math.min(first, missingIndex)
   for (const baseOffset of swapped) first = Math.min(first, Math.max(baseOffsets.indexOf(baseOffset), 0))
+  if (scanAll) first = 0
   return recoverSegments(o, baseOffsets, first)
+}
+
+/** Nothing was ever written, or all was cut: there is nothing to scan, however the stop was. */
+function isEmpty(dir: string, baseOffset: number): boolean {
+  return [SUFFIX.log, SUFFIX.index, SUFFIX.timeIndex].every(
+    (suffix) => (statSync(join(dir, fileName(baseOffset, suffix)), { throwIfNoEntry: false })?.size ?? 0) === 0,
+  )
 }
 
 /** The log end of a cleanly closed log: walks the few batches after the last index entry. undefined: it does not end cleanly. */

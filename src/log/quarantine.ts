@@ -15,9 +15,9 @@ export class Quarantine {
   /** By first offset. */
   #ranges: QuarantinedRange[]
 
-  constructor(dir: string) {
+  constructor(dir: string, isFresh = false) {
     this.#dir = dir
-    this.#ranges = load(dir)
+    this.#ranges = isFresh ? [] : load(dir)
   }
 
   /** Its directory got another name. */

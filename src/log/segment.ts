@@ -76,7 +76,9 @@ export class Segment {
     this.#open(true)
     segmentHandles.forget(this)
     this.isActive = true
-    this.#countEntries()
+    // An empty log has empty indexes: what was in them is cut when the files are opened.
+    if (this.size > 0) this.#countEntries()
+    else this.#offsetEntries = this.#timeEntries = this.#bytesSinceEntry = 0
   }
 
   /** No longer appended to. The open handle stays until it is synced and the limit takes it. */

@@ -3,6 +3,7 @@
 
 import { dirname } from 'node:path'
 import type { Env } from '../env/env.js'
+import { syncPath } from '../log/files.js'
 import { Log } from '../log/log.js'
 import type { LogConfig } from '../log/config.js'
 import type { RunInPool } from '../log/types.js'
@@ -274,11 +275,13 @@ export class ReplicaManager {
     for (const key of this.offline.keys()) if (key.slice(0, key.lastIndexOf('-')) === topic) this.offline.delete(key)
     const partitions = this.byTopic.get(topic)
     this.byTopic.delete(topic)
+    const parents = new Set<string>()
     for (const hosted of partitions ?? []) {
       if (!hosted) continue
       this.topicNames.delete(hosted.log.topicId)
-      await this.drop(hosted, errors.UNKNOWN_TOPIC_OR_PARTITION.code)
+      parents.add(await this.drop(hosted, errors.UNKNOWN_TOPIC_OR_PARTITION.code))
     }
+    await Promise.all(Array.from(parents, syncPath))
   }
 
   /** The partition was reassigned away from this node: its log goes as a deleted topic's does. */
@@ -288,14 +291,15 @@ export class ReplicaManager {
     const hosted = this.find(topic, partition)
     if (!hosted) return
     this.byTopic.get(topic)![partition] = undefined
-    await this.drop(hosted, errors.NOT_LEADER_OR_FOLLOWER.code)
+    await syncPath(await this.drop(hosted, errors.NOT_LEADER_OR_FOLLOWER.code))
   }
 
-  private async drop(hosted: HostedPartition, errorCode: number): Promise<void> {
+  /** Resolves with the directory whose sync makes it last. */
+  private drop(hosted: HostedPartition, errorCode: number): Promise<string> {
     this.moves.cancel(hosted.topic, hosted.partition)
     this.replication?.removed(hosted, errorCode)
     hosted.resign(errorCode)
-    await hosted.log.delete()
+    return hosted.log.delete()
   }
 
   /** See `HostedPartition.append`. What is staged is written at the next `flush`. */

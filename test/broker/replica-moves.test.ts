@@ -10,6 +10,7 @@ import { apis } from '../../src/protocol/schema/index.js'
 import { WireClient } from './wire-client.js'
 
 const NAME = 'moving-0'
+const nodes = new WeakMap<TestContext, Millrace[]>()
 
 interface Node {
   readonly node: Millrace
@@ -20,9 +21,17 @@ interface Node {
 async function start(t: TestContext, options: Partial<OpenOptions> = {}, from?: readonly [string, string]): Promise<Node> {
   const root = from ? '' : mkdtempSync(join(tmpdir(), 'millrace-moves-'))
   const dirs = from ?? ([join(root, 'a'), join(root, 'b')] as const)
-  if (!from) t.after(() => rmSync(root, { recursive: true, force: true }))
   const node = await open({ dataDir: dirs, workers: 1, listen: { port: 0 }, ...options })
-  t.after(() => node.close())
+  const opened = nodes.get(t)
+  opened?.push(node)
+  if (!opened) nodes.set(t, [node])
+  // Every node of the test is closed BEFORE its directories go.
+  if (!from) {
+    t.after(async () => {
+      for (const one of nodes.get(t)!) await one.close()
+      rmSync(root, { recursive: true, force: true })
+    })
+  }
   return { node, wire: await WireClient.open(t, `127.0.0.1:${node.addresses[0]!.port}`), dirs }
 }
 

@@ -270,3 +270,37 @@ test('progress is told when a scan takes long', async (t) => {
   assert.deepEqual(told.at(-1), [3, 3])
   assert.ok(env.nowMs > START)
 })
+
+test('a leader epoch file that power loss left empty or torn is made again from the batches', async (t) => {
+  for (const left of ['', '0\n3\n1 0\n']) {
+    const { dir } = await withEpochs(t, [1, 1, 3, 5])
+    writeFileSync(join(dir, 'events-0', 'leader-epoch-checkpoint'), left)
+    // Also where everything is below the recovery point, or the stop was clean: the file vouches for all of it.
+    const log = await openLog(t, { dir, recoveryPoint: 4, clean: left === '' })
+    assert.deepEqual(
+      [1, 3, 5].map((epoch) => log.epochEndOffset(epoch)),
+      [
+        { leaderEpoch: 1, endOffset: 2 },
+        { leaderEpoch: 3, endOffset: 3 },
+        { leaderEpoch: 5, endOffset: 4 },
+      ],
+    )
+  }
+})
+
+test('a log without a record costs no scan after a kill, and no file for its leader epoch', async (t) => {
+  const dir = tempDir(t)
+  const log = await openLog(t, { dir })
+  log.assignEpochStart(4)
+  assert.equal(log.latestEpoch, 4)
+  assert.deepEqual(readdirSync(join(dir, 'events-0')).toSorted(), ['00000000000000000000.log', 'partition.metadata'])
+  const tasks: string[] = []
+  const again = await openLog(t, {
+    dir: killed(t, dir),
+    overrides: { runInPool: (task) => (tasks.push(task.name), runPoolTask(task)) },
+  })
+  assert.deepEqual([tasks, again.logEndOffset], [[], 0])
+  append(log, batch(1), 4)
+  const epochs = (): string => readFileSync(join(dir, 'events-0', 'leader-epoch-checkpoint'), 'utf8')
+  assert.equal(epochs(), '0\n1\n4 0\n', 'the first record has it beside it')
+})

@@ -16,9 +16,9 @@ export class SnapshotFiles {
   /** Ascending. */
   #offsets: number[]
 
-  constructor(dir: string) {
+  constructor(dir: string, isFresh = false) {
     this.#dir = dir
-    this.#offsets = readdirSync(dir)
+    this.#offsets = (isFresh ? [] : readdirSync(dir))
       .map((name) => offsetOfFile(name, SUFFIX.snapshot))
       .filter((offset) => offset !== undefined)
       .sort((a, b) => a - b)
