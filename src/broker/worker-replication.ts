@@ -8,6 +8,7 @@ import { PortDoor } from '../link/port-door.js'
 import type { LinkPort } from '../link/port-messages.js'
 import { errors } from '../model/errors.js'
 import type { TopicPartition } from '../model/topic-partition.js'
+import { IDLE_DOUBLINGS } from '../replica/fetcher/fetcher-state.js'
 import type { FetchPart } from '../replica/fetcher/replica-link.js'
 import type { BrokerDirectory, IsrAnswer } from '../replica/partition/leader-and-isr.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
@@ -15,8 +16,8 @@ import type { IsrChange, LogDamage, Replication, ReplicationDoors } from '../rep
 import type { ReplicationSettings } from '../replica/settings.js'
 import { LinkKind } from './link-kinds.js'
 
-/** A fetch may wait 8 times replica.fetch.wait.max.ms at its leader (see ReplicaLink); and the way there and back. */
-const WAITS = 8
+/** How often replica.fetch.wait.max.ms a fetch may wait at its leader (see ReplicaLink); and the way there and back. */
+const WAITS = 2 ** IDLE_DOUBLINGS
 const WAY_MS = 5000
 
 export interface WorkerReplicationOptions {
@@ -72,16 +73,16 @@ export class WorkerReplication {
     }
   }
 
-  private async fetch(leader: number, parts: readonly FetchPart[], onAnswer: (index: number, answer: Uint8Array) => void): Promise<void> {
-    let refused = 0
+  private async fetch(
+    leader: number,
+    parts: readonly FetchPart[],
+    onAnswer: (index: number, answer: Uint8Array | null) => void,
+  ): Promise<void> {
     const timeoutMs = WAITS * this.options.settings().fetchWaitMaxMs + WAY_MS
     const heard = (index: number, body: Uint8Array, status: LinkStatus): void => {
-      if (status === LinkStatus.ok) onAnswer(index, body)
-      else refused++
+      onAnswer(index, status === LinkStatus.ok ? body : null)
     }
     await this.door.call(leader, LinkKind.replicaFetch, parts, heard, timeoutMs)
-    // What has no owner there yet counts as never answered: it is asked again after a pause.
-    if (refused > 0) throw new Error(`node ${leader} has no owner for ${refused} of ${parts.length} partitions`)
   }
 
   private async alterIsr({ topicId, partition, proposal }: IsrChange): Promise<IsrAnswer> {

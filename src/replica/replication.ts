@@ -137,6 +137,7 @@ export class Replication {
     const { topic, partition, log, state } = hosted
     this.options.env.logger.error({ topic, partition, offset }, `this replica is damaged: ${message}`)
     this.options.doors.onLogDamaged({ topic, topicId: log.topicId, partition, offset, message, isLeader: state.role === 'leader' })
+    this.fetcher.report(hosted)
     this.repairIfAllowed(hosted)
   }
 

@@ -92,8 +92,12 @@ test('an idle partition waits longer at the leader, until there is data again', 
     state.answered(ask!.key, ask!.id, ANSWER, EMPTY, 0, settings)
     state.appended(ask!.key, bytes, 0)
   }
-  for (const bytes of [0, 0, 0, 0, 5, 0]) round(bytes)
-  assert.deepEqual(waits, [500, 500, 1000, 2000, 2000, 500])
+  for (const bytes of [0, 0, 0, 0, 0, 0, 0, 0, 5, 0]) round(bytes)
+  assert.deepEqual(waits, [500, 500, 1000, 2000, 4000, 8000, 16_000, 16_000, 16_000, 500])
+  state.follow('T', 0, 3, false, 0)
+  waits.length = 0
+  for (const bytes of [0, 0, 0, 0, 0]) round(bytes)
+  assert.deepEqual(waits, [500, 1000, 2000, 2000, 2000], 'one that is not in sync may be let in any moment')
 })
 
 test('replicas in sync are asked for first, and those that catch up only within their rate', () => {

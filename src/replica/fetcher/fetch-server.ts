@@ -38,6 +38,8 @@ interface Parked {
   readonly replica: number
   readonly part: ReplicaFetchPart
   readonly hosted: HostedPartition
+  /** The log's start when it was parked: a later one is told at once. */
+  readonly logStartOffset: number
   readonly group: Group
   readonly answer: (body: FetchAnswerBody) => void
 }
@@ -46,6 +48,8 @@ interface Peer {
   readonly outflow: Outflow
   /** By partition: at most one fetch of a replica and partition is parked. */
   readonly parked: Map<string, Parked>
+  /** Of them, those that there is data for, and no room on the way or no budget. */
+  readonly starved: Set<Parked>
 }
 
 export interface FetchServerCounters {
@@ -111,7 +115,7 @@ export class FetchServer {
 
   private peer(replica: number): Peer {
     let peer = this.peers.get(replica)
-    if (!peer) this.peers.set(replica, (peer = { outflow: new Outflow(), parked: new Map() }))
+    if (!peer) this.peers.set(replica, (peer = { outflow: new Outflow(), parked: new Map(), starved: new Set() }))
     return peer
   }
 
@@ -134,7 +138,7 @@ export class FetchServer {
     const isReport = part.maxBytes === 0
     if (!isReport) {
       peer.outflow.arrived(key)
-      this.relieved.add(peer)
+      if (peer.starved.size > 0) this.relieved.add(peer)
       const older = peer.parked.get(key)
       if (older) this.finish(older, 0)
     }
@@ -163,7 +167,7 @@ export class FetchServer {
     const groupKey = `${part.maxWaitMs}/${part.minBytes}`
     let group = groups.get(groupKey)
     if (!group) groups.set(groupKey, (group = { minBytes: part.minBytes, parked: new Set(), timer: undefined }))
-    return { key, replica, part, hosted, group, answer: reply }
+    return { key, replica, part, hosted, logStartOffset: hosted.log.logStartOffset, group, answer: reply }
   }
 
   private judge(hosted: HostedPartition, replica: number, part: ReplicaFetchPart): number {
@@ -211,6 +215,7 @@ export class FetchServer {
     }
     const peer = this.peers.get(one.replica)
     if (peer?.parked.get(one.key) === one) peer.parked.delete(one.key)
+    peer?.starved.delete(one)
     const parked = this.byPartition.get(hosted)
     parked?.delete(one)
     if (parked?.size !== 0) return
@@ -239,28 +244,37 @@ export class FetchServer {
   }
 
   private drain(): void {
-    const groups = new Set<Group>()
-    for (const hosted of this.news) for (const one of this.byPartition.get(hosted) ?? []) groups.add(one.group)
+    const touched = new Set<Parked>()
+    for (const hosted of this.news) for (const one of this.byPartition.get(hosted) ?? []) touched.add(one)
     this.news.clear()
-    for (const peer of this.relieved) for (const one of peer.parked.values()) if (hasData(one)) groups.add(one.group)
+    for (const peer of this.relieved) for (const one of peer.starved) touched.add(one)
     this.relieved.clear()
+    const groups = new Set<Group>()
+    for (const one of touched) {
+      if (one.group.minBytes > 1) groups.add(one.group)
+      else this.answerIfReady(one, true)
+    }
     for (const group of groups) this.answerReady(group)
   }
 
+  /** Parts that wait for `minBytes` wait together. Others are looked at one by one: thousands of idle ones may lie in the same group. */
   private answerReady(group: Group): void {
     let bytes = 0
-    for (const one of Array.from(group.parked)) {
-      const errorCode = one.hosted.state.checkLeader(one.part.currentLeaderEpoch)
-      if (errorCode !== errors.NONE.code) this.refuse(one, errorCode)
-      // What lies between offsets is not known without a look at the file; one record is at least one byte.
-      else if (hasData(one)) bytes += group.minBytes > 1 ? this.available(one) : 1
-    }
-    const isEnough = bytes >= Math.max(1, group.minBytes)
-    for (const one of Array.from(group.parked)) {
-      if (isEnough && hasData(one)) {
-        if (this.mayServe(one)) this.finish(one, one.part.maxBytes)
-      } else if (this.options.settings().rackAware && one.hosted.state.highWatermark > one.part.highWatermark) this.finish(one, 0)
-    }
+    // What lies between offsets is not known without a look at the file.
+    if (group.minBytes > 1) for (const one of group.parked) if (hasData(one)) bytes += this.available(one)
+    const isEnough = bytes >= group.minBytes || group.minBytes <= 1
+    for (const one of Array.from(group.parked)) this.answerIfReady(one, isEnough)
+  }
+
+  private answerIfReady(one: Parked, isEnough: boolean): void {
+    const { hosted, part } = one
+    const errorCode = hosted.state.checkLeader(part.currentLeaderEpoch)
+    if (errorCode !== errors.NONE.code) this.refuse(one, errorCode)
+    else if (isEnough && hasData(one)) {
+      if (this.mayServe(one)) this.finish(one, part.maxBytes)
+      else this.peer(one.replica).starved.add(one)
+    } else if (hosted.log.logStartOffset > one.logStartOffset) this.finish(one, 0)
+    else if (this.options.settings().rackAware && hosted.state.highWatermark > part.highWatermark) this.finish(one, 0)
   }
 
   private available({ hosted, part }: Parked): number {

@@ -15,8 +15,13 @@ import type { ReplicationSettings } from '../settings.js'
 
 /** The first pause after an error; it doubles up to replica.fetch.backoff.ms, so that a leader that is a moment late costs little. */
 const FIRST_BACKOFF_MS = 20
-/** An idle partition is asked for less often: replica.fetch.wait.max.ms doubles this many times. */
-const IDLE_DOUBLINGS = 3
+/**
+ * An idle partition waits longer at the leader, which answers at once when there is something: replica.fetch.wait.max.ms doubles from answer to
+ * answer, up to this many times. A node with thousands of idle partitions would do little else. A replica that is not in sync is not idle: what
+ * it is not let in for may be over any moment.
+ */
+export const IDLE_DOUBLINGS = 5
+const CATCH_UP_DOUBLINGS = 2
 /** Wrong checksums in a row from which on it is no accident of the way. */
 const CORRUPT_REPORT_AFTER = 3
 
@@ -63,6 +68,8 @@ export function fetchKey(topicId: string, partition: number): string {
 
 export class FetcherState {
   private readonly entries = new Map<string, Entry>()
+  /** Those that no ask is out for: few, because idle partitions wait at the leader. */
+  private readonly unasked = new Set<Entry>()
   private readonly budget = new ByteBudget()
   private nextAsk = 1
 
@@ -78,7 +85,8 @@ export class FetcherState {
       if (known.leaderEpoch === leaderEpoch) known.inSync = inSync
       return
     }
-    this.entries.set(key, {
+    if (known) this.unasked.delete(known)
+    const entry: Entry = {
       key,
       topicId,
       partition,
@@ -90,11 +98,17 @@ export class FetcherState {
       emptyAnswers: 0,
       corruptInARow: 0,
       corruptOffset: -1,
-    })
+    }
+    this.entries.set(key, entry)
+    this.unasked.add(entry)
   }
 
   unfollow(topicId: string, partition: number): void {
-    this.entries.delete(fetchKey(topicId, partition))
+    const key = fetchKey(topicId, partition)
+    const entry = this.entries.get(key)
+    if (!entry) return
+    this.entries.delete(key)
+    this.unasked.delete(entry)
   }
 
   follows(key: string): boolean {
@@ -111,8 +125,8 @@ export class FetcherState {
     const mayCatchUp = this.budget.isOpen(now)
     const live: Ask[] = []
     const catchingUp: Ask[] = []
-    for (const entry of this.entries.values()) {
-      if (entry.asked !== 0 || entry.readyAt > now) continue
+    for (const entry of this.unasked) {
+      if (entry.readyAt > now) continue
       if (entry.inSync) live.push(this.ask(entry, settings))
       else if (mayCatchUp) catchingUp.push(this.ask(entry, settings))
     }
@@ -123,9 +137,7 @@ export class FetcherState {
   nextDue(now: number): number {
     let due = Infinity
     const opensAt = this.budget.opensAt(now)
-    for (const entry of this.entries.values()) {
-      if (entry.asked === 0) due = Math.min(due, entry.inSync ? entry.readyAt : Math.max(entry.readyAt, opensAt))
-    }
+    for (const entry of this.unasked) due = Math.min(due, entry.inSync ? entry.readyAt : Math.max(entry.readyAt, opensAt))
     return due
   }
 
@@ -133,7 +145,7 @@ export class FetcherState {
   answered(key: string, id: number, answer: ReplicaFetchAnswer, local: LocalLog, now: number, settings: ReplicationSettings): FetchStep {
     const entry = this.entries.get(key)
     if (!entry || entry.asked !== id) return { kind: 'stale' }
-    entry.asked = 0
+    this.unask(entry)
     if (answer.errorCode === errors.OFFSET_OUT_OF_RANGE.code && answer.logEndOffset >= 0) {
       const step = outOfRangePoint(answer.logStartOffset, answer.logEndOffset, local)
       if (step.kind === 'continue') this.backOff(entry, now, settings)
@@ -156,7 +168,7 @@ export class FetcherState {
     if (!entry.inSync) this.budget.spend(bytes, now)
     entry.failures = 0
     entry.readyAt = now
-    entry.emptyAnswers = bytes > 0 ? 0 : Math.min(entry.emptyAnswers + 1, IDLE_DOUBLINGS)
+    entry.emptyAnswers = bytes > 0 ? 0 : Math.min(entry.emptyAnswers + 1, IDLE_DOUBLINGS + 1)
     if (bytes > 0) {
       entry.corruptInARow = 0
       entry.corruptOffset = -1
@@ -191,17 +203,24 @@ export class FetcherState {
   lost(key: string, id: number, now: number, settings: ReplicationSettings): void {
     const entry = this.entries.get(key)
     if (!entry || entry.asked !== id) return
-    entry.asked = 0
+    this.unask(entry)
     this.backOff(entry, now, settings)
   }
 
   /** The leader can be reached again: nothing is gained by waiting. */
   retryNow(now: number): void {
-    for (const entry of this.entries.values()) entry.readyAt = Math.min(entry.readyAt, now)
+    for (const entry of this.unasked) entry.readyAt = Math.min(entry.readyAt, now)
+  }
+
+  private unask(entry: Entry): void {
+    entry.asked = 0
+    this.unasked.add(entry)
   }
 
   private ask(entry: Entry, settings: ReplicationSettings): Ask {
     entry.asked = this.nextAsk++
+    this.unasked.delete(entry)
+    const doublings = Math.min(Math.max(0, entry.emptyAnswers - 1), entry.inSync ? IDLE_DOUBLINGS : CATCH_UP_DOUBLINGS)
     return {
       key: entry.key,
       id: entry.asked,
@@ -210,7 +229,7 @@ export class FetcherState {
       leaderEpoch: entry.leaderEpoch,
       maxBytes: settings.fetchMaxBytes,
       minBytes: settings.fetchMinBytes,
-      maxWaitMs: settings.fetchWaitMaxMs * 2 ** Math.max(0, entry.emptyAnswers - 1),
+      maxWaitMs: settings.fetchWaitMaxMs * 2 ** doublings,
       corruptOffset: entry.corruptOffset,
     }
   }

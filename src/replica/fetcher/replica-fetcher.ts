@@ -64,7 +64,7 @@ export class ReplicaFetcher {
     if (known !== undefined && known !== wanted) this.remove(hosted)
     if (wanted === -1) return
     this.leaderOf.set(key, wanted)
-    hosted.onSynced = (synced) => this.reportSynced(synced)
+    hosted.onSynced = (synced) => this.report(synced)
     this.leader(wanted).state.follow(log.topicId, hosted.partition, state.leaderEpoch, state.isInSync, this.now())
     this.endTurnSoon()
   }
@@ -185,8 +185,14 @@ export class ReplicaFetcher {
     return { topicId: ask.topicId, partition: ask.partition, body }
   }
 
-  private answered(leader: Leader, ask: Ask, body: Uint8Array): void {
+  private answered(leader: Leader, ask: Ask, body: Uint8Array | null): void {
     if (this.closed || this.leaders.get(leader.id) !== leader) return
+    if (body === null) {
+      // Others of the frame may wait on for long: this one is asked again after its pause.
+      leader.state.lost(ask.key, ask.id, this.now(), this.options.settings())
+      this.endTurnSoon()
+      return
+    }
     const hosted = this.options.find(ask.topicId, ask.partition)
     if (!hosted) return
     this.counters.answers++
@@ -272,8 +278,8 @@ export class ReplicaFetcher {
     hosted.truncate(offset)
   }
 
-  /** The leader waits for our disk, and our next ask is parked there: it is told at once. */
-  private reportSynced(hosted: HostedPartition): void {
+  /** Our next ask is parked at the leader, which waits for our disk, or must know that this log is damaged: it is told at once. */
+  report(hosted: HostedPartition): void {
     const key = fetchKey(hosted.log.topicId, hosted.partition)
     const leader = this.leaders.get(this.leaderOf.get(key) ?? -1)
     if (this.closed || !leader?.state.isAsked(key)) return

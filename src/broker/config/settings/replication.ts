@@ -53,7 +53,7 @@ export const REPLICATION_SETTINGS: readonly SettingDefinition[] = [
   }),
   row('replica.fetch.wait.max.ms', 'int', '500', 'high', {
     acted: true,
-    doc: 'How long a follower waits at the leader for new records; up to 8 times that for an idle partition.',
+    doc: 'How long a follower waits at the leader for new records; up to 32 times that for an idle partition.',
   }),
   row('replica.high.watermark.checkpoint.interval.ms', 'long', '5000', 'high'),
   row('replica.lag.time.max.ms', 'long', '30000', 'high', {
