@@ -5,13 +5,15 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Network } from './support/network.js'
 import type { TestCluster } from './support/nodes.js'
-import { controllerOf, leaderOf } from './support/state.js'
+import { allInSync, controllerOf, leaderOf } from './support/state.js'
 
 export interface FaultContext {
   readonly cluster: TestCluster
   readonly network: Network | undefined
   readonly topic: string
   readonly round: number
+  /** Another build's command line: nodes were started with it and are rolled to this one in the first round, and back in the next. */
+  readonly from?: string
 }
 
 export interface Fault {
@@ -22,6 +24,7 @@ export interface Fault {
 }
 
 const LASTS_MS = 3000
+const SETTLED_MS = 90_000
 const PAUSED_MS = 30_000
 
 async function leader({ cluster, topic, round }: FaultContext): Promise<number> {
@@ -50,6 +53,18 @@ export const FAULTS: readonly Fault[] = [
       await node.end('SIGTERM')
       await pause(LASTS_MS)
       await node.start()
+    },
+  },
+  {
+    // Every node in turn, the next one when all is whole again. Nothing a client asks for may fail.
+    name: 'rolling-restart',
+    run: async ({ cluster, topic, round, from }) => {
+      for (const node of cluster.nodes) {
+        const code = await node.end('SIGTERM')
+        if (code !== 0) throw new Error(`node ${node.id} stopped with ${code}:\n${node.said}`)
+        await node.start(round % 2 === 0 ? undefined : from)
+        await allInSync(cluster.addresses, topic, SETTLED_MS)
+      }
     },
   },
   {

@@ -1,6 +1,8 @@
 // Rounds of faults on a cluster of real processes under load, with nothing lost, doubled or reordered.
 // Command: node dist/test/cluster/main.js [--rounds N] [--faults a,b] [--nodes N] [--zookeeper HOST:PORT]
-//   [--session-ms MS] [--log-level LEVEL] [--keep]
+//   [--session-ms MS] [--log-level LEVEL] [--keep] [--from MAIN_JS]
+//
+// --from: dist/src/cli/main.js of another build, which the nodes are started with; `rolling-restart` then is a rolling upgrade.
 //
 // Each fault runs N rounds on one cluster while writers go on; then everything is read and compared. Ends with a table and a
 // line `N passed, N failed, N skipped`. Not part of `npm test`: `npm run test:cluster`.
@@ -30,6 +32,7 @@ interface Options {
   readonly logLevel: string
   /** Leaves the data and the logs of the nodes where they are, also when all is well. */
   readonly keep: boolean
+  readonly from: string | undefined
 }
 
 interface Outcome {
@@ -50,6 +53,7 @@ function options(): Options {
       'session-ms': { type: 'string', default: '3000' },
       'log-level': { type: 'string', default: 'warn' },
       keep: { type: 'boolean', default: false },
+      from: { type: 'string' },
     },
   })
   const wanted = values.faults?.split(',')
@@ -63,6 +67,7 @@ function options(): Options {
     sessionMs: Number(values['session-ms']),
     logLevel: values['log-level'],
     keep: values.keep,
+    from: values.from,
   }
 }
 
@@ -84,7 +89,7 @@ async function runFault(fault: Fault, given: Options): Promise<Outcome> {
   let workload: Workload | undefined
   let error: string | null = null
   try {
-    await Promise.all(cluster.nodes.map((node) => node.start()))
+    await Promise.all(cluster.nodes.map((node) => node.start(given.from)))
     await withAdmin(cluster.bootstrap, (admin) =>
       eventually('the topic is made', SETTLED_MS, async () => {
         const spec = { name: TOPIC, partitions: PARTITIONS, replicationFactor: 3, configs: { 'min.insync.replicas': 2 } }
@@ -98,7 +103,7 @@ async function runFault(fault: Fault, given: Options): Promise<Outcome> {
     for (let round = 0; round < given.rounds; round++) {
       await pause(BETWEEN_MS)
       workload.resetGaps()
-      await fault.run({ cluster, network, topic: TOPIC, round })
+      await fault.run({ cluster, network, topic: TOPIC, round, ...(given.from === undefined ? {} : { from: given.from }) })
       await allInSync(cluster.addresses, TOPIC, SETTLED_MS)
       const { ms, partition, beganMs } = workload.longestGap
       gapsMs.push(Math.round(ms))

@@ -297,7 +297,12 @@ test('a log without a record costs no scan after a kill, and no file for its lea
   const tasks: string[] = []
   const again = await openLog(t, {
     dir: killed(t, dir),
-    overrides: { runInPool: (task) => (tasks.push(task.name), runPoolTask(task)) },
+    overrides: {
+      runInPool: (task) => {
+        tasks.push(task.name)
+        return runPoolTask(task)
+      },
+    },
   })
   assert.deepEqual([tasks, again.logEndOffset], [[], 0])
   append(log, batch(1), 4)

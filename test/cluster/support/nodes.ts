@@ -72,13 +72,13 @@ export class ClusterNode {
   }
 
   /** Resolves when it is ready. `main`: another build's command line. */
-  async start(main = MAIN): Promise<void> {
+  async start(main = MAIN, readyMs = READY_MS): Promise<void> {
     const [command, ...before] = [...this.#prefix, process.execPath]
     mkdirSync(this.dataDir, { recursive: true })
     const child = spawn(command!, [...before, main, 'serve', ...this.#args], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     await new Promise<void>((resolve, reject) => {
-      const limit = setTimeout(() => reject(new Error(`node ${this.id} was not ready within ${READY_MS} ms:\n${this.#said}`)), READY_MS)
+      const limit = setTimeout(() => reject(new Error(`node ${this.id} was not ready within ${readyMs} ms:\n${this.#said}`)), readyMs)
       const hear = (chunk: Buffer): void => {
         this.#said = (this.#said + chunk.toString()).slice(-20_000)
         appendFileSync(`${this.dataDir}.log`, chunk)
