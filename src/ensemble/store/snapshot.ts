@@ -3,7 +3,7 @@
 
 import { ZnodeTree, type SessionRecord } from '../tree/znode-tree.js'
 import type { TreeImage } from '../tree/tree-image.js'
-import type { Znode } from '../tree/znode.js'
+import { NO_CHILDREN, type Znode } from '../tree/znode.js'
 import { ByteReader, ByteWriter } from './bytes.js'
 import { crc32c } from './crc.js'
 import { readAcl, writeAcl } from './txn-codec.js'
@@ -93,8 +93,10 @@ function readNode(input: ByteReader): readonly [string, Znode] {
   const ephemeralOwner = input.i64()
   const kind = KINDS[input.u8()]!
   const ttlMs = input.time()
-  const children = new Set<string>()
-  return [path, { data, acl, czxid, mzxid, pzxid, ctime, mtime, version, aversion, childCreates, ephemeralOwner, kind, ttlMs, children }]
+  return [
+    path,
+    { data, acl, czxid, mzxid, pzxid, ctime, mtime, version, aversion, childCreates, ephemeralOwner, kind, ttlMs, children: NO_CHILDREN },
+  ]
 }
 
 /** The tree, or in words why the bytes are no valid snapshot. */

@@ -25,7 +25,7 @@ import {
 } from './types.js'
 import { TreeImage } from './tree-image.js'
 import { Watches, type Delivery } from './watches.js'
-import { emptyNode, newNode, nextVersion, statOf, type Znode } from './znode.js'
+import { addChild, emptyNode, newNode, nextVersion, removeChild, statOf, type Znode } from './znode.js'
 
 export interface SessionRecord {
   readonly timeoutMs: number
@@ -379,7 +379,7 @@ export class ZnodeTree {
     this.#dataBytes += path.length + sizeOf(node.data)
     this.#quotas.placed(path)
     if (node.kind === 'container' || node.kind === 'ttl') this.#transient.add(path)
-    if (path !== '/') this.#nodes.get(parentOf(path))!.children.add(nameOf(path))
+    if (path !== '/') addChild(this.#nodes.get(parentOf(path))!, nameOf(path))
     if (node.ephemeralOwner === 0n) return
     const owned = this.#ephemerals.get(node.ephemeralOwner)
     if (owned) owned.add(path)
@@ -391,7 +391,7 @@ export class ZnodeTree {
     this.#dataBytes -= path.length + sizeOf(node.data)
     this.#quotas.removed(path)
     this.#transient.delete(path)
-    this.#nodes.get(parentOf(path))!.children.delete(nameOf(path))
+    removeChild(this.#nodes.get(parentOf(path))!, nameOf(path))
     const owned = this.#ephemerals.get(node.ephemeralOwner)
     if (!owned) return
     owned.delete(path)
@@ -407,7 +407,7 @@ export class ZnodeTree {
     const tree = new ZnodeTree()
     for (const [path, node] of nodes) {
       const reserved = tree.#nodes.get(path)
-      for (const name of reserved?.children ?? []) node.children.add(name)
+      for (const name of reserved?.children ?? []) addChild(node, name)
       if (reserved) tree.#dataBytes -= path.length + sizeOf(reserved.data)
       tree.#place(path, node)
     }

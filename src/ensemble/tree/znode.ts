@@ -18,7 +18,19 @@ export interface Znode {
   readonly ephemeralOwner: bigint
   readonly kind: 'persistent' | 'ephemeral' | 'container' | 'ttl'
   readonly ttlMs: number
-  readonly children: Set<string>
+  /** `NO_CHILDREN` while there have been none: a set of its own would be a tenth of a leaf's memory. */
+  children: ReadonlySet<string>
+}
+
+export const NO_CHILDREN: ReadonlySet<string> = new Set()
+
+export function addChild(node: Znode, name: string): void {
+  if (node.children === NO_CHILDREN) node.children = new Set([name])
+  else (node.children as Set<string>).add(name)
+}
+
+export function removeChild(node: Znode, name: string): void {
+  if (node.children !== NO_CHILDREN) (node.children as Set<string>).delete(name)
 }
 
 /** The stat as ZooKeeper answers it: cversion counts creations and deletions, childCreates the creations alone. */
@@ -59,7 +71,7 @@ export function newNode(op: CreateOp, acl: readonly Acl[], ephemeralOwner: bigin
     ephemeralOwner,
     kind: op.mode,
     ttlMs: op.mode === 'ttl' ? op.ttlMs : 0,
-    children: new Set(),
+    children: NO_CHILDREN,
   }
 }
 
