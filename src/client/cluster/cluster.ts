@@ -1,5 +1,5 @@
-// A client's view of one cluster: its brokers, the metadata snapshot, who leads and who coordinates what. Shared by
-// producer, consumer and admin of one client object; owns connections, never records.
+// A client's view of one cluster: the metadata snapshot, who leads and who coordinates what, what is tried again. Shared
+// by producer, consumer and admin of one client object; its connections are in connections.ts.
 
 import type { Env } from '../../env/env.js'
 import { realEnv } from '../../env/real.js'
@@ -8,9 +8,10 @@ import type { MessageOf } from '../../protocol/schema/dsl.js'
 import { type Api, apis } from '../../protocol/schema/index.js'
 import { ClientError, isClientError, isRetriable, KafkaError } from '../errors.js'
 import { TcpTransport } from '../tcp-transport.js'
-import type { BrokerAddress, Transport } from '../transport.js'
+import type { Transport } from '../transport.js'
 import { backoffMs, KeepAlive, sleep } from './backoff.js'
-import { Broker, type BrokerOptions, type RequestOptions } from './broker.js'
+import type { Broker, BrokerOptions, RequestOptions } from './broker.js'
+import { Connections } from './connections.js'
 import { type BrokerMetadata, ClusterMetadata, type TopicMetadata } from './metadata.js'
 import { CLIENT_DEFAULTS, type ClientSettings, integerSetting } from './settings.js'
 
@@ -37,10 +38,7 @@ export class Cluster {
   readonly env: Env
   readonly keepAlive = new KeepAlive()
   readonly options: Common
-  readonly #transport: Transport
-  readonly #ownsTransport: boolean
-  readonly #brokers = new Map<number, Broker>()
-  readonly #bootstrap: readonly Broker[]
+  readonly #connections: Connections
   readonly #topics = new Set<string>()
   readonly #listeners = new Set<(metadata: ClusterMetadata) => void>()
   /** Whether asking about a missing topic may create it (if the broker is set so). */
@@ -52,6 +50,7 @@ export class Cluster {
   #attemptedAt = -Infinity
   #failures = 0
   #refreshing: Promise<void> | undefined
+  #coveredTopics = -1
   /** Bumped when topics are added, so that an answer under way is known not to cover them. */
   #wanted = 0
   #closed = false
@@ -71,17 +70,12 @@ export class Cluster {
       socketConnectionSetupTimeoutMs: whole('socketConnectionSetupTimeoutMs', 1),
       metadataMaxAgeMs: whole('metadataMaxAgeMs', 100),
     }
-    if (settings.transport) {
-      this.#transport = settings.transport
-      this.#ownsTransport = false
-    } else {
-      if (settings.bootstrapServers === undefined) {
-        throw new ClientError('ERR_MILLRACE_SETTING', "bootstrapServers is missing; give e.g. { bootstrapServers: 'localhost:9092' }")
-      }
-      this.#transport = new TcpTransport({ bootstrapServers: settings.bootstrapServers, tls: settings.tls ?? false })
-      this.#ownsTransport = true
+    const { transport, bootstrapServers, tls = false } = settings
+    if (transport === undefined && bootstrapServers === undefined) {
+      throw new ClientError('ERR_MILLRACE_SETTING', "bootstrapServers is missing; give e.g. { bootstrapServers: 'localhost:9092' }")
     }
-    this.#bootstrap = this.#transport.bootstrap.map((address) => this.#newBroker(address))
+    const used: Transport = transport ?? new TcpTransport({ bootstrapServers: bootstrapServers!, tls })
+    this.#connections = new Connections(used, transport === undefined, this.env, this.options, this.keepAlive)
   }
 
   get metadata(): ClusterMetadata {
@@ -130,7 +124,6 @@ export class Cluster {
     this.#refreshing ??= this.#refreshOnce().finally(() => (this.#refreshing = undefined))
     await this.#refreshing
   }
-  #coveredTopics = -1
 
   /**
    * The topic, waiting until it exists and its partitions are known. Fails with the broker's reason when it cannot
@@ -159,17 +152,7 @@ export class Cluster {
   /** The broker of that id, or undefined when the snapshot does not name it. */
   broker(nodeId: number): Broker | undefined {
     const address = this.#metadata.brokers.get(nodeId)
-    if (!address) return undefined
-    let broker = this.#brokers.get(nodeId)
-    if (broker && (broker.address.host !== address.host || broker.address.port !== address.port)) {
-      broker.close()
-      broker = undefined
-    }
-    if (!broker) {
-      broker = this.#newBroker(address)
-      this.#brokers.set(nodeId, broker)
-    }
-    return broker
+    return address && this.#connections.broker(address)
   }
 
   requireBroker(nodeId: number): Broker {
@@ -210,25 +193,13 @@ export class Cluster {
       this.#metadata = new ClusterMetadata(this.#metadata.clusterId, this.#metadata.controllerId, brokers, this.#metadata.topics)
     }
     // A connection of its own: a fetch that waits must not delay heartbeats behind it.
-    return this.#side({ nodeId, host, port }, 'coordinator')
+    return this.#connections.side({ nodeId, host, port }, 'coordinator')
   }
 
   /** Another connection to the same broker, for requests whose answers are held back. */
   sideConnection(broker: Broker, purpose: string): Broker {
-    return this.#side(broker.address, purpose)
+    return this.#connections.side(broker.address, purpose)
   }
-
-  #side(address: BrokerAddress, purpose: string): Broker {
-    const key = `${purpose} ${address.nodeId}`
-    let broker = this.#sides.get(key)
-    if (!broker || broker.address.host !== address.host || broker.address.port !== address.port) {
-      broker?.close()
-      broker = this.#newBroker(address)
-      this.#sides.set(key, broker)
-    }
-    return broker
-  }
-  readonly #sides = new Map<string, Broker>()
 
   /** Repeats `attempt` while it fails retriably, with pauses, until `timeoutMs` have passed. */
   async retry<T>(what: string, timeoutMs: number, attempt: (leftMs: number) => Promise<T>): Promise<T> {
@@ -260,22 +231,14 @@ export class Cluster {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    for (const broker of [...this.#brokers.values(), ...this.#sides.values(), ...this.#bootstrap]) broker.close()
-    if (this.#ownsTransport) this.#transport.close()
+    this.#connections.close()
     this.keepAlive.close()
     this.#listeners.clear()
   }
 
-  #newBroker(address: BrokerAddress): Broker {
-    return new Broker(address, this.#transport, this.env, this.options, this.keepAlive)
-  }
-
   /** Known brokers, best first, then the bootstrap addresses. */
   #candidates(): Broker[] {
-    const known = [...this.#metadata.brokers.keys()].map((nodeId) => this.broker(nodeId)!)
-    const cost = (broker: Broker): number => (broker.isConnected ? 0 : 1e6) + broker.backoffLeftMs * 1e3 + broker.inFlight
-    known.sort((a, b) => cost(a) - cost(b))
-    return [...known, ...this.#bootstrap]
+    return this.#connections.candidates(this.#metadata.brokers.values())
   }
 
   async #refreshOnce(): Promise<void> {
@@ -297,7 +260,7 @@ export class Cluster {
         this.#fetchedAt = this.env.clock.monotonic()
         this.#coveredTopics = wanted
         this.#failures = 0
-        this.#releaseBootstrap()
+        this.#connections.releaseBootstrap()
         return
       } catch (error) {
         last = error
@@ -307,18 +270,9 @@ export class Cluster {
     throw last
   }
 
-  /** The addresses to start from are not needed once brokers are known; they are connected again if all of those fail. */
-  #releaseBootstrap(): void {
-    for (const broker of this.#bootstrap) if (broker.isConnected && broker.inFlight === 0) broker.disconnect()
-  }
-
   #install(metadata: ClusterMetadata): void {
     this.#metadata = metadata
-    for (const [nodeId, broker] of this.#brokers) {
-      if (metadata.brokers.has(nodeId)) continue
-      broker.close()
-      this.#brokers.delete(nodeId)
-    }
+    this.#connections.keepOnly((nodeId) => metadata.brokers.has(nodeId))
     for (const listener of this.#listeners) listener(metadata)
   }
 }
