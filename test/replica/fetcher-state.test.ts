@@ -178,16 +178,18 @@ test("a byte budget gives a second's worth, goes into debt and pays it back", ()
   assert.equal(budget.isOpen(1510), true)
 })
 
-test('what catches up takes at most half of what may be under way', () => {
+test('what catches up takes at most a tenth of what may be under way', () => {
   const outflow = new Outflow()
-  outflow.sent('a', 60, true)
+  outflow.sent('a', 9, true)
+  assert.equal(outflow.hasRoom(true, 100), true)
+  outflow.sent('c', 1, true)
   assert.equal(outflow.hasRoom(true, 100), false)
   assert.equal(outflow.hasRoom(false, 100), true)
-  outflow.sent('b', 60, false)
+  outflow.sent('b', 90, false)
   assert.equal(outflow.hasRoom(false, 100), false)
   outflow.arrived('a')
   outflow.arrived('a')
-  assert.equal(outflow.bytes, 60)
+  assert.equal(outflow.bytes, 91)
 })
 
 test('an answer carries its records behind its fields, written where it is told', () => {

@@ -1,8 +1,11 @@
 // What is under way from this worker to one follower node: the bound of the memory that replication takes here, and of what catching-up replicas
 // may take of it. Pure. The next fetch of a partition says that its previous answer has arrived.
 
-/** Catching-up replicas may fill this share of what may be under way; the rest is always there for those in sync. */
-const CATCH_UP_SHARE = 0.5
+/**
+ * Catching-up replicas may fill this share of what may be under way; the rest is always there for those in sync. One answer of theirs at a time
+ * keeps a follower busy; more of them only lie before the answers that producers wait for.
+ */
+const CATCH_UP_SHARE = 0.1
 
 export class Outflow {
   private readonly byPartition = new Map<string, { readonly bytes: number; readonly catchUp: boolean }>()
