@@ -25,7 +25,7 @@ import { Gathering } from '../store/gathering.js'
 import { realDisk, type StoreDisk } from '../store/disk.js'
 import { MemberStore } from '../store/member-store.js'
 import { decodeSnapshot, encodeInSlices } from '../store/snapshot.js'
-import { opcodeOf, readTxn, writeTxn } from '../store/txn-codec.js'
+import { opcodeOf, readTxn, sessionOf, writeTxn } from '../store/txn-codec.js'
 import { Opcode, ZkCode } from '../tree/codes.js'
 import type { Txn, TxnResult } from '../tree/types.js'
 import type { Delivery } from '../tree/watches.js'
@@ -95,6 +95,8 @@ export class QuorumMember implements EnsembleServer {
   readonly #ended = new Listeners<bigint>()
   /** Sessions of this process: heard of as long as it runs. */
   readonly #local = new Set<bigint>()
+  /** Of these, the ones whose end stands in the log and is not agreed yet: a touch after that is too late, whoever confirms it. */
+  readonly #ending = new Set<bigint>()
   readonly #inputs: Input[] = []
   #stepping = false
   #proposals: Proposal[] = []
@@ -102,6 +104,8 @@ export class QuorumMember implements EnsembleServer {
   readonly #gathering = new Gathering()
   /** Set while proposals wait for more. */
   #patience: Timer | null = null
+  /** Of a leader: sessions have expired, and their ends wait behind the log's writes, so that nobody knows of them yet. */
+  #endsQueued = false
   #writesAhead = 0
   #nextRequest = 1
   #nextSession: bigint
@@ -150,7 +154,7 @@ export class QuorumMember implements EnsembleServer {
       ...(options.planted === undefined ? {} : { planted: options.planted }),
       ...(options.windowBytes === undefined ? {} : { windowBytes: options.windowBytes }),
     })
-    const used = [...tree.sessions.keys(), ...entries.map(({ payload }) => payload.readBigInt64BE(16))]
+    const used = [...tree.sessions.keys(), ...entries.map(({ payload }) => sessionOf(payload))]
     this.#nextSession = firstSessionId(this.memberId, options.env.clock.now(), used)
   }
 
@@ -262,7 +266,7 @@ export class QuorumMember implements EnsembleServer {
         this.#syncs.delete(effect.request)
         break
       case 'confirmed':
-        this.#confirmedAt = Math.max(this.#confirmedAt, effect.at)
+        if (this.#ending.size === 0 && !this.#endsQueued) this.#confirmedAt = Math.max(this.#confirmedAt, effect.at)
         break
       case 'fatal':
         this.#halt(
@@ -274,6 +278,8 @@ export class QuorumMember implements EnsembleServer {
   }
 
   #send(to: number, message: Message): void {
+    // The one of the next round comes to a member AFTER the end of its session, which then knows better.
+    if (message.kind === 'confirm' && this.#endsQueued) return
     // One proposal goes to several members.
     if (this.#encoded?.message !== message) this.#encoded = { message, bytes: encodeMessage(message) }
     this.#options.transport.send(to, this.#encoded.bytes)
@@ -290,6 +296,7 @@ export class QuorumMember implements EnsembleServer {
       else this.#step({ kind: 'persisted', seq })
       this.#proposeSoon()
     }
+    if (op.kind === 'truncate' || op.kind === 'install') this.#ending.clear()
     if (op.kind === 'truncate') this.#store.truncate(op.after, done)
     else if (op.kind === 'install') this.#store.install(op.zxid, op.snapshot, done)
     else if (op.kind === 'epochs') this.#store.saveEpochs(op.state, done)
@@ -297,9 +304,15 @@ export class QuorumMember implements EnsembleServer {
       this.#writesAhead++
       const ignore = (): void => undefined
       for (const [i, { zxid, payload }] of op.entries.entries()) {
+        if (this.#local.size > 0) this.#noteEnd(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))
         this.#store.appendPayload(zxid, payload, i === op.entries.length - 1 ? done : ignore)
       }
     }
+  }
+
+  #noteEnd(payload: Buffer): void {
+    const sessionId = sessionOf(payload)
+    if (this.#local.has(sessionId) && opcodeOf(payload) === Opcode.closeSession) this.#ending.add(sessionId)
   }
 
   /** A member whose disk failed must not go on: what it says would no longer be what it holds. */
@@ -337,6 +350,7 @@ export class QuorumMember implements EnsembleServer {
   }
 
   #sessionEnded(sessionId: bigint): void {
+    this.#ending.delete(sessionId)
     this.#tracker?.remove(sessionId)
     this.#local.delete(sessionId)
     this.#ended.tell(sessionId, this.#env.logger)
@@ -415,6 +429,7 @@ export class QuorumMember implements EnsembleServer {
     for (const sessionId of this.#tracker.expire(now)) {
       this.#env.logger.info({ sessionId: `0x${BigInt.asUintN(64, sessionId).toString(16)}` }, 'session expired')
       this.#order({ sessionId, auth: [], body: { kind: 'closeSession' } })
+      this.#endsQueued = true
     }
     if (now < this.#reapAt) return
     this.#reapAt = now + (this.#options.reapIntervalMs ?? 60_000)
@@ -450,6 +465,7 @@ export class QuorumMember implements EnsembleServer {
 
   #loseWaiting(): void {
     this.#proposals = []
+    this.#endsQueued = false
     const lost = [...this.#waiting.values(), ...this.#syncs.values()]
     this.#waiting.clear()
     this.#syncs.clear()
@@ -522,6 +538,7 @@ export class QuorumMember implements EnsembleServer {
       zxid++
     }
     this.#proposals = []
+    this.#endsQueued = false
     this.#step({ kind: 'propose', entries })
   }
 

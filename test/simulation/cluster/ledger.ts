@@ -1,5 +1,6 @@
 // What was promised and what was seen: acknowledged records, committed reads, leaders, watermarks. Breaking any of it is a bug.
 
+import type { MetadataImage } from '../../../src/controller/image.js'
 import type { HostedPartition } from '../../../src/replica/hosted-partition.js'
 import { crc32c } from '@node-rs/crc32'
 
@@ -15,6 +16,10 @@ export class Ledger {
   readonly #known = new Map<string, Map<number, string>>()
   readonly #leaders = new Map<string, number>()
   readonly #seen = new WeakMap<HostedPartition, { watermark: number; leaderEpoch: number; partitionEpoch: number }>()
+  /** By node, what was looked at last: an image that has not changed is the same object. */
+  readonly #images = new Map<number, MetadataImage>()
+  /** Partition and partition epoch → the decision, the same everywhere. */
+  readonly #decisions = new Map<string, string>()
   failure: Error | undefined
 
   broken(text: string): void {
@@ -32,6 +37,26 @@ export class Ledger {
 
   knownOf(key: string): ReadonlyMap<number, string> {
     return this.#known.get(key) ?? new Map<number, string>()
+  }
+
+  /** What the controllers have decided: each state of a partition once, and none of an image goes back. */
+  lookAtImage(node: number, image: MetadataImage): void {
+    const before = this.#images.get(node)
+    if (before === image) return
+    this.#images.set(node, image)
+    for (const [name, { partitions }] of image.topics) {
+      if (before?.topics.get(name)?.partitions === partitions) continue
+      for (const { partition, partitionEpoch, leaderEpoch, leader, isr } of partitions) {
+        const state = `${name}-${partition} partition epoch ${partitionEpoch}`
+        const decision = `leader ${leader} epoch ${leaderEpoch} isr ${isr.join()}`
+        const known = this.#decisions.get(state) ?? decision
+        this.#decisions.set(state, decision)
+        if (known !== decision) this.broken(`${state} was ${known}; on node ${node} it is ${decision}`)
+        const former = before?.topics.get(name)?.partitions[partition]
+        if (former && before.zxid <= image.zxid && (former.partitionEpoch > partitionEpoch || former.leaderEpoch > leaderEpoch))
+          this.broken(`${state} on node ${node}: the decision went back from partition epoch ${former.partitionEpoch}`)
+      }
+    }
   }
 
   /** After every event: one leader an epoch, and nothing of a life goes back. */

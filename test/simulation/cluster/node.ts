@@ -11,6 +11,7 @@ import { ControllerNode } from '../../../src/controller/controller-node.js'
 import type { MetadataImage } from '../../../src/controller/image.js'
 import { Lease } from '../../../src/controller/lease.js'
 import type { EnsembleConfig } from '../../../src/ensemble/quorum/config.js'
+import type { ZnodeClient } from '../../../src/ensemble/znode-client.js'
 import { QuorumMember } from '../../../src/ensemble/quorum/quorum-member.js'
 import type { PeerTransport } from '../../../src/ensemble/quorum/transport.js'
 import type { Logger } from '../../../src/env/env.js'
@@ -31,6 +32,19 @@ import { type Planted, plantInPartition, plantInSession } from './planted.js'
 export const TICK_MS = 100
 const SESSION_MS = 8 * TICK_MS
 const SEGMENT_BYTES = 6000
+/** Of a session: what goes to the ensemble. */
+const SENT: ReadonlySet<string | symbol> = new Set([
+  'sync',
+  'create',
+  'create2',
+  'delete',
+  'exists',
+  'getData',
+  'setData',
+  'getChildren',
+  'multi',
+  'addWatch',
+])
 
 export interface NodeOptions {
   readonly id: number
@@ -54,6 +68,10 @@ export class SimNode {
   readonly id: number
   life: Life | undefined
   paused = false
+  /** What it asks the ensemble for is sent then, in its order. */
+  sessionSlowUntil = 0
+  /** What it answers to other nodes as controller is sent then. */
+  answersSlowUntil = 0
   member: QuorumMember | undefined
   control: ControllerNode | undefined
   manager: ReplicaManager | undefined
@@ -84,6 +102,15 @@ export class SimNode {
 
   get image(): MetadataImage | undefined {
     return this.control?.view.image
+  }
+
+  /** It is up, and a replica that it should have could not be opened. */
+  get lacksReplica(): boolean {
+    if (!this.#mayLead || !this.manager) return false
+    for (const topic of this.image?.topics.values() ?? [])
+      for (const { partition, replicas } of topic.partitions)
+        if (replicas.includes(this.id) && !this.manager.find(topic.name, partition)) return true
+    return false
   }
 
   hosted(topic: string, partition: number): HostedPartition | undefined {
@@ -141,7 +168,7 @@ export class SimNode {
       env,
       nodeId: this.id,
       identity: `directory-${this.id}`,
-      connect: async () => plantInSession(planted, await member.connect(SESSION_MS)),
+      connect: async () => this.#slowed(plantInSession(planted, await member.connect(SESSION_MS)), life),
       rules: () => ({
         defaults: () => ({ numPartitions: 1, replicationFactor: 3 }),
         partitionRules: () => ({ minIsr: 2, uncleanElection: planted === 'staleReplicaElected' }),
@@ -164,7 +191,9 @@ export class SimNode {
     this.control = control
     this.#isNew = false
     link.door(COORDINATOR).handle(LinkKind.control, (peer, parts, answer) => {
-      parts.forEach(({ body }, index) => void control.router.handle(peer, Uint8Array.from(body)).then((reply) => answer(index, reply)))
+      parts.forEach(({ body }, index) => {
+        void control.router.handle(peer, Uint8Array.from(body)).then((reply) => this.#late(() => answer(index, reply)))
+      })
     })
     const health = new ReplicaReports({
       env,
@@ -196,14 +225,14 @@ export class SimNode {
     // One after the other: what is read and copied on the way ends in one order.
     let opening = Promise.resolve()
     const open = (): Promise<void> => {
-      opening = opening.then(() => this.#openAll(life, control, manager, link, health))
+      opening = opening.catch(() => undefined).then(() => this.#openAll(life, control, manager, link, health))
       return this.#options.world.track(opening)
     }
     control.registration.onHealth(() => health.look())
     control.view.onChange((_, changes) => {
       health.look()
       if (changes.some(({ kind }) => kind === 'broker' || kind === 'broker-gone')) this.replication?.brokersChanged()
-      void open()
+      open().catch((error: Error) => this.#options.log(`n${this.id} could not open: ${error.message}`))
     })
     await open()
     caughtUp()
@@ -227,6 +256,35 @@ export class SimNode {
       onLost: () => {
         this.#options.counts.add('lease lost')
         manager.leaseLost()
+      },
+    })
+  }
+
+  #late(answer: () => void): void {
+    const { world } = this.#options
+    if (this.answersSlowUntil <= world.now) answer()
+    else world.after(this.answersSlowUntil - world.now, answer)
+  }
+
+  /** Calls of a session take effect in their order, also those that wait. */
+  #slowed(client: ZnodeClient, life: Life): ZnodeClient {
+    const { world } = this.#options
+    const waiting: (() => void)[] = []
+    const send = (): void => {
+      if (this.sessionSlowUntil > world.now) world.after(this.sessionSlowUntil - world.now, () => life.run(send))
+      else for (const call of waiting.splice(0)) call()
+    }
+    return new Proxy(client, {
+      get: (_, name) => {
+        const member = Reflect.get(client, name, client) as unknown
+        if (typeof member !== 'function') return member
+        if (!SENT.has(name)) return member.bind(client) as unknown
+        return (...args: unknown[]) => {
+          const call = (): Promise<unknown> => Reflect.apply(member, client, args) as Promise<unknown>
+          if (waiting.length === 0 && this.sessionSlowUntil <= world.now) return call()
+          if (waiting.length === 0) world.after(this.sessionSlowUntil - world.now, () => life.run(send))
+          return new Promise((resolve, reject) => waiting.push(() => void call().then(resolve, reject)))
+        }
       },
     })
   }
@@ -330,6 +388,7 @@ export class SimNode {
     this.#lease = undefined
     this.#leaseUntil = -Infinity
     this.paused = false
+    this.sessionSlowUntil = this.answersSlowUntil = 0
     memberDisk.crash()
     network.remove(this.id)
     links.stop(this.id)

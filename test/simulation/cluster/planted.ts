@@ -12,7 +12,7 @@ export const PLANTED = [
   'truncateToHighWatermark',
   /** Leaders take acks=all whatever the size of the in-sync set. */
   'ackBelowMinIsr',
-  /** Writes of a controller do not check the controller epoch. */
+  /** Writes of a controller check neither the controller epoch nor the version of what they replace. */
   'controllerNotFenced',
   /** A replica outside the in-sync set may be elected. */
   'staleReplicaElected',
@@ -70,6 +70,9 @@ function withoutProducer(records: Uint8Array): Uint8Array {
 export function plantInSession(planted: Planted | undefined, client: ZnodeClient): ZnodeClient {
   if (planted !== 'controllerNotFenced') return client
   const multi = client.multi.bind(client)
-  client.multi = (ops) => multi(ops.filter((op) => op.kind !== 'check' || op.path !== CONTROLLER_EPOCH))
+  client.multi = (ops) => {
+    if (ops[0]?.kind !== 'check' || ops[0].path !== CONTROLLER_EPOCH) return multi(ops)
+    return multi(ops.slice(1).map((op) => (op.kind === 'setData' ? { ...op, version: -1 } : op)))
+  }
   return client
 }

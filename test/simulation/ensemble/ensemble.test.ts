@@ -55,6 +55,10 @@ test('a seed replays exactly', async () => {
   assert.deepEqual(traces[0], traces[1])
 })
 
+test('seeds that failed once', async () => {
+  for (const seed of [11291]) await runSeed({ seed })
+})
+
 /** `from`: a little before the seed that was seen to find it, so that the test is short. */
 const PLANTED: readonly { readonly bug: keyof Planted; readonly from: number; readonly breaks: RegExp }[] = [
   { bug: 'ackBeforeFsync', from: 95, breaks: /lost|not agreed|parts from/ },
