@@ -11,6 +11,9 @@ import type { Env } from '../env/env.js'
 import { inTime } from '../env/in-time.js'
 import type { Address, ClusterOptions } from './cluster-options.js'
 
+/** Ticks without a word after which leader and members part: another is elected before the sessions that were confirmed last run out. */
+const SYNC_LIMIT = 3
+
 export interface NodeEnsembleOptions {
   readonly env: Env
   readonly nodeId: number
@@ -93,6 +96,7 @@ async function member(options: NodeEnsembleOptions): Promise<NodeEnsemble> {
       config: { servers: own ? voters : [...voters, observer] },
       transport,
       tickMs: cluster.tickMs,
+      syncLimit: SYNC_LIMIT,
     })
     return {
       server: joined,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import fc from 'fast-check'
 import { ClientError, KafkaError, Producer, type ProducerSettings } from '../../src/client/index.js'
+import type { BrokerAddress } from '../../src/client/transport.js'
 import { errors } from '../../src/model/errors.js'
 import type { MessageOf } from '../../src/protocol/schema/dsl.js'
 import { apis } from '../../src/protocol/schema/index.js'
@@ -87,6 +88,28 @@ test('a partition whose new leader is named in the refusal is written there with
   })
   const sent = producer.send({ topic: 't', value: 'a' })
   for (let i = 0; i < 20; i++) await env.advance(50)
+  assert.deepEqual(cluster.values(), ['a'])
+  await sent
+})
+
+test('while the host of a leader answers nothing, who leads is asked again and again, and records go to the next leader', async (t) => {
+  const { env, cluster, producer } = start(t, { metadataMaxAgeMs: 300_000, enableIdempotence: false })
+  let leaderId = 2
+  const connect = cluster.connect.bind(cluster)
+  cluster.connect = (address?: BrokerAddress) => (address?.port === 2 ? new Promise(() => undefined) : connect())
+  cluster.answers.set(apis.metadata.key, (body: MessageOf<typeof apis.metadata.request>) => ({
+    brokers: [1, 2].map((nodeId) => ({ nodeId, host: 'fake', port: nodeId })),
+    topics: (body.topics ?? []).map(({ name }) => ({
+      name,
+      partitions: [{ partitionIndex: 0, leaderId, leaderEpoch: 2 - leaderId, replicaNodes: [1, 2], isrNodes: [1, 2] }],
+    })),
+  }))
+  await drive(env, producer.partitionsFor('t'))
+  const sent = producer.send({ topic: 't', value: 'a' })
+  for (let i = 0; i < 40; i++) await env.advance(50)
+  assert.deepEqual(cluster.values(), [])
+  leaderId = 1
+  for (let i = 0; i < 40; i++) await env.advance(50)
   assert.deepEqual(cluster.values(), ['a'])
   await sent
 })

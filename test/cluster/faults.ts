@@ -19,6 +19,8 @@ export interface FaultContext {
 export interface Fault {
   readonly name: string
   readonly needsNetwork?: boolean
+  /** The nodes have small disks of their own. */
+  readonly needsDisk?: boolean
   /** Does it, lets it last, undoes it: the cluster is whole again when this resolves. */
   run(context: FaultContext): Promise<void>
 }
@@ -26,6 +28,7 @@ export interface Fault {
 const LASTS_MS = 3000
 const SETTLED_MS = 90_000
 const PAUSED_MS = 30_000
+const FULL_MS = 10_000
 
 async function leader({ cluster, topic, round }: FaultContext): Promise<number> {
   return leaderOf(cluster.bootstrap, topic, round % 3)
@@ -84,6 +87,18 @@ export const FAULTS: readonly Fault[] = [
       context.network!.cut(id)
       await pause(PAUSED_MS / 2)
       context.network!.mend(id)
+    },
+  },
+  {
+    name: 'fill-disk',
+    needsDisk: true,
+    run: async (context) => {
+      // In turn the leader's, whose producers hear of it, and a follower's.
+      const id = await (context.round % 2 === 0 ? leader(context) : follower(context))
+      const disk = context.cluster.node(id).disk!
+      disk.fill()
+      await pause(FULL_MS)
+      disk.free()
     },
   },
   {

@@ -13,7 +13,8 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { FAULTS, type Fault } from './faults.js'
-import { Network, unavailable } from './support/network.js'
+import { unavailable as noDisk } from './support/disk.js'
+import { Network, unavailable as noNetwork } from './support/network.js'
 import { TestCluster } from './support/nodes.js'
 import { allInSync, eventually, withAdmin } from './support/state.js'
 import { isSound, type Verdict, Workload } from './support/workload.js'
@@ -22,6 +23,7 @@ const TOPIC = 'rounds'
 const PARTITIONS = 6
 const SETTLED_MS = 90_000
 const BETWEEN_MS = 2000
+const DISK_MEBIBYTES = 128
 
 interface Options {
   readonly rounds: number
@@ -82,6 +84,7 @@ async function runFault(fault: Fault, given: Options): Promise<Outcome> {
     count: given.nodes,
     dir,
     ...(network ? { network } : {}),
+    ...(fault.needsDisk ? { diskMebibytes: DISK_MEBIBYTES } : {}),
     ...zookeeper,
     settings,
     logLevel: given.logLevel,
@@ -141,13 +144,13 @@ function percentile(values: readonly number[], share: number): number {
 
 async function main(): Promise<void> {
   const given = options()
-  const noNetwork = given.faults.some(({ needsNetwork }) => needsNetwork) ? unavailable() : null
   let [passed, failed, skipped] = [0, 0, 0]
   const rows: string[] = []
   for (const fault of given.faults) {
-    if (fault.needsNetwork && noNetwork !== null) {
+    const missing = (fault.needsNetwork ? noNetwork() : null) ?? (fault.needsDisk ? noDisk() : null)
+    if (missing !== null) {
       skipped++
-      rows.push(`${fault.name}\tskipped: ${noNetwork}`)
+      rows.push(`${fault.name}\tskipped: ${missing}`)
       continue
     }
     const { rounds, gapsMs, verdict: v, error } = await runFault(fault, given)

@@ -95,10 +95,20 @@ async function status(flags: ClientFlags): Promise<number> {
     ['member', 'role', 'log end', 'lag'],
     now.ensemble.map(({ id, role, logEndOffset, lag }) => [id, role, logEndOffset < 0 ? null : logEndOffset, lag]),
   )
+  tellWhoKnows(now)
   list('without a leader', now.withoutLeader)
   list('under-replicated', now.underReplicated)
   if (sound) process.stdout.write('every partition has its leader and all its replicas in sync\n')
   return code
+}
+
+/** Another member than the ensemble's leader was asked: an empty column would look as if nobody knew. */
+function tellWhoKnows({ ensemble, brokers }: Pick<Status, 'ensemble' | 'brokers'>): void {
+  const leader = ensemble.find(({ role }) => role === 'leader')
+  if (!leader || ensemble.every(({ logEndOffset }) => logEndOffset >= 0)) return
+  const at = brokers.find(({ id }) => id === leader.id)?.address
+  const ask = at === undefined ? `member ${leader.id}` : `member ${leader.id} (-b ${at})`
+  process.stdout.write(`the node that was asked does not know the log ends of the other members; the ensemble's leader does: ask ${ask}\n`)
 }
 
 function list(what: string, names: readonly string[]): void {

@@ -18,6 +18,8 @@ import type { PartitionQueue, ProducerIdentity } from './partition-queue.js'
 import type { ProducerOptions } from './settings.js'
 
 const MAX_EPOCH = 32767
+/** How often the metadata is looked at while the leader cannot be connected to. */
+const CONNECTING_LOOK_MS = 1000
 /** Per partition and per topic in a request, beside the records. */
 const PARTITION_OVERHEAD_BYTES = 64
 /** From this version on a request names topics by id. */
@@ -208,6 +210,8 @@ export class Sender {
   #connect(nodeId: number, broker: Broker): void {
     if (this.#connecting.has(nodeId)) return
     this.#connecting.add(nodeId)
+    // A host that is gone refuses nothing: by the time the attempt ends another may have led for long.
+    const looking = this.#cluster.env.timers.every(CONNECTING_LOOK_MS, () => this.#cluster.requestRefresh())
     broker
       .connected()
       .catch((error: unknown) => {
@@ -215,6 +219,7 @@ export class Sender {
         this.#cluster.requestRefresh()
       })
       .finally(() => {
+        looking.cancel()
         this.#connecting.delete(nodeId)
         this.wake()
       })

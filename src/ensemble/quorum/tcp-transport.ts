@@ -31,6 +31,7 @@ const MAX_FRAME_BYTES = 256 * 1024 * 1024
 const HANDSHAKE_MS = 5000
 const REDIAL_MIN_MS = 20
 const REDIAL_MAX_MS = 1000
+const DIAL_LIMIT_MS = 2000
 /** Connections that have not shown the secret yet. */
 const MAX_STRANGERS = 64
 
@@ -135,9 +136,15 @@ export class TcpTransport implements PeerTransport {
     const to = { host: server.host, port: server.port }
     const socket = secure ? tls.connect({ ...secure, ...to }) : net.connect({ ...to, noDelay: true })
     target.dialing = socket
-    socket.once(secure ? 'secureConnect' : 'connect', () => this.#greet(socket, server.id))
+    // A host that is cut off answers nothing, and the system would try for minutes, ever more rarely: also after it is back.
+    const limit = this.#options.env.timers.after(DIAL_LIMIT_MS, () => socket.destroy())
+    socket.once(secure ? 'secureConnect' : 'connect', () => {
+      limit.cancel()
+      this.#greet(socket, server.id)
+    })
     socket.on('error', (error) => this.#options.env.logger.debug({ peer: server.id, error: error.message }, 'ensemble connection'))
     socket.once('close', () => {
+      limit.cancel()
       target.dialing = null
       this.#redial(target)
     })

@@ -5,6 +5,7 @@ import { appendFileSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { SmallDisk } from './disk.js'
 import type { Network } from './network.js'
 
 const MAIN = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url))
@@ -15,6 +16,8 @@ export interface ClusterSpec {
   readonly dir: string
   /** Hosts of their own; absent: all on 127.0.0.1. */
   readonly network?: Network
+  /** Each node has a disk of this size of its own, which can be filled. */
+  readonly diskMebibytes?: number
   /** Connect string of a real ZooKeeper in place of the embedded ensemble. */
   readonly zookeeper?: string
   readonly settings?: readonly string[]
@@ -43,16 +46,27 @@ export class ClusterNode {
   readonly kafka: string
   readonly ensembleClient: string
   readonly dataDir: string
+  /** Undefined: it shares the machine's. */
+  readonly disk: SmallDisk | undefined
   #args: readonly string[]
   #prefix: readonly string[]
   #child: ChildProcess | undefined
   #said = ''
 
-  constructor(id: number, kafka: string, ensembleClient: string, dataDir: string, args: readonly string[], prefix: readonly string[]) {
+  constructor(
+    id: number,
+    kafka: string,
+    ensembleClient: string,
+    dataDir: string,
+    disk: SmallDisk | undefined,
+    args: readonly string[],
+    prefix: readonly string[],
+  ) {
     this.id = id
     this.kafka = kafka
     this.ensembleClient = ensembleClient
     this.dataDir = dataDir
+    this.disk = disk
     this.#args = args
     this.#prefix = prefix
   }
@@ -141,7 +155,8 @@ export class TestCluster {
         dataDir,
       ]
       args.push('--link', address(id, 1), ...coordination(id), '--workers', String(spec.workers ?? 1), ...settings)
-      return new ClusterNode(id, address(id, 0), address(id, 3), dataDir, args, spec.network?.commandPrefix(id) ?? [])
+      const disk = spec.diskMebibytes === undefined ? undefined : new SmallDisk(dataDir, spec.diskMebibytes)
+      return new ClusterNode(id, address(id, 0), address(id, 3), dataDir, disk, args, spec.network?.commandPrefix(id) ?? [])
     })
     return new TestCluster(nodes)
   }
@@ -170,5 +185,6 @@ export class TestCluster {
   async close(): Promise<void> {
     for (const node of this.nodes) node.signal('SIGCONT')
     await Promise.all(this.nodes.map((node) => node.end('SIGKILL')))
+    for (const { disk } of this.nodes) disk?.close()
   }
 }
