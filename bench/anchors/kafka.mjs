@@ -50,7 +50,7 @@ function fetchJars() {
     `-DoutputDirectory=${JARS}`,
     '-DincludeScope=runtime',
   ]
-  const { status } = spawnSync('mvn', args, { stdio: ['ignore', 'inherit', 'inherit'] })
+  const { status } = spawnSync('mvn', args, { stdio: ['ignore', process.stderr.fd, 'inherit'] })
   if (status !== 0) fail(`Maven ended with ${status}: Kafka's jars did not come`)
 }
 
