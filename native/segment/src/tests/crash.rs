@@ -189,7 +189,9 @@ fn the_report_holds_what_producer_state_and_epochs_need() {
         };
         put(make_batch(&make, &[Rec::of("a", None)]));
     }
-    put(marker(30, 8, true));
+    let mut end = marker(30, 8, true);
+    batch::put_i32(&mut end, batch::LEADER_EPOCH, 2);
+    put(end);
     put(make_batch(&Make { base_offset: 31, leader_epoch: 2, ..Make::default() }, &[Rec::of("a", None)]));
     segment.close().unwrap();
     let report = scan(&storage, 0);
@@ -205,4 +207,18 @@ fn the_report_holds_what_producer_state_and_epochs_need() {
     assert!(!offsets.contains(&31) && offsets.len() < 20);
     let end = report.batches.iter().find(|b| b.is_control).unwrap();
     assert_eq!((end.control_type, end.coordinator_epoch, end.producer_id), (1, 9, 8));
+}
+
+#[test]
+fn a_batch_of_an_older_epoch_behind_a_newer_one_is_in_the_report() {
+    let storage = LossyStorage::default();
+    let mut segment = open(&storage, -1);
+    let keep = Append { assign_offset: -1, leader_epoch: 0, log_append_time: -1, max_timestamp: -1 };
+    for (i, epoch) in [3, 3, 5, 5, 4, 4].into_iter().enumerate() {
+        let make = Make { base_offset: i as i64, leader_epoch: epoch, ..Make::default() };
+        segment.append(&mut make_batch(&make, &[Rec::of("a", None)]), &keep).unwrap();
+    }
+    segment.close().unwrap();
+    let epochs: Vec<(i64, i32)> = scan(&storage, 0).batches.iter().map(|b| (b.base_offset, b.leader_epoch)).collect();
+    assert_eq!(epochs, [(0, 3), (2, 5), (4, 4)]);
 }
