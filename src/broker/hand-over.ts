@@ -5,6 +5,7 @@ import type { ControllerNode } from '../controller/controller-node.js'
 import { isActive, type MetadataImage } from '../controller/image.js'
 import type { Env } from '../env/env.js'
 import { inTime } from '../env/in-time.js'
+import { pauseFor } from '../env/pause.js'
 import { errors } from '../model/errors.js'
 
 export interface HandOverOptions {
@@ -35,7 +36,7 @@ export async function handOver({ env, nodeId, control }: HandOverOptions): Promi
       if (typeof answer === 'string') throw new Error(answer)
       if (answer.errorCode === errors.STALE_BROKER_EPOCH.code) return
       if (answer.errorCode === errors.NONE.code && (answer.remaining === 0 || !mayBeTakenOver(control.view.image, nodeId))) return
-      await new Promise<void>((resolve) => env.timers.after(AGAIN_MS, resolve))
+      await pauseFor(AGAIN_MS, env.timers)
     }
   } catch (error) {
     env.logger.warn({ error: (error as Error).message }, 'others did not take over what this node leads; it stops all the same')

@@ -6,6 +6,7 @@ import { applyDelta, type MetadataImage } from '../controller/image.js'
 import { isNotControllerError, noControllerResult } from '../controller/no-controller.js'
 import { partitionForGroup } from '../coordinators/group/partition-for-group.js'
 import type { Env } from '../env/env.js'
+import { pauseFor } from '../env/pause.js'
 import { compactDue } from '../log/compaction/schedule.js'
 import { native } from '../log/native.js'
 import type { AppendResult, ReadPlan, RunInPool } from '../log/types.js'
@@ -130,7 +131,7 @@ export class BrokerWorker {
     for (const one of partitions) {
       opening.push(this.replicas.open(one).catch((error: unknown) => error ?? new Error('opening failed')))
       if (clock.monotonic() < end) continue
-      await new Promise<void>((resolve) => timers.after(0, resolve))
+      await pauseFor(0, timers)
       end = clock.monotonic() + OPEN_SLICE_MS
     }
     const failure = (await Promise.all(opening)).find((outcome) => outcome !== undefined)

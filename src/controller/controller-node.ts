@@ -3,6 +3,7 @@
 // session expires a new one is made, the view compares every version, and registration and candidacy begin anew.
 
 import type { Env } from '../env/env.js'
+import { pauseFor } from '../env/pause.js'
 import type { ZnodeClient } from '../ensemble/znode-client.js'
 import { Candidate } from './candidate.js'
 import type { ControllerApi } from './controller-api.js'
@@ -149,7 +150,7 @@ export class ControllerNode {
         return
       } catch (error) {
         env.logger.warn({ error: (error as Error).message }, 'no session with the ensemble yet; it is tried again')
-        await new Promise<void>((resolve) => env.timers.after(pause, resolve))
+        await pauseFor(pause, env.timers)
       }
     }
   }

@@ -11,6 +11,7 @@
 // States: starting (fenced: it reads the metadata) → running → stopping. With no `catchUp` it registers as running.
 
 import type { Env } from '../env/env.js'
+import { pauseFor } from '../env/pause.js'
 import { ZkCode } from '../ensemble/tree/codes.js'
 import type { Stat } from '../ensemble/tree/types.js'
 import { isZnodeError, readIfPresent, type NodeData, type ZnodeClient } from '../ensemble/znode-client.js'
@@ -160,7 +161,7 @@ export class BrokerRegistration {
     while (this.#client === client && client.state !== 'expired' && client.state !== 'closed') {
       const made = await this.#attempt(client, started)
       if (made === 'again') {
-        await this.#wait(pause * (0.5 + this.#env.random.next()))
+        await pauseFor(pause * (0.5 + this.#env.random.next()), this.#env.timers)
         pause = Math.min(LONGEST_PAUSE_MS, pause * 2)
         continue
       }
@@ -205,7 +206,7 @@ export class BrokerRegistration {
     }
     const limit = this.#options.strangerLimitMs ?? STRANGER_LIMIT_MS
     if (this.#env.clock.monotonic() - started >= limit) throw new DuplicateBrokerError(this.#options.brokerId, limit)
-    await this.#wait(STRANGER_CHECK_MS)
+    await pauseFor(STRANGER_CHECK_MS, this.#env.timers)
     return 'again'
   }
 
@@ -236,7 +237,7 @@ export class BrokerRegistration {
       } catch (error) {
         if (client.state === 'expired' || client.state === 'closed' || isZnodeError(error, ZkCode.noNode)) return
         this.#retry(error)
-        await this.#wait(pause)
+        await pauseFor(pause, this.#env.timers)
         pause = Math.min(LONGEST_PAUSE_MS, pause * 2)
         const standing = await readIfPresent(client, this.#path).catch(() => null)
         // Nobody else writes it: a version that moved is this write, its answer lost.
@@ -248,10 +249,6 @@ export class BrokerRegistration {
   #data(): Uint8Array {
     const { identity } = this.#options
     return encodeBroker({ ...this.#announcement, state: this.#state, incarnation: this.#incarnation, identity }, this.#env.clock.now())
-  }
-
-  #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#env.timers.after(ms, resolve))
   }
 }
 

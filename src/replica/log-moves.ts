@@ -8,6 +8,7 @@
 
 import { join } from 'node:path'
 import type { Env } from '../env/env.js'
+import { pauseFor } from '../env/pause.js'
 import { clearMovedIn, copyRolled, createFutureDir, futureDirName } from '../log/future.js'
 import type { Log } from '../log/log.js'
 import { partitionDirName } from '../model/topic-partition.js'
@@ -147,7 +148,7 @@ export class LogMoves {
         else await future.delete()
         // The log was cut under the copy (or is not in service): once more from the start, not at once.
         if (source.failure) throw source.failure
-        if (!move.cancelled) await this.after(RETRY_MS)
+        if (!move.cancelled) await pauseFor(RETRY_MS, this.options.env.timers)
       }
       return false
     } finally {
@@ -190,7 +191,7 @@ export class LogMoves {
       if (logStartOffset !== prepared) await this.options.prepared(move.request, future, logStartOffset)
       prepared = logStartOffset
       if (isGood() && source.logStartOffset === prepared && this.swap(hosted, source, future)) return true
-      await this.after(0)
+      await pauseFor(0, this.options.env.timers)
     }
     return false
   }
@@ -253,13 +254,9 @@ export class LogMoves {
         owed = Math.max(0, owed - ((now - last) * rate) / 1000)
         last = now
         const waitMs = Math.floor((owed * 1000) / rate)
-        await this.after(Math.min(BUDGET_LOOK_MS, waitMs))
+        await pauseFor(Math.min(BUDGET_LOOK_MS, waitMs), this.options.env.timers)
         if (move.cancelled || waitMs <= BUDGET_LOOK_MS) return
       }
     }
-  }
-
-  private after(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.options.env.timers.after(ms, resolve))
   }
 }

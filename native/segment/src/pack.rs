@@ -1,6 +1,8 @@
 //! Writes a column of values as records: no key, no headers, one after the other, byte for byte what the client's batch
 //! builder writes for each. No header and no checksum; the batch around them is the builder's.
 
+use crate::walk::put_varlong;
+
 /// What a record takes at most beside its value: size, attributes, timestamp and offset delta, no key, value length, no headers.
 const MOST_AROUND: usize = 5 + 1 + 10 + 5 + 1 + 5 + 1;
 
@@ -23,8 +25,9 @@ pub fn pack(
     first_delta: i32,
     timestamp_delta: i64,
 ) -> Result<Packed, usize> {
-    let mut time = [0u8; 10];
-    let time_size = put_long(&mut time, timestamp_delta);
+    let mut time = Vec::with_capacity(10);
+    put_varlong(&mut time, timestamp_delta);
+    let time_size = time.len();
     let count = offsets.len().saturating_sub(1);
     let mut at = position;
     let mut delta = first_delta;
@@ -44,7 +47,7 @@ pub fn pack(
         if timestamp_delta == 0 {
             target[at] = 0;
         } else {
-            target[at..at + time_size].copy_from_slice(&time[..time_size]);
+            target[at..at + time_size].copy_from_slice(&time);
         }
         at += time_size;
         at += put(&mut target[at..], delta);
@@ -84,18 +87,6 @@ fn put(out: &mut [u8], value: i32) -> usize {
         out[1] = (rest >> 7) as u8;
         return 2;
     }
-    let mut at = 0;
-    while rest > 0x7f {
-        out[at] = rest as u8 | 0x80;
-        rest >>= 7;
-        at += 1;
-    }
-    out[at] = rest as u8;
-    at + 1
-}
-
-fn put_long(out: &mut [u8; 10], value: i64) -> usize {
-    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
     let mut at = 0;
     while rest > 0x7f {
         out[at] = rest as u8 | 0x80;

@@ -3,6 +3,7 @@
 import type { AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse } from '../../protocol/schema/alter-replica-log-dirs.js'
 import type { MoveRequest } from '../../replica/log-moves.js'
 import type { HandlerContext, RequestContext } from './handler.js'
+import { rowsByTopic } from './partition-rows.js'
 
 export async function handleAlterReplicaLogDirs(
   request: AlterReplicaLogDirsRequest,
@@ -14,11 +15,10 @@ export async function handleAlterReplicaLogDirs(
     for (const { name, partitions } of topics) for (const partition of partitions) moves.push({ topic: name, partition, target: path })
   }
   const codes = await broker.services.moveReplicas(moves)
-  const byTopic = new Map<string, { partitionIndex: number; errorCode: number }[]>()
-  moves.forEach(({ topic, partition }, i) => {
-    const rows = byTopic.get(topic) ?? []
-    byTopic.set(topic, rows)
-    rows.push({ partitionIndex: partition, errorCode: codes[i]! })
-  })
-  return { throttleTimeMs: 0, results: [...byTopic].map(([topicName, partitions]) => ({ topicName, partitions })) }
+  return {
+    throttleTimeMs: 0,
+    results: rowsByTopic(moves.map(({ topic, partition }, i) => ({ topic, partitionIndex: partition, errorCode: codes[i]! }))).map(
+      ([topicName, rows]) => ({ topicName, partitions: rows.map(({ partitionIndex, errorCode }) => ({ partitionIndex, errorCode })) }),
+    ),
+  }
 }

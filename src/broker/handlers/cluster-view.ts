@@ -66,7 +66,7 @@ export function controllerFor(image: MetadataImage): number {
   return image.brokers.get(image.controllerId)?.fenced === false ? image.controllerId : -1
 }
 
-const NO_LEADER = { leaderId: -1, leaderEpoch: -1 } as const
+export const NO_LEADER = { leaderId: -1, leaderEpoch: -1 } as const
 
 /** What a refused Produce or Fetch names as the leader: nobody, unless it is one that can be asked. */
 export function currentLeader(

@@ -9,12 +9,11 @@ import type { FetchRequest, FetchResponse } from '../../protocol/schema/fetch.js
 import type { FetchOutcome, FetchReader } from '../../replica/hosted-partition.js'
 import { failedFetch } from '../../replica/hosted-partition.js'
 import { isRackAware } from '../replication-settings.js'
-import { currentLeader } from './cluster-view.js'
+import { currentLeader, NO_LEADER } from './cluster-view.js'
 import { type FetchContext, hasNews, remember, rotate, type WantedPartition } from './fetch-session.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
 const READ_COMMITTED = 1
-const NO_LEADER = { leaderId: -1, leaderEpoch: -1 } as const
 const NO_EPOCH = { epoch: -1, endOffset: -1 } as const
 const NO_SNAPSHOT = { endOffset: -1, epoch: -1 } as const
 const NO_RECORDS = new Uint8Array(0)

@@ -12,7 +12,7 @@ import type { ProduceRequest, ProduceResponse } from '../../protocol/schema/prod
 import { failedAppend, type AppendTerms } from '../../replica/hosted-partition.js'
 import type { ProduceSink } from '../../replica/purgatory/produce-queue.js'
 import type { ProduceItem } from '../partition-service.js'
-import { currentLeader } from './cluster-view.js'
+import { currentLeader, NO_LEADER } from './cluster-view.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
 /** The client id with which Kafka's own admin tools may write to internal topics. */
@@ -92,8 +92,6 @@ class ProduceAnswer implements ProduceSink {
 function isTransactional(records: Uint8Array): boolean {
   return records.length > 22 && records[16] === 2 && (records[22]! & TRANSACTIONAL_BIT) !== 0
 }
-
-const NO_LEADER = { leaderId: -1, leaderEpoch: -1 } as const
 
 /** What is refused before a partition is asked; 0: nothing. */
 function refusalOf(

@@ -4,6 +4,7 @@
 // States: idle → connecting → ready → idle (after an error; the next request connects again, after a pause).
 
 import type { Env, Timer } from '../../env/env.js'
+import { pauseFor } from '../../env/pause.js'
 import type { BodyOf } from '../../protocol/codec/codec.js'
 import { decodeResponse, encodeRequest } from '../../protocol/codec/index.js'
 import { MILLRACE_ACK_FEATURE } from '../../protocol/schema/api-versions.js'
@@ -141,7 +142,7 @@ export class Broker {
     this.#keepAlive.hold()
     try {
       const pause = this.#notBefore - this.#env.clock.monotonic()
-      if (pause > 0) await new Promise<void>((resolve) => void this.#env.timers.after(pause, resolve))
+      if (pause > 0) await pauseFor(pause, this.#env.timers)
       const ready = await this.#negotiate()
       if (this.#closed) {
         ready.connection.close()

@@ -134,7 +134,7 @@ export function decodeMessage(bytes: Buffer, configOf: (payload: Uint8Array) => 
         epoch,
         currentEpoch: input.i32(),
         base: input.i64(),
-        ends: many(input, () => readEnd(input)),
+        ends: input.many(() => readEnd(input)),
         heardAgoMs: input.position < bytes.length ? input.u32() : 0,
       }
     case 'truncate':
@@ -144,7 +144,7 @@ export function decodeMessage(bytes: Buffer, configOf: (payload: Uint8Array) => 
     case 'chunkAck':
       return { kind, epoch, offset: input.u32() }
     case 'append':
-      return { kind, epoch, previous: input.i64(), entries: many(input, () => readEntry(input, configOf)) }
+      return { kind, epoch, previous: input.i64(), entries: input.many(() => readEntry(input, configOf)) }
     case 'newLeader':
       return { kind, epoch, last: input.i64() }
     case 'ack':
@@ -154,7 +154,7 @@ export function decodeMessage(bytes: Buffer, configOf: (payload: Uint8Array) => 
     case 'ping':
       return { kind, epoch, round: input.u32(), last: input.i64() }
     case 'pong':
-      return { kind, epoch, round: input.u32(), touched: many(input, () => input.i64()) }
+      return { kind, epoch, round: input.u32(), touched: input.many(() => input.i64()) }
     case 'confirm':
       return { kind, epoch, round: input.u32() }
     case 'request':
@@ -183,8 +183,4 @@ function readEntry(input: ByteReader, configOf: (payload: Uint8Array) => Ensembl
 
 function readEnd(input: ByteReader): EpochEnd {
   return { epoch: input.u32(), last: input.i64() }
-}
-
-function many<T>(input: ByteReader, read: () => T): T[] {
-  return Array.from({ length: input.count() }, read)
 }

@@ -123,6 +123,10 @@ export class ByteReader {
     return count
   }
 
+  many<T>(read: () => T): T[] {
+    return Array.from({ length: this.count() }, read)
+  }
+
   i64(): bigint {
     return this.#view.getBigInt64(this.#advance(8))
   }

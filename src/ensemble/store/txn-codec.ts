@@ -97,7 +97,7 @@ function readBody(input: ByteReader): TxnBody {
     case Opcode.reconfig:
       return { kind: 'reconfig', config: input.text() }
     case Opcode.multi:
-      return { kind: 'multi', ops: readMany(input, () => readOp(input, input.i32())) }
+      return { kind: 'multi', ops: input.many(() => readOp(input, input.i32())) }
     default:
       return readOp(input, opcode)
   }
@@ -182,8 +182,4 @@ export function readAcl(input: ByteReader): readonly Acl[] {
 function writeAuth(out: ByteWriter, who: AuthId): void {
   out.text(who.scheme)
   out.text(who.id)
-}
-
-function readMany<T>(input: ByteReader, read: () => T): T[] {
-  return Array.from({ length: input.i32() }, read)
 }
