@@ -5,6 +5,7 @@ import type { AppendResult } from '../log/types.js'
 import { errors } from '../model/errors.js'
 import type { AppendTerms, FetchItem, FetchOutcome, FetchReader } from '../replica/hosted-partition.js'
 import { failedAppend, failedFetch } from '../replica/hosted-partition.js'
+import type { DeleteRecordsAnswer } from '../replica/purgatory/delete-queue.js'
 import type { ProduceSink } from '../replica/purgatory/produce-queue.js'
 import * as operations from '../replica/partition-operations.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
@@ -15,16 +16,20 @@ import { ownerOf, type PlacementTable } from '../threads/placement.js'
 export interface PartitionQuestions {
   listOffsets: [operations.ListOffsetsQuestion, operations.ListOffsetsAnswer]
   epochEnd: [operations.EpochEndQuestion, operations.EpochEndAnswer]
-  deleteRecords: [operations.DeleteRecordsQuestion, operations.DeleteRecordsAnswer]
+  deleteRecords: [operations.DeleteRecordsQuestion, DeleteRecordsAnswer]
 }
 export type QuestionName = keyof PartitionQuestions
 
-const answers: { [Name in QuestionName]: (manager: ReplicaManager, question: PartitionQuestions[Name][0]) => PartitionQuestions[Name][1] } =
-  {
-    listOffsets: operations.listOffsets,
-    epochEnd: operations.epochEnd,
-    deleteRecords: operations.deleteRecords,
-  }
+type Answering<Name extends QuestionName> = (
+  manager: ReplicaManager,
+  question: PartitionQuestions[Name][0],
+) => PartitionQuestions[Name][1] | Promise<PartitionQuestions[Name][1]>
+
+const answers: { [Name in QuestionName]: Answering<Name> } = {
+  listOffsets: operations.listOffsets,
+  epochEnd: operations.epochEnd,
+  deleteRecords: operations.deleteRecords,
+}
 
 interface ForwardedProduce {
   readonly terms: AppendTerms
@@ -132,15 +137,20 @@ export class PartitionService {
   ): Promise<PartitionQuestions[Name][1][]> {
     type Answer = PartitionQuestions[Name][1]
     const results: Answer[] = Array.from({ length: questions.length })
+    const here: Promise<void>[] = []
     const remote = new Map<number, number[]>()
     for (let i = 0; i < questions.length; i++) {
       const { topic, partition } = questions[i]!
       const owner = this.owner(topic, partition)
-      if (owner === this.options.worker || owner === -1) results[i] = answers[name](this.replicas, questions[i]!)
-      else remote.set(owner, [...(remote.get(owner) ?? []), i])
+      if (owner === this.options.worker || owner === -1) {
+        const answer = answers[name](this.replicas, questions[i]!)
+        if (answer instanceof Promise) here.push(answer.then((late) => void (results[i] = late)))
+        else results[i] = answer
+      } else remote.set(owner, [...(remote.get(owner) ?? []), i])
     }
-    await Promise.all(
-      [...remote].map(async ([owner, indexes]) => {
+    await Promise.all([
+      ...here,
+      ...Array.from(remote, async ([owner, indexes]) => {
         const peer = this.options.peer(owner)
         const asked = indexes.map((i) => questions[i]!)
         const answered = await (peer ? peer.call<Answer[]>('ask', { name, questions: asked }) : Promise.reject(new Error('gone'))).catch(
@@ -148,7 +158,7 @@ export class PartitionService {
         )
         indexes.forEach((i, at) => (results[i] = answered[at]!))
       }),
-    )
+    ])
     return results
   }
 
@@ -253,7 +263,7 @@ export class PartitionService {
       [
         'ask',
         ({ name, questions }: { name: QuestionName; questions: never[] }) =>
-          questions.map((question) => answers[name](this.replicas, question)),
+          Promise.all(questions.map((question) => answers[name](this.replicas, question))),
       ],
       [
         'plan',

@@ -1,12 +1,14 @@
 // One partition as this worker hosts it: its log, its replication state, and who waits on it. Ties the three together and acts: after an
 // append it flushes, tells the state how far the log is, and frees the waits the new high watermark allows. Single-threaded, on its owner.
 
+import type { Timers } from '../env/env.js'
 import { errors } from '../model/errors.js'
 import type { Log } from '../log/log.js'
 import { checkReplicated } from '../log/replicated-batches.js'
 import type { AbortedTransaction, AppendOrigin, AppendResult, ReadPlan } from '../log/types.js'
 import { type LeaderAndIsr, PartitionState } from './partition/partition-state.js'
 import { readReplicaFor } from './partition/read-replica.js'
+import { type DeleteRecordsAnswer, DeleteQueue } from './purgatory/delete-queue.js'
 import { ProduceQueue, type ProduceSink, type ProduceWait } from './purgatory/produce-queue.js'
 
 /** What a producer asked for: `acks`, and whether this call wants the `disk` promise whatever the topic's is. */
@@ -111,6 +113,7 @@ export class HostedPartition {
   /** What verification found wrong with this log. A damaged replica may not lead, and leaves the ISR before it repairs itself. */
   damage: { readonly offset: number; readonly message: string } | null = null
   private readonly produce = new ProduceQueue()
+  private readonly deletes = new DeleteQueue()
   private readonly watchers = new Set<() => void>()
   private syncing = false
   private durableHeld = false
@@ -140,7 +143,11 @@ export class HostedPartition {
     if (this.log.writtenOffset < this.log.logEndOffset) this.flush()
     if (!state.apply(decision, now)) return false
     if (state.role === 'leader' && state.leaderEpoch > epochBefore) this.log.assignEpochStart(state.leaderEpoch)
-    if (before === 'leader' && state.role !== 'leader') this.produce.abandon(LEADERSHIP_LOST)
+    if (before === 'leader' && state.role !== 'leader') {
+      this.produce.abandon(LEADERSHIP_LOST)
+      this.deletes.abandon(errors.NOT_LEADER_OR_FOLLOWER.code)
+    }
+    this.releaseDeletes()
     if (!this.durableHeld) state.localDurable(this.log.durableOffset)
     state.localWritten(this.log.writtenOffset)
     // A smaller in-sync set may have all there is: what waited for who left is committed now, and nothing else may come to say so.
@@ -267,6 +274,7 @@ export class HostedPartition {
   leaseLost(): void {
     if (this.state.role !== 'leader') return
     this.produce.abandon(UNCERTAIN)
+    this.deletes.abandon(errors.NOT_LEADER_OR_FOLLOWER.code)
     this.wake()
     this.onReplicationNews?.(this)
   }
@@ -274,13 +282,43 @@ export class HostedPartition {
   /** Ends every wait: the partition leaves this worker. */
   resign(errorCode: number): void {
     this.produce.abandon({ errorCode, errorMessage: null })
+    this.deletes.abandon(errorCode)
     this.wake()
   }
 
   // ---- as a leader of followers
 
+  /** Where the log starts on every live replica. */
+  get lowWatermark(): number {
+    return this.state.lowWatermark(this.log.logStartOffset)
+  }
+
+  /**
+   * Moves the log start of the partition, on every replica (DeleteRecords). The answer comes once all live ones have it; else, when the time is
+   * up, REQUEST_TIMED_OUT with what was reached at first.
+   */
+  deleteRecords(offset: number, timeoutMs: number, timers: Timers): DeleteRecordsAnswer | Promise<DeleteRecordsAnswer> {
+    const moved = this.log.deleteRecordsBefore(offset)
+    if (moved.errorCode !== errors.NONE.code) return moved
+    this.wake()
+    this.onReplicationNews?.(this)
+    const { lowWatermark } = this
+    if (lowWatermark >= offset) return { errorCode: errors.NONE.code, lowWatermark }
+    return new Promise((resolve) => {
+      const timer = timers.after(Math.max(0, timeoutMs), () => {
+        takeBack()
+        resolve({ errorCode: errors.REQUEST_TIMED_OUT.code, lowWatermark })
+      })
+      const takeBack = this.deletes.add(offset, (answer) => {
+        timer.cancel()
+        resolve(answer)
+      })
+    })
+  }
+
   /** Progress of followers or the in-sync set changed: `moved` says that the high watermark did. */
   replicationMoved(moved: boolean): void {
+    this.releaseDeletes()
     if (!moved) return
     this.release()
     this.watermarkMoved()
@@ -350,6 +388,10 @@ export class HostedPartition {
     if (terms.acks === 0) return 'written'
     if (terms.disk || this.state.promise === 'disk') return terms.acks === -1 ? 'durable' : 'synced'
     return terms.acks === -1 ? 'committed' : 'written'
+  }
+
+  private releaseDeletes(): void {
+    if (!this.deletes.isEmpty) this.deletes.release(this.lowWatermark)
   }
 
   private wrote(): void {

@@ -3,6 +3,7 @@
 
 import { errors } from '../model/errors.js'
 import type { HostedPartition } from './hosted-partition.js'
+import type { DeleteRecordsAnswer } from './purgatory/delete-queue.js'
 import type { ReplicaManager } from './replica-manager.js'
 
 /** ListOffsets' special timestamps (KIP-79, KIP-734, KIP-405, KIP-1005). */
@@ -45,11 +46,8 @@ export interface EpochEndAnswer {
 export interface DeleteRecordsQuestion extends PartitionQuestion {
   /** -1: up to the high watermark. */
   readonly offset: number
-}
-
-export interface DeleteRecordsAnswer {
-  readonly errorCode: number
-  readonly lowWatermark: number
+  /** How long the other replicas may take. */
+  readonly timeoutMs: number
 }
 
 export interface LogDescription {
@@ -107,20 +105,23 @@ export function epochEnd(manager: ReplicaManager, question: EpochEndQuestion): E
   return { errorCode: 0, leaderEpoch: end.leaderEpoch, endOffset: end.endOffset }
 }
 
-export function deleteRecords(manager: ReplicaManager, question: DeleteRecordsQuestion): DeleteRecordsAnswer {
+export function deleteRecords(
+  manager: ReplicaManager,
+  question: DeleteRecordsQuestion,
+): DeleteRecordsAnswer | Promise<DeleteRecordsAnswer> {
   const hosted = manager.find(question.topic, question.partition)
   if (!hosted) return { errorCode: manager.missingCode(question.topic, question.partition), lowWatermark: -1 }
   const refusal = refuseDelete(hosted, question.offset)
   if (refusal !== errors.NONE.code) return { errorCode: refusal, lowWatermark: -1 }
-  const answer = hosted.log.deleteRecordsBefore(question.offset === -1 ? hosted.state.highWatermark : question.offset)
-  hosted.wake()
-  return answer
+  const offset = question.offset === -1 ? hosted.state.highWatermark : question.offset
+  return hosted.deleteRecords(offset, question.timeoutMs, manager.timers)
 }
 
 function refuseDelete(hosted: HostedPartition, offset: number): number {
   const leader = hosted.state.checkLeader(-1)
   if (leader !== errors.NONE.code) return leader
-  if (!hosted.log.config.cleanupPolicy.delete) return errors.POLICY_VIOLATION.code
+  const { cleanupPolicy } = hosted.log.config
+  if (cleanupPolicy.compact && !cleanupPolicy.delete) return errors.POLICY_VIOLATION.code
   if (offset < -1 || offset > hosted.state.highWatermark) return errors.OFFSET_OUT_OF_RANGE.code
   return errors.NONE.code
 }

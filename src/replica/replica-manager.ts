@@ -2,7 +2,7 @@
 // frames. Single-threaded, on the worker that owns the partitions (or the caller's thread with `workers: 0`).
 
 import { dirname } from 'node:path'
-import type { Env } from '../env/env.js'
+import type { Env, Timers } from '../env/env.js'
 import { syncPath } from '../log/files.js'
 import { Log } from '../log/log.js'
 import type { LogConfig } from '../log/config.js'
@@ -99,6 +99,10 @@ export class ReplicaManager {
         options.onMovePrepared(request, { ...this.checkpointOf(request.topic, request.partition, request.target, future), logStartOffset }),
       ended: (request, moved) => options.onMoveEnded(request, moved),
     })
+  }
+
+  get timers(): Timers {
+    return this.options.env.timers
   }
 
   find(topic: string, partition: number): HostedPartition | undefined {

@@ -1,8 +1,10 @@
 // Replication end to end: real logs, links in memory, virtual time.
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import { errors } from '../../src/model/errors.js'
+import { deleteRecords } from '../../src/replica/partition-operations.js'
+import type { DeleteRecordsAnswer } from '../../src/replica/purgatory/delete-queue.js'
 import { Cluster } from './support/cluster.js'
 
 test('what is committed is on every in-sync replica, byte for byte, and followers learn the high watermark', async (t) => {
@@ -194,13 +196,69 @@ test('a batch that is spoilt on the way is never appended; it is asked for again
   assert.deepEqual(cluster.node(1).damages, [], 'the leader looked: its own bytes are sound')
 })
 
-test('DeleteRecords moves the log start of every replica', async (t) => {
+/** A cluster whose followers have ten records and wait idle at their leader, and DeleteRecords there; the answer is undefined until it is given. */
+async function tenRecords(t: TestContext) {
   const cluster = await Cluster.start(t)
   for (let i = 0; i < 5; i++) cluster.produce(1, 2)
-  await cluster.until(() => cluster.at(1).state.highWatermark === 10)
-  assert.equal(cluster.at(1).log.deleteRecordsBefore(5).lowWatermark, 5)
-  cluster.produce(1, 1)
-  await cluster.until(() => cluster.at(2).log.logStartOffset === 5 && cluster.at(3).log.logStartOffset === 5)
+  await cluster.until(() => [1, 2, 3].every((id) => cluster.at(id).state.highWatermark === 10))
+  await cluster.run(20_000)
+  const remove = (offset: number, timeoutMs = 30_000): { answer: DeleteRecordsAnswer | undefined } => {
+    const outcome: { answer: DeleteRecordsAnswer | undefined } = { answer: undefined }
+    const { manager } = cluster.node(1)
+    void Promise.resolve(deleteRecords(manager, { topic: 't', partition: 0, offset, timeoutMs })).then((got) => (outcome.answer = got))
+    return outcome
+  }
+  return { cluster, remove }
+}
+
+test('DeleteRecords is answered once the logs of all live replicas start there, without waiting for other news', async (t) => {
+  const { cluster, remove } = await tenRecords(t)
+  const outcome = remove(5)
+  await cluster.run(0)
+  assert.deepEqual([outcome.answer, cluster.at(1).log.logStartOffset], [undefined, 5])
+  await cluster.until(() => outcome.answer !== undefined, 100)
+  assert.deepEqual(outcome.answer, { errorCode: 0, lowWatermark: 5 })
+  assert.deepEqual(
+    [2, 3].map((id) => cluster.at(id).log.logStartOffset),
+    [5, 5],
+  )
+  const again = remove(3)
+  await cluster.run(0)
+  assert.deepEqual(again.answer, { errorCode: 0, lowWatermark: 5 }, 'nothing to wait for')
+})
+
+test('DeleteRecords that a live replica does not follow times out, and a fenced replica is not waited for', async (t) => {
+  const { cluster, remove } = await tenRecords(t)
+  cluster.cut.add(3)
+  const late = remove(5, 2000)
+  await cluster.run(1990)
+  assert.equal(late.answer, undefined)
+  await cluster.run(20)
+  assert.deepEqual(late.answer, { errorCode: errors.REQUEST_TIMED_OUT.code, lowWatermark: 0 })
+  assert.equal(cluster.at(2).log.logStartOffset, 5)
+  const fenced = remove(7)
+  await cluster.run(1000)
+  assert.equal(fenced.answer, undefined)
+  cluster.epochs.delete(3)
+  cluster.node(1).replication.brokersChanged()
+  await cluster.run(0)
+  assert.deepEqual(fenced.answer, { errorCode: 0, lowWatermark: 7 })
+})
+
+test('DeleteRecords that waits when its leader is deposed, or its partition leaves, is answered so', async (t) => {
+  const { cluster, remove } = await tenRecords(t)
+  cluster.cut.add(3)
+  const deposed = remove(5)
+  await cluster.decide({ leader: 2 })
+  await cluster.run(0)
+  assert.deepEqual(deposed.answer, { errorCode: errors.NOT_LEADER_OR_FOLLOWER.code, lowWatermark: -1 })
+  await cluster.decide({ leader: 1 })
+  const gone = remove(7)
+  await cluster.run(0)
+  assert.equal(gone.answer, undefined)
+  cluster.at(1).resign(errors.UNKNOWN_TOPIC_OR_PARTITION.code)
+  await cluster.run(0)
+  assert.deepEqual(gone.answer, { errorCode: errors.UNKNOWN_TOPIC_OR_PARTITION.code, lowWatermark: -1 })
 })
 
 test("a new replica begins at the leader's log start, within a batch too", async (t) => {

@@ -38,8 +38,6 @@ interface Parked {
   readonly replica: number
   readonly part: ReplicaFetchPart
   readonly hosted: HostedPartition
-  /** The log's start when it was parked: a later one is told at once. */
-  readonly logStartOffset: number
   readonly group: Group
   readonly answer: (body: FetchAnswerBody) => void
 }
@@ -167,7 +165,7 @@ export class FetchServer {
     const groupKey = `${part.maxWaitMs}/${part.minBytes}`
     let group = groups.get(groupKey)
     if (!group) groups.set(groupKey, (group = { minBytes: part.minBytes, parked: new Set(), timer: undefined }))
-    return { key, replica, part, hosted, logStartOffset: hosted.log.logStartOffset, group, answer: reply }
+    return { key, replica, part, hosted, group, answer: reply }
   }
 
   private judge(hosted: HostedPartition, replica: number, part: ReplicaFetchPart): number {
@@ -273,7 +271,7 @@ export class FetchServer {
     else if (isEnough && hasData(one)) {
       if (this.mayServe(one)) this.finish(one, part.maxBytes)
       else this.peer(one.replica).starved.add(one)
-    } else if (hosted.log.logStartOffset > one.logStartOffset) this.finish(one, 0)
+    } else if (hosted.log.logStartOffset > part.logStartOffset) this.finish(one, 0)
     else if (this.options.settings().rackAware && hosted.state.highWatermark > part.highWatermark) this.finish(one, 0)
   }
 

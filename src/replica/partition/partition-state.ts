@@ -196,6 +196,15 @@ export class PartitionState {
     return undefined
   }
 
+  /** The least offset that some live replica's log starts at; `logStartOffset` is this one's. -1: one has not been heard of in this epoch. */
+  lowWatermark(logStartOffset: number): number {
+    let lowest = logStartOffset
+    for (const { id, logStartOffset: start } of this.followers) {
+      if (start < lowest && this.brokers.liveEpochOf(id) !== undefined) lowest = start
+    }
+    return lowest
+  }
+
   /**
    * A follower asked for `fetchOffset`: it has everything below, and has synced what is below `durableOffset`. True when the high watermark moved.
    * Only for a fetch that does not diverge from this log: what a diverging one has is not ours.
