@@ -11,6 +11,7 @@ import { realEnv } from '../env/real.js'
 import { native } from '../log/native.js'
 import type { PoolTask } from '../log/pool-tasks.js'
 import type { TopicPartition } from '../model/topic-partition.js'
+import { throttleMemory } from '../replica/fetcher/byte-budget.js'
 import type { MoveRequest } from '../replica/log-moves.js'
 import type { LogCheckpoint } from '../replica/replica-manager.js'
 import type { LogDamage } from '../replica/replication.js'
@@ -111,6 +112,7 @@ class Node implements Broker {
   /** Where workers see until when they may lead; null: alone. */
   private readonly leaseCell: LeaseCell | null
   private lease: Lease | undefined
+  private readonly throttles = throttleMemory()
   private configs: ConfigStore | undefined
   private workers: WorkerPool | undefined
   private moves: ReplicaMoves | undefined
@@ -448,6 +450,7 @@ class Node implements Broker {
         logDirs: this.dirs!.status(),
         replicates: this.replicates,
         lease: this.leaseCell?.buffer ?? null,
+        throttles: this.throttles,
       }),
       replaced: (worker) => this.bringBack(worker),
     })

@@ -20,6 +20,8 @@ export interface WorkerInit {
   readonly replicates: boolean
   /** Until when it may lead; null: nobody can take that away. */
   readonly lease: SharedArrayBuffer | null
+  /** What the node's throttled replicas have used of their rates. */
+  readonly throttles: SharedArrayBuffer
 }
 
 /** Coordinator → worker `update`: a change of metadata with what follows from it for this worker. */

@@ -1,5 +1,6 @@
-// What the node's settings say of replication, in numbers.
+// What the settings of the node and of a topic say of replication, in numbers.
 
+import type { TopicSettings } from '../replica/replica-manager.js'
 import type { ReplicationSettings } from '../replica/settings.js'
 import type { ConfigStore } from './config/config-store.js'
 
@@ -18,6 +19,15 @@ export function replicationSettings(configs: ConfigStore): ReplicationSettings {
     followerThrottledRate: rate(configs.getNumber('follower.replication.throttled.rate')),
     rackAware: isRackAware(configs),
     scrubBytesPerSecond: configs.getNumber('millrace.scrub.bytes.per.second'),
+  }
+}
+
+export function topicSettings(configs: ConfigStore, topic: string): TopicSettings {
+  const settings = configs.topic(topic)
+  return {
+    log: configs.logConfig(topic),
+    minInsyncReplicas: settings.minInsyncReplicas,
+    throttled: { leader: settings.leaderReplicationThrottledReplicas, follower: settings.followerReplicationThrottledReplicas },
   }
 }
 

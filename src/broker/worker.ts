@@ -12,6 +12,7 @@ import { native } from '../log/native.js'
 import type { AppendResult, ReadPlan, RunInPool } from '../log/types.js'
 import type { DirectBatch } from '../model/direct-batch.js'
 import { GROUP_METADATA_TOPIC, type TopicPartition } from '../model/topic-partition.js'
+import { throttlesIn } from '../replica/fetcher/byte-budget.js'
 import type { MoveRequest } from '../replica/log-moves.js'
 import { type LogCheckpoint, type OpenPartition, ReplicaManager } from '../replica/replica-manager.js'
 import { type Caller, Mailbox, type MailboxHandler, type MailboxHandlers } from '../threads/mailbox.js'
@@ -31,7 +32,7 @@ import { type Admission, Listener } from './listener/listener.js'
 import { LeaseCell } from './lease-cell.js'
 import type { ListenCommand, LogFailure, PortMessage, WorkerInit, WorkerUpdate } from './messages.js'
 import { PartitionService } from './partition-service.js'
-import { replicationSettings } from './replication-settings.js'
+import { replicationSettings, topicSettings } from './replication-settings.js'
 import { type Peer, RequestProcessor, type Respond } from './request-processor.js'
 import { ensureGroupTopic } from './group-topic.js'
 import { brokerDirectory, WorkerReplication } from './worker-replication.js'
@@ -80,8 +81,9 @@ export class BrokerWorker {
       env,
       nodeId: init.nodeId,
       runInPool,
-      settingsOf: (topic) => ({ log: this.configs.logConfig(topic), minInsyncReplicas: this.configs.topic(topic).minInsyncReplicas }),
+      settingsOf: (topic) => topicSettings(this.configs, topic),
       replicationSettings: () => replicationSettings(this.configs),
+      throttles: throttlesIn(init.throttles),
       brokers: brokerDirectory(() => this.image, this.lease && (() => this.holdsLease)),
       onCheckpointDue: (checkpoint) => main.notify('checkpoint', checkpoint),
       onLogFailed: (topic, partition, dir, error) =>

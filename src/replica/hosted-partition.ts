@@ -112,6 +112,10 @@ export class HostedPartition {
   onSynced: ((hosted: HostedPartition) => void) | null = null
   /** What verification found wrong with this log. A damaged replica may not lead, and leaves the ISR before it repairs itself. */
   damage: { readonly offset: number; readonly message: string } | null = null
+  /** leader.replication.throttled.replicas of the topic names this replica. */
+  isLeaderThrottled = false
+  /** follower.replication.throttled.replicas does. */
+  isFollowerThrottled = false
   private readonly produce = new ProduceQueue()
   private readonly deletes = new DeleteQueue()
   private readonly watchers = new Set<() => void>()

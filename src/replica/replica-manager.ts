@@ -9,6 +9,7 @@ import type { LogConfig } from '../log/config.js'
 import type { RunInPool } from '../log/types.js'
 import { errors } from '../model/errors.js'
 import type { Uuid } from '../model/topic-partition.js'
+import { type Throttles, throttlesIn } from './fetcher/byte-budget.js'
 import type { FutureDescription, LogMovesOptions, MoveRequest } from './log-moves.js'
 import { LogMoves } from './log-moves.js'
 import type { AppendTerms } from './hosted-partition.js'
@@ -18,7 +19,7 @@ import { type AckPromise, type LeaderAndIsr, PartitionState } from './partition/
 import type { ProduceSink } from './purgatory/produce-queue.js'
 import { Replication, type ReplicationDoors } from './replication.js'
 import { Scrubber } from './scrubber.js'
-import { defaultReplicationSettings, type ReplicationSettings } from './settings.js'
+import { defaultReplicationSettings, isThrottled, type ReplicationSettings, type ThrottledPartitions } from './settings.js'
 
 /** Everything needed to open one partition. Crosses threads. */
 export interface OpenPartition {
@@ -41,6 +42,8 @@ export interface OpenPartition {
 export interface TopicSettings {
   readonly log: LogConfig
   readonly minInsyncReplicas: number
+  /** Left out: none. */
+  readonly throttled?: { readonly leader: ThrottledPartitions; readonly follower: ThrottledPartitions }
 }
 
 /** What a data directory's checkpoints need to know of one log. */
@@ -61,6 +64,8 @@ export interface ReplicaManagerOptions {
   settingsOf(topic: string): TopicSettings
   /** Left out: Kafka's defaults. */
   replicationSettings?(): ReplicationSettings
+  /** Left out: of this thread alone. */
+  readonly throttles?: Throttles
   /** Left out: this node knows of no other. */
   readonly brokers?: BrokerDirectory
   onCheckpointDue(checkpoint: LogCheckpoint): void
@@ -123,6 +128,7 @@ export class ReplicaManager {
       brokers,
       doors,
       settings: () => this.replicationSettings(),
+      throttles: this.options.throttles ?? throttlesIn(),
       replicas: this,
       onHighWatermarkDue: ({ topic, partition, log }) => onCheckpointDue(this.checkpointOf(topic, partition, log.dir, log)),
     })
@@ -270,6 +276,7 @@ export class ReplicaManager {
       hosted.log.updateConfig(settings.log)
       this.moves.reconfigure(hosted)
       this.applySettings(hosted, settings)
+      this.replication?.reconfigured(hosted)
     }
   }
 
@@ -355,6 +362,8 @@ export class ReplicaManager {
     hosted.state.minInSyncReplicas = settings.minInsyncReplicas
     hosted.state.lagTimeMaxMs = this.replicationSettings().lagTimeMaxMs
     hosted.state.promise = promiseOf(settings)
+    hosted.isLeaderThrottled = isThrottled(settings.throttled?.leader, hosted.partition)
+    hosted.isFollowerThrottled = isThrottled(settings.throttled?.follower, hosted.partition)
   }
 
   private checkpointOf(topic: string, partition: number, dir: string, log: Log): LogCheckpoint {

@@ -3,6 +3,7 @@
 // machines it moves are partition/ and fetcher/.
 
 import type { Env, Timer } from '../env/env.js'
+import type { Throttles } from './fetcher/byte-budget.js'
 import { FetchServer } from './fetcher/fetch-server.js'
 import type { FetchAnswerBody } from './fetcher/messages.js'
 import { ReplicaFetcher } from './fetcher/replica-fetcher.js'
@@ -60,6 +61,7 @@ export interface ReplicationOptions {
   readonly doors: ReplicationDoors
   readonly replicas: Pick<ReplicaManager, 'findById' | 'all'>
   settings(): ReplicationSettings
+  readonly throttles: Throttles
   onHighWatermarkDue(hosted: HostedPartition): void
 }
 
@@ -73,12 +75,13 @@ export class Replication {
   private closed = false
 
   constructor(options: ReplicationOptions) {
-    const { env, doors, brokers, replicas } = options
+    const { env, doors, brokers, replicas, throttles } = options
     this.options = options
     this.fetcher = new ReplicaFetcher({
       env,
       link: doors.link,
       settings: () => options.settings(),
+      throttle: throttles.follower,
       brokerEpoch: () => doors.brokerEpoch(),
       find: (topicId, partition) => replicas.findById(topicId, partition),
       onCorruptBatches: (hosted, leader, offset, message) =>
@@ -87,6 +90,7 @@ export class Replication {
     this.server = new FetchServer({
       env,
       settings: () => options.settings(),
+      throttle: throttles.leader,
       liveEpochOf: (id) => brokers.liveEpochOf(id),
       find: (topicId, partition) => replicas.findById(topicId, partition),
       onProgress: (hosted, replica, moved) => this.progressed(hosted, replica, moved),
@@ -122,6 +126,12 @@ export class Replication {
     if (range && hosted.damage === null && hosted.state.replicas.length > 1)
       this.damaged(hosted, range.firstOffset, `offsets ${range.firstOffset} to ${range.lastOffset} are quarantined`)
     else this.repairIfAllowed(hosted)
+  }
+
+  /** Settings of the partition's topic, or of the node, changed. */
+  reconfigured(hosted: HostedPartition): void {
+    if (!this.repairing.has(hosted)) this.fetcher.update(hosted)
+    this.server.throttlesChanged()
   }
 
   removed(hosted: HostedPartition, errorCode: number): void {

@@ -13,14 +13,21 @@ export interface ReplicationSettings {
   readonly fetchWaitMaxMs: number
   /** replica.fetch.backoff.ms: the longest pause after errors; the first ones are shorter. */
   readonly fetchBackoffMs: number
-  /** leader.replication.throttled.rate, bytes a second of catching-up replicas out of this node. Infinity: none. */
+  /** leader.replication.throttled.rate, bytes a second of throttled replicas out of this node. Infinity: none. */
   readonly leaderThrottledRate: number
-  /** follower.replication.throttled.rate, bytes a second of catching-up replicas into this node. */
+  /** follower.replication.throttled.rate, bytes a second of throttled replicas into this node. */
   readonly followerThrottledRate: number
   /** replica.selector.class is Kafka's RackAwareReplicaSelector. */
   readonly rackAware: boolean
   /** millrace.scrub.bytes.per.second of one worker; 0: off. */
   readonly scrubBytesPerSecond: number
+}
+
+/** The partitions of a topic whose replica on this node a *.replication.throttled.replicas list names. */
+export type ThrottledPartitions = 'all' | readonly number[]
+
+export function isThrottled(partitions: ThrottledPartitions | undefined, partition: number): boolean {
+  return partitions === 'all' || partitions?.includes(partition) === true
 }
 
 /** Kafka's defaults. */

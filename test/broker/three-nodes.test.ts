@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { apis } from '../../src/protocol/schema/index.js'
 import { ask } from '../cluster/support/ask.js'
-import { allInSync, withAdmin } from '../cluster/support/state.js'
-import { batch } from '../log/support.js'
+import { allInSync, eventually, withAdmin } from '../cluster/support/state.js'
+import { batch, batchOfSize } from '../log/support.js'
 import { startThreeNodes, type ThreeNodes } from '../support/three-nodes.js'
 import { FETCH, fetchBody, PRODUCE, produceBody } from './wire-client.js'
 
@@ -30,6 +30,45 @@ describe('three nodes', { timeout: 5 * LIMIT_MS }, () => {
   async function produce(id: number, topic: string, count: number): Promise<number> {
     const { responses } = await ask(at(id), apis.produce, PRODUCE, produceBody(topic, [[0, batch(count)]]))
     return responses[0]!.partitionResponses[0]!.errorCode
+  }
+
+  for (const [side, throttled] of [
+    ['leader', 1],
+    ['follower', 3],
+  ] as const) {
+    test(`a reassignment is held to ${side}.replication.throttled.rate where the topic's list says so, until that is lifted`, async () => {
+      const [held, free] = [`held-${side}`, `free-${side}`]
+      const rate = { name: `${side}.replication.throttled.rate` }
+      const list = { name: `${side}.replication.throttled.replicas` }
+      for (const topic of [held, free]) {
+        await create(topic, [1, 2])
+        for (let i = 0; i < 5; i++) {
+          const { responses } = await ask(at(1), apis.produce, PRODUCE, produceBody(topic, [[0, batchOfSize(900_000)]]))
+          assert.equal(responses[0]!.partitionResponses[0]!.errorCode, 0)
+        }
+      }
+      await withAdmin(cluster.bootstrap, async (admin) => {
+        await admin.incrementalAlterConfigs([
+          { type: 'broker', name: String(throttled), changes: [{ ...rate, value: 1 }] },
+          { type: 'topic', name: held, changes: [{ ...list, value: `0:${throttled}` }] },
+        ])
+        await admin.alterPartitionReassignments([held, free].map((topic) => ({ topic, partition: 0, replicas: [1, 3] })))
+        const underWay = async (): Promise<string[]> => (await admin.listPartitionReassignments()).map(({ topic }) => topic)
+        const sizeOn3 = async (topic: string): Promise<number> => {
+          const { results } = await ask(at(3), apis.describeLogDirs, 1, { topics: [{ topic, partitions: [0] }] })
+          return results.flatMap(({ topics }) => topics).flatMap(({ partitions }) => partitions)[0]?.partitionSize ?? 0
+        }
+        // The first answer is given before there is a debt; it would take days to pay.
+        await eventually('the free one is there, and the held one begun', LIMIT_MS, async () =>
+          (await underWay()).join() === held && (await sizeOn3(held)) > 0 ? true : null,
+        )
+        assert.ok((await sizeOn3(held)) < 4 * 900_000)
+        await admin.incrementalAlterConfigs([{ type: 'topic', name: held, changes: [{ ...list, operation: 'delete' }] }])
+        await eventually('the held one is there', LIMIT_MS, async () => ((await underWay()).length === 0 ? true : null))
+        assert.equal(await sizeOn3(held), 5 * 900_000)
+        await admin.incrementalAlterConfigs([{ type: 'broker', name: String(throttled), changes: [{ ...rate, operation: 'delete' }] }])
+      })
+    })
   }
 
   test('when DeleteRecords is answered, the log starts there on every replica', async () => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { planLocalCluster } from '../../src/cli/cluster/local.js'
+import { throttledReplicas } from '../../src/cli/cluster/throttle.js'
 import { planMoves } from '../../src/cli/cluster/plan.js'
 import { seededRandom } from '../support/sim-env.js'
 
@@ -19,6 +20,14 @@ test('a broker that leaves: its replicas go to the others, everything else stays
       [2, [4, 1, 2]],
     ],
   )
+})
+
+test("a throttle names who has a replica as a leader's, and who gets one as a follower's", () => {
+  const moves = [
+    { topic: 't', partition: 0, from: [1, 2], to: [2, 3] },
+    { topic: 't', partition: 4, from: [3], to: [1, 3] },
+  ]
+  assert.deepEqual(throttledReplicas(moves), { leader: '0:1,0:2,4:3', follower: '0:3,4:1' })
 })
 
 test('brokers that joined get their share, and nothing moves that need not', () => {

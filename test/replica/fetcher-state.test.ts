@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { errors } from '../../src/model/errors.js'
-import { ByteBudget } from '../../src/replica/fetcher/byte-budget.js'
+import { ByteBudget, throttleMemory, throttlesIn } from '../../src/replica/fetcher/byte-budget.js'
 import { FetcherState } from '../../src/replica/fetcher/fetcher-state.js'
 import { decodeFetchAnswer, encodeFetchAnswer, type ReplicaFetchAnswer } from '../../src/replica/fetcher/messages.js'
 import { Outflow } from '../../src/replica/fetcher/outflow.js'
@@ -36,8 +36,8 @@ function log(epochs: readonly (readonly [number, number])[], logEndOffset: numbe
 const EMPTY = log([], 0)
 
 function following(inSync = true): FetcherState {
-  const state = new FetcherState()
-  state.follow('T', 0, 3, inSync, 0)
+  const state = new FetcherState(new ByteBudget())
+  state.follow('T', 0, 3, inSync, false, 0)
   return state
 }
 
@@ -54,13 +54,13 @@ test('a partition is asked for once, and again as soon as its answer is in the l
 test('an answer to an ask of an older epoch, or to none, is stale', () => {
   const state = following()
   const [ask] = state.take(0, settings)
-  state.follow('T', 0, 4, true, 1)
+  state.follow('T', 0, 4, true, false, 1)
   assert.equal(state.answered(ask!.key, ask!.id, ANSWER, EMPTY, 1, settings).kind, 'stale')
   const [next] = state.take(1, settings)
   assert.equal(next!.leaderEpoch, 4)
   state.lost(next!.key, next!.id, 2, settings)
   assert.equal(state.answered(next!.key, next!.id, { ...ANSWER, leaderEpoch: 4 }, EMPTY, 3, settings).kind, 'stale')
-  state.follow('T', 0, 2, true, 3)
+  state.follow('T', 0, 2, true, false, 3)
   assert.equal(state.take(100, settings)[0]!.leaderEpoch, 4, 'an older decision changes nothing')
 })
 
@@ -94,35 +94,44 @@ test('an idle partition waits longer at the leader, until there is data again', 
   }
   for (const bytes of [0, 0, 0, 0, 0, 0, 0, 0, 5, 0]) round(bytes)
   assert.deepEqual(waits, [500, 500, 1000, 2000, 4000, 8000, 16_000, 16_000, 16_000, 500])
-  state.follow('T', 0, 3, false, 0)
+  state.follow('T', 0, 3, false, false, 0)
   waits.length = 0
   for (const bytes of [0, 0, 0, 0, 0]) round(bytes)
   assert.deepEqual(waits, [500, 1000, 2000, 2000, 2000], 'one that is not in sync may be let in any moment')
 })
 
-test('replicas in sync are asked for first, and those that catch up only within their rate', () => {
-  const state = new FetcherState()
-  const throttled = { ...settings, followerThrottledRate: 1000 }
-  state.follow('T', 0, 3, false, 0)
-  state.follow('T', 1, 3, true, 0)
-  const asks = state.take(0, throttled)
-  assert.deepEqual(
-    asks.map(({ partition }) => partition),
-    [1, 0],
-  )
-  for (const { key, id } of asks) {
-    state.answered(key, id, ANSWER, EMPTY, 0, throttled)
-    state.appended(key, 3000, 0)
+test('replicas in sync are asked for first; throttled ones that catch up only within the rate, which those in sync use too', () => {
+  const state = new FetcherState(new ByteBudget())
+  const rate = { ...settings, followerThrottledRate: 1000 }
+  state.follow('T', 0, 3, false, true, 0)
+  state.follow('T', 1, 3, true, true, 0)
+  state.follow('T', 2, 3, false, false, 0)
+  const taken = (now: number): number[] => {
+    const asks = state.take(now, rate)
+    for (const { key, id, partition } of asks) {
+      state.answered(key, id, ANSWER, EMPTY, now, rate)
+      state.appended(key, partition === 1 ? 1000 : 2000, now)
+    }
+    return asks.map(({ partition }) => partition)
   }
+  assert.deepEqual(taken(0), [1, 0, 2])
+  assert.equal(state.nextDue(0), 0)
+  assert.deepEqual(taken(0), [1, 2])
   assert.deepEqual(
-    state.take(0, throttled).map(({ partition }) => partition),
-    [1],
-  )
-  assert.equal(state.nextDue(0), 2001, 'two seconds of debt')
-  assert.deepEqual(
-    state.take(2001, throttled).map(({ partition }) => partition),
+    state.takeHeldBack().map(({ partition }) => partition),
     [0],
+    'its leader must hear that what it sent has arrived',
   )
+  assert.deepEqual(taken(0), [1, 2])
+  assert.deepEqual(state.takeHeldBack(), [])
+  state.unfollow('T', 1)
+  state.unfollow('T', 2)
+  assert.equal(state.nextDue(0), 4001, 'two thousand bytes of one and three of the other, of which a second was free')
+  assert.deepEqual(taken(4000), [])
+  assert.deepEqual(taken(4001), [0])
+  assert.deepEqual(taken(4002), [])
+  state.follow('T', 0, 3, false, false, 4002)
+  assert.deepEqual(taken(4002), [0], 'the throttle is lifted')
 })
 
 test('wrong checksums: again at once, then with pauses, and reported when they keep coming', () => {
@@ -173,23 +182,44 @@ test("a byte budget gives a second's worth, goes into debt and pays it back", ()
   budget.setRate(100, 0)
   budget.spend(250, 0)
   assert.equal(budget.isOpen(0), false)
-  assert.equal(budget.opensAt(0), 1510)
-  assert.equal(budget.isOpen(1499), false)
-  assert.equal(budget.isOpen(1510), true)
+  assert.equal(budget.opensAt(0), 1501)
+  assert.equal(budget.isOpen(1500), false)
+  assert.equal(budget.isOpen(1501), true)
+})
+
+test('threads share a byte budget, and a debt is paid at the new rate whoever hears of that first', () => {
+  const memory = throttleMemory()
+  const [one, other] = [throttlesIn(memory), throttlesIn(memory)]
+  for (const { leader } of [one, other]) leader.setRate(100, 0)
+  one.leader.spend(1100, 0)
+  assert.equal(other.leader.opensAt(0), 10_001)
+  assert.equal(other.follower.isOpen(0), true)
+  other.leader.setRate(1000, 0)
+  assert.equal(other.leader.opensAt(0), 1001)
+  one.leader.setRate(1000, 0)
+  assert.equal(one.leader.opensAt(0), 1001)
+  one.leader.setRate(0, 0)
+  assert.deepEqual([one.leader.isOpen(1e9), one.leader.opensAt(1e9)], [false, Infinity])
+  one.leader.setRate(Infinity, 0)
+  assert.equal(one.leader.isOpen(0), true)
 })
 
 test('what catches up takes at most a tenth of what may be under way', () => {
   const outflow = new Outflow()
-  outflow.sent('a', 9, true)
+  outflow.sent('a', 5, 9, true)
   assert.equal(outflow.hasRoom(true, 100), true)
-  outflow.sent('c', 1, true)
+  outflow.sent('c', 0, 1, true)
   assert.equal(outflow.hasRoom(true, 100), false)
   assert.equal(outflow.hasRoom(false, 100), true)
-  outflow.sent('b', 90, false)
+  outflow.sent('b', 0, 90, false)
   assert.equal(outflow.hasRoom(false, 100), false)
   outflow.arrived('a')
   outflow.arrived('a')
   assert.equal(outflow.bytes, 91)
+  outflow.reached('b', 0)
+  assert.equal(outflow.bytes, 91, 'a report from before it arrived')
+  outflow.reached('b', 1)
+  assert.equal(outflow.bytes, 1)
 })
 
 test('an answer carries its records behind its fields, written where it is told', () => {

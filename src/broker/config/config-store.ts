@@ -218,7 +218,7 @@ export class ConfigStore {
 
   #buildTopic(overrides: Overrides): TopicConfig {
     const nodeLimit = this.getNumber('millrace.max.decompressed.bytes')
-    return buildTopicConfig((name) => this.#topicValue(name, overrides), nodeLimit)
+    return buildTopicConfig((name) => this.#topicValue(name, overrides), nodeLimit, this.nodeId)
   }
 
   #resourceEntry(kind: ConfigResourceKind, definition: SettingDefinition, overrides: Overrides): ConfigEntry {

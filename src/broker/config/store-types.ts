@@ -1,5 +1,7 @@
 // What a ConfigStore takes in and gives out. Types only.
 
+import type { ThrottledPartitions } from '../../replica/settings.js'
+
 /** Everything a ConfigStore starts from besides the image. Structured-clonable. */
 export interface ConfigStoreInput {
   readonly nodeId: number
@@ -63,6 +65,10 @@ export interface TopicConfig {
   readonly uncleanLeaderElectionEnable: boolean
   /** millrace.ack: when a produce is answered. */
   readonly ack: 'process' | 'disk'
+  /** The partitions whose replica on this node is throttled as a leader's. */
+  readonly leaderReplicationThrottledReplicas: ThrottledPartitions
+  /** As a follower's. */
+  readonly followerReplicationThrottledReplicas: ThrottledPartitions
   /** Limit on the decompressed size of one batch: the smaller of the topic's and the node's. */
   readonly maxDecompressedBytes: number
 }

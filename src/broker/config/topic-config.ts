@@ -1,11 +1,12 @@
 // Builds the typed object of a topic's effective settings from their texts. Pure.
 
 import type { TopicConfig } from './store-types.js'
+import type { ThrottledPartitions } from '../../replica/settings.js'
 import { parseList } from './values.js'
 import type { CompressionSetting, LogConfig } from '../../log/config.js'
 
 /** `valueOf` gives each setting's effective text; `nodeLimit` is millrace.max.decompressed.bytes. */
-export function buildTopicConfig(valueOf: (name: string) => string | null, nodeLimit: number): TopicConfig {
+export function buildTopicConfig(valueOf: (name: string) => string | null, nodeLimit: number, nodeId: number): TopicConfig {
   // Kafka's "never" is 2^63-1, which no double holds; the largest safe integer means the same here.
   const number = (name: string): number => Math.min(Number(valueOf(name) ?? NaN), Number.MAX_SAFE_INTEGER)
   const text = (name: string): string => (valueOf(name) ?? '').trim()
@@ -40,9 +41,18 @@ export function buildTopicConfig(valueOf: (name: string) => string | null, nodeL
     segmentJitterMs: number('segment.jitter.ms'),
     segmentMs: number('segment.ms'),
     uncleanLeaderElectionEnable: flag('unclean.leader.election.enable'),
+    leaderReplicationThrottledReplicas: throttledOn(nodeId, text('leader.replication.throttled.replicas')),
+    followerReplicationThrottledReplicas: throttledOn(nodeId, text('follower.replication.throttled.replicas')),
     ack: text('millrace.ack') === 'disk' ? 'disk' : 'process',
     maxDecompressedBytes: Math.min(number('max.decompressed.message.bytes'), nodeLimit),
   } satisfies TopicConfig)
+}
+
+/** `partition:broker,…` or `*`. */
+function throttledOn(nodeId: number, list: string): ThrottledPartitions {
+  if (list === '*') return 'all'
+  const pairs = parseList(list).map((pair) => pair.split(':').map(Number))
+  return pairs.filter(([, broker]) => broker === nodeId).map(([partition]) => partition!)
 }
 
 /** What the log of a partition of this topic is told. `producerIdExpirationMs` is the node's producer.id.expiration.ms. */

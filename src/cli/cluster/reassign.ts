@@ -25,7 +25,7 @@ export function registerReassign(cluster: Command): void {
     .option('--brokers <ids>', 'spread partitions over these brokers, comma-separated (default: all)')
     .option('-t, --topic <name>', 'only this topic; repeatable (default: all)', collect)
     .option('-m, --move <topic:partition=ids>', 'put this partition on these brokers, the preferred leader first; repeatable', collect)
-    .option('--throttle <bytes>', 'at most so many bytes a second for the copies, per broker (a broker setting that stays)')
+    .option('--throttle <bytes>', 'at most so many bytes a second for the copies, per broker; it ends with --wait, else it stays')
     .option('--list', 'show the moves under way')
     .option('--cancel', 'take back the moves under way')
     .option('--execute', 'do it')
@@ -40,7 +40,7 @@ export function registerDecommission(cluster: Command): void {
       .description('move everything off a broker; shows what it would do unless --execute')
       .argument('<broker>'),
   )
-    .option('--throttle <bytes>', 'at most so many bytes a second for the copies, per broker (a broker setting that stays)')
+    .option('--throttle <bytes>', 'at most so many bytes a second for the copies, per broker')
     .option('--unregister', 'forget the broker afterwards; it must have been stopped')
     .option('--execute', 'do it, and wait until it is done')
     .action(run(decommission))
@@ -73,7 +73,7 @@ async function reassign(flags: ReassignFlags): Promise<void> {
     await show(moves, flags)
     if (!flags.execute) return
     await execute(port, moves, flags.throttle)
-    if (flags.wait) await untilDone(port, flags)
+    if (flags.wait) await untilDone(port, moves, flags)
   })
 }
 
@@ -119,19 +119,15 @@ async function show(moves: readonly Move[], flags: ReassignFlags | DecommissionF
 async function execute(port: AdminPort, moves: readonly Move[], throttle: string | undefined): Promise<void> {
   if (moves.length === 0) return
   if (throttle !== undefined) {
-    const value = String(parseWhole(throttle, '--throttle', 1))
-    const names = ['leader.replication.throttled.rate', 'follower.replication.throttled.rate']
-    const changes = names.map((name) => ({ name, operation: 'set' as const, value }))
-    await port.alterConfigs('broker', '', changes, false)
-    const all = names.map((name) => ({ name: name.replace('throttled.rate', 'throttled.replicas'), operation: 'set' as const, value: '*' }))
-    for (const topic of new Set(moves.map((move) => move.topic))) await port.alterConfigs('topic', topic, all, false)
+    const { setThrottle } = await import('./throttle.js')
+    await setThrottle(port, moves, parseWhole(throttle, '--throttle', 1))
   }
   await port.reassign(moves.map(({ topic, partition, to }) => ({ topic, partition, replicas: to })))
 }
 
 const LOOK_EVERY_MS = 500
 
-async function untilDone(port: AdminPort, flags: ClientFlags): Promise<void> {
+async function untilDone(port: AdminPort, moves: readonly Move[], flags: ClientFlags & { readonly throttle?: string }): Promise<void> {
   let left = (await port.reassignments()).length
   const total = left
   const progress = await startProgress('moving', total, flags.json)
@@ -141,6 +137,10 @@ async function untilDone(port: AdminPort, flags: ClientFlags): Promise<void> {
     left = (await port.reassignments()).length
   }
   progress.stop()
+  if (flags.throttle !== undefined) {
+    const { liftThrottle } = await import('./throttle.js')
+    await liftThrottle(port, moves)
+  }
   if (!flags.json) process.stdout.write('done\n')
 }
 
@@ -187,7 +187,7 @@ async function decommission(text: string, flags: DecommissionFlags): Promise<voi
     await show(moves, flags)
     if (!flags.execute) return
     await execute(port, moves, flags.throttle)
-    await untilDone(port, flags)
+    await untilDone(port, moves, flags)
     if (flags.unregister) await port.unregisterBroker(broker)
   })
 }

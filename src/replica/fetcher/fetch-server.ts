@@ -8,15 +8,20 @@ import type { Env, Timer } from '../../env/env.js'
 import { errors } from '../../model/errors.js'
 import type { HostedPartition } from '../hosted-partition.js'
 import type { ReplicationSettings } from '../settings.js'
-import { ByteBudget } from './byte-budget.js'
+import type { ByteBudget } from './byte-budget.js'
 import { fetchKey } from './fetcher-state.js'
 import { decodeFetchPart, encodeFetchAnswer, type FetchAnswerBody, type ReplicaFetchAnswer, type ReplicaFetchPart } from './messages.js'
 import { Outflow } from './outflow.js'
 import type { FetchPart } from './replica-link.js'
 
+/** A throttle that is shut is looked at again after this at the latest. */
+const LONGEST_PAUSE_MS = 60_000
+
 export interface FetchServerOptions {
   readonly env: Env
   settings(): ReplicationSettings
+  /** leader.replication.throttled.rate, of the whole node. */
+  readonly throttle: ByteBudget
   /** The registered life of a broker; undefined: fenced or gone. */
   liveEpochOf(id: number): bigint | undefined
   find(topicId: string, partition: number): HostedPartition | undefined
@@ -62,7 +67,6 @@ export class FetchServer {
   private readonly options: FetchServerOptions
   private readonly peers = new Map<number, Peer>()
   private readonly byPartition = new Map<HostedPartition, Set<Parked>>()
-  private readonly throttle = new ByteBudget()
   private throttleTimer: Timer | undefined
   /** Something may have become answerable this turn. */
   private readonly news = new Set<HostedPartition>()
@@ -105,6 +109,11 @@ export class FetchServer {
     for (const peer of this.peers.values()) peer.outflow.arrived(fetchKey(hosted.log.topicId, hosted.partition))
   }
 
+  /** Another rate, or other replicas that it holds for. */
+  throttlesChanged(): void {
+    this.relieveAll()
+  }
+
   close(): void {
     this.closed = true
     this.throttleTimer?.cancel()
@@ -134,9 +143,10 @@ export class FetchServer {
       return undefined
     }
     const isReport = part.maxBytes === 0
+    if (isReport) peer.outflow.reached(key, part.fetchOffset)
+    else peer.outflow.arrived(key)
+    if (peer.starved.size > 0) this.relieved.add(peer)
     if (!isReport) {
-      peer.outflow.arrived(key)
-      if (peer.starved.size > 0) this.relieved.add(peer)
       const older = peer.parked.get(key)
       if (older) this.finish(older, 0)
     }
@@ -284,21 +294,35 @@ export class FetchServer {
     return hosted.state.follower(replica)?.inMaximalIsr !== true
   }
 
-  /** Room on the way to that follower, and for a catching-up one leader.replication.throttled.rate. */
+  /** Room on the way to that follower; for a throttled one that is not in sync, leader.replication.throttled.rate as well. */
   private mayServe(one: Parked): boolean {
-    const settings = this.options.settings()
+    const { fetchResponseMaxBytes, leaderThrottledRate } = this.options.settings()
     const catchUp = this.isCatchUp(one)
-    if (!this.peer(one.replica).outflow.hasRoom(catchUp, settings.fetchResponseMaxBytes)) return false
-    if (!catchUp) return true
-    const now = this.options.env.clock.monotonic()
-    this.throttle.setRate(settings.leaderThrottledRate, now)
-    if (this.throttle.isOpen(now)) return true
-    this.throttleTimer ??= this.options.env.timers.after(this.throttle.opensAt(now) - now, () => {
+    if (!this.peer(one.replica).outflow.hasRoom(catchUp, fetchResponseMaxBytes)) return false
+    if (!catchUp || !one.hosted.isLeaderThrottled) return true
+    const { throttle, env } = this.options
+    const now = env.clock.monotonic()
+    throttle.setRate(leaderThrottledRate, now)
+    if (throttle.isOpen(now)) return true
+    this.throttleTimer ??= env.timers.after(Math.min(throttle.opensAt(now) - now, LONGEST_PAUSE_MS), () => {
       this.throttleTimer = undefined
-      for (const peer of this.peers.values()) this.relieved.add(peer)
-      this.drainSoon()
+      this.relieveAll()
     })
     return false
+  }
+
+  private relieveAll(): void {
+    for (const peer of this.peers.values()) if (peer.starved.size > 0) this.relieved.add(peer)
+    this.drainSoon()
+  }
+
+  /** As Kafka, what those in sync are given counts as well, so that the rate holds for all that leaves for throttled replicas. */
+  private spend(hosted: HostedPartition, bytes: number): void {
+    if (!hosted.isLeaderThrottled) return
+    const { throttle, env } = this.options
+    const now = env.clock.monotonic()
+    throttle.setRate(this.options.settings().leaderThrottledRate, now)
+    throttle.spend(bytes, now)
   }
 
   // ---- answering
@@ -322,10 +346,9 @@ export class FetchServer {
       one.answer(encodeFetchAnswer(this.refusalOf(hosted, plan.errorCode)))
       return
     }
-    const catchUp = this.isCatchUp(one)
     this.counters.bytes += plan.size
-    this.peer(one.replica).outflow.sent(one.key, plan.size, catchUp)
-    if (catchUp) this.throttle.spend(plan.size, this.options.env.clock.monotonic())
+    this.peer(one.replica).outflow.sent(one.key, part.fetchOffset, plan.size, this.isCatchUp(one))
+    this.spend(hosted, plan.size)
     try {
       one.answer(encodeFetchAnswer(this.head(hosted, plan.size), (target, at) => log.readInto(plan, target, at)))
     } catch (error) {

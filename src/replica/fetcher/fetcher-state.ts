@@ -8,7 +8,7 @@
 // Each partition is asked for on its own: an idle one stays parked at the leader while others come and go, so frames of one leader overlap.
 
 import { errors } from '../../model/errors.js'
-import { ByteBudget } from './byte-budget.js'
+import type { ByteBudget } from './byte-budget.js'
 import type { ReplicaFetchAnswer } from './messages.js'
 import { divergingPoint, type LocalLog, outOfRangePoint } from './truncation-point.js'
 import type { ReplicationSettings } from '../settings.js'
@@ -53,6 +53,10 @@ interface Entry {
   readonly partition: number
   leaderEpoch: number
   inSync: boolean
+  /** follower.replication.throttled.replicas of its topic names it. */
+  throttled: boolean
+  /** It has taken records since the leader last heard how far it is. */
+  isNews: boolean
   /** The ask that is out; 0: none. */
   asked: number
   readyAt: number
@@ -70,19 +74,25 @@ export class FetcherState {
   private readonly entries = new Map<string, Entry>()
   /** Those that no ask is out for: few, because idle partitions wait at the leader. */
   private readonly unasked = new Set<Entry>()
-  private readonly budget = new ByteBudget()
+  /** follower.replication.throttled.rate, of the whole node. */
+  private readonly budget: ByteBudget
   private nextAsk = 1
+  private heldBack: Entry[] = []
+
+  constructor(budget: ByteBudget) {
+    this.budget = budget
+  }
 
   get size(): number {
     return this.entries.size
   }
 
-  /** This node follows a partition of this leader, in this epoch. The same epoch again changes at most whether the replica is in sync. */
-  follow(topicId: string, partition: number, leaderEpoch: number, inSync: boolean, now: number): void {
+  /** This node follows a partition of this leader, in this epoch. The same epoch again changes at most whether it is in sync and throttled. */
+  follow(topicId: string, partition: number, leaderEpoch: number, inSync: boolean, throttled: boolean, now: number): void {
     const key = fetchKey(topicId, partition)
     const known = this.entries.get(key)
     if (known && known.leaderEpoch >= leaderEpoch) {
-      if (known.leaderEpoch === leaderEpoch) known.inSync = inSync
+      if (known.leaderEpoch === leaderEpoch) Object.assign(known, { inSync, throttled })
       return
     }
     if (known) this.unasked.delete(known)
@@ -92,6 +102,8 @@ export class FetcherState {
       partition,
       leaderEpoch,
       inSync,
+      throttled,
+      isNews: false,
       asked: 0,
       readyAt: now,
       failures: 0,
@@ -119,25 +131,39 @@ export class FetcherState {
     return (this.entries.get(key)?.asked ?? 0) !== 0
   }
 
-  /** What to ask now: replicas in sync first, then those that catch up while follower.replication.throttled.rate allows. */
+  /** What to ask now: replicas in sync first, then those that catch up; of these throttled ones while their rate allows. */
   take(now: number, settings: ReplicationSettings): Ask[] {
     this.budget.setRate(settings.followerThrottledRate, now)
-    const mayCatchUp = this.budget.isOpen(now)
+    const isOpen = this.budget.isOpen(now)
     const live: Ask[] = []
     const catchingUp: Ask[] = []
     for (const entry of this.unasked) {
       if (entry.readyAt > now) continue
       if (entry.inSync) live.push(this.ask(entry, settings))
-      else if (mayCatchUp) catchingUp.push(this.ask(entry, settings))
+      else if (isOpen || !entry.throttled) catchingUp.push(this.ask(entry, settings))
+      else if (entry.isNews) {
+        entry.isNews = false
+        this.heldBack.push(entry)
+      }
     }
     return catchingUp.length === 0 ? live : [...live, ...catchingUp]
+  }
+
+  /** What the last `take` left to the throttle after it had taken records: the leader counts those as under way until it hears of it. */
+  takeHeldBack(): readonly { readonly topicId: string; readonly partition: number }[] {
+    const held = this.heldBack
+    this.heldBack = []
+    return held
   }
 
   /** When there will be something to take; Infinity: only an answer changes anything. */
   nextDue(now: number): number {
     let due = Infinity
     const opensAt = this.budget.opensAt(now)
-    for (const entry of this.unasked) due = Math.min(due, entry.inSync ? entry.readyAt : Math.max(entry.readyAt, opensAt))
+    for (const entry of this.unasked) {
+      const isHeld = entry.throttled && !entry.inSync
+      due = Math.min(due, isHeld ? Math.max(entry.readyAt, opensAt) : entry.readyAt)
+    }
     return due
   }
 
@@ -165,11 +191,13 @@ export class FetcherState {
   appended(key: string, bytes: number, now: number): void {
     const entry = this.entries.get(key)
     if (!entry) return
-    if (!entry.inSync) this.budget.spend(bytes, now)
+    // As Kafka, in sync or not.
+    if (entry.throttled) this.budget.spend(bytes, now)
     entry.failures = 0
     entry.readyAt = now
     entry.emptyAnswers = bytes > 0 ? 0 : Math.min(entry.emptyAnswers + 1, IDLE_DOUBLINGS + 1)
     if (bytes > 0) {
+      entry.isNews = true
       entry.corruptInARow = 0
       entry.corruptOffset = -1
     }
@@ -219,6 +247,7 @@ export class FetcherState {
 
   private ask(entry: Entry, settings: ReplicationSettings): Ask {
     entry.asked = this.nextAsk++
+    entry.isNews = false
     this.unasked.delete(entry)
     const doublings = Math.min(Math.max(0, entry.emptyAnswers - 1), entry.inSync ? IDLE_DOUBLINGS : CATCH_UP_DOUBLINGS)
     return {

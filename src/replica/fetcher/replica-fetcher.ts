@@ -7,14 +7,20 @@ import type { Env, Timer } from '../../env/env.js'
 import { errors } from '../../model/errors.js'
 import type { HostedPartition } from '../hosted-partition.js'
 import type { ReplicationSettings } from '../settings.js'
+import type { ByteBudget } from './byte-budget.js'
 import { type Ask, fetchKey, FetcherState } from './fetcher-state.js'
 import { decodeFetchAnswer, encodeFetchPart, type ReplicaFetchAnswer } from './messages.js'
 import type { FetchPart, ReplicaLink } from './replica-link.js'
+
+/** What is due later is looked at again after this: a throttle's rate may have changed. */
+const LONGEST_PAUSE_MS = 60_000
 
 export interface ReplicaFetcherOptions {
   readonly env: Env
   readonly link: ReplicaLink
   settings(): ReplicationSettings
+  /** follower.replication.throttled.rate, of the whole node. */
+  readonly throttle: ByteBudget
   /** This node's registration. */
   brokerEpoch(): bigint
   find(topicId: string, partition: number): HostedPartition | undefined
@@ -55,7 +61,7 @@ export class ReplicaFetcher {
     this.options = options
   }
 
-  /** The partition's role, leader or in-sync set may have changed. */
+  /** The partition's role, leader, in-sync set or throttle may have changed. */
   update(hosted: HostedPartition): void {
     const { state, log } = hosted
     const key = fetchKey(log.topicId, hosted.partition)
@@ -65,7 +71,8 @@ export class ReplicaFetcher {
     if (wanted === -1) return
     this.leaderOf.set(key, wanted)
     hosted.onSynced = (synced) => this.report(synced)
-    this.leader(wanted).state.follow(log.topicId, hosted.partition, state.leaderEpoch, state.isInSync, this.now())
+    const { isFollowerThrottled: throttled } = hosted
+    this.leader(wanted).state.follow(log.topicId, hosted.partition, state.leaderEpoch, state.isInSync, throttled, this.now())
     this.endTurnSoon()
   }
 
@@ -103,7 +110,7 @@ export class ReplicaFetcher {
 
   private leader(id: number): Leader {
     let leader = this.leaders.get(id)
-    if (!leader) this.leaders.set(id, (leader = { id, state: new FetcherState(), timer: undefined }))
+    if (!leader) this.leaders.set(id, (leader = { id, state: new FetcherState(this.options.throttle), timer: undefined }))
     return leader
   }
 
@@ -145,6 +152,10 @@ export class ReplicaFetcher {
       parts.push(this.part(hosted, ask))
     }
     if (parts.length > 0) this.call(leader, sent, parts)
+    for (const { topicId, partition } of leader.state.takeHeldBack()) {
+      const hosted = this.options.find(topicId, partition)
+      if (hosted) this.sendReport(leader, hosted)
+    }
     this.waitForDue(leader)
   }
 
@@ -164,7 +175,7 @@ export class ReplicaFetcher {
     const now = this.now()
     const due = leader.state.nextDue(now)
     if (due === Infinity) return
-    leader.timer = this.options.env.timers.after(Math.max(1, due - now), () => this.endTurnSoon())
+    leader.timer = this.options.env.timers.after(Math.min(Math.max(1, due - now), LONGEST_PAUSE_MS), () => this.endTurnSoon())
   }
 
   private part({ log, state, damage }: HostedPartition, ask: Ask, isReport = false): FetchPart {
@@ -283,9 +294,13 @@ export class ReplicaFetcher {
     const key = fetchKey(hosted.log.topicId, hosted.partition)
     const leader = this.leaders.get(this.leaderOf.get(key) ?? -1)
     if (this.closed || !leader?.state.isAsked(key)) return
+    this.sendReport(leader, hosted)
+  }
+
+  private sendReport(leader: Leader, hosted: HostedPartition): void {
     const { log, state } = hosted
     const ask = {
-      key,
+      key: fetchKey(log.topicId, hosted.partition),
       id: 0,
       topicId: log.topicId,
       partition: hosted.partition,

@@ -11,7 +11,7 @@ import { errors } from '../../../src/model/errors.js'
 import type { ReplicaLink } from '../../../src/replica/fetcher/replica-link.js'
 import type { HostedPartition } from '../../../src/replica/hosted-partition.js'
 import type { IsrAnswer, LeaderAndIsr } from '../../../src/replica/partition/leader-and-isr.js'
-import { ReplicaManager } from '../../../src/replica/replica-manager.js'
+import { ReplicaManager, type TopicSettings } from '../../../src/replica/replica-manager.js'
 import type { IsrChange, LogDamage, Replication } from '../../../src/replica/replication.js'
 import { defaultReplicationSettings, type ReplicationSettings } from '../../../src/replica/settings.js'
 import { batch, readAll, tempDir, TOPIC_ID } from '../../log/support.js'
@@ -42,6 +42,8 @@ export class Cluster {
   /** Broker registrations; a fenced one is missing. */
   readonly epochs = new Map<number, bigint>()
   readonly cut = new Set<number>()
+  /** What the topic's *.replication.throttled.replicas say; `reconfigure` tells the nodes. */
+  throttled: NonNullable<TopicSettings['throttled']> = { leader: [], follower: [] }
   readonly proposals: IsrChange[] = []
   /** Changes an answer on its way to the follower. */
   spoil: ((from: number, to: number, body: Uint8Array) => Uint8Array) | undefined
@@ -85,7 +87,7 @@ export class Cluster {
       env: this.env,
       nodeId: id,
       runInPool: runPoolTask,
-      settingsOf: () => ({ log: { ...defaultLogConfig, ...log }, minInsyncReplicas }),
+      settingsOf: () => ({ log: { ...defaultLogConfig, ...log }, minInsyncReplicas, throttled: this.throttled }),
       replicationSettings: () => ({ ...defaultReplicationSettings, ...settings }),
       brokers: { liveEpochOf: (other) => this.epochs.get(other), rackOf: (other) => racks?.[other] ?? null },
       onCheckpointDue: () => {},
@@ -123,6 +125,10 @@ export class Cluster {
     const node = this.nodes.get(id)
     this.nodes.delete(id)
     await node?.manager.close(false)
+  }
+
+  reconfigure(): void {
+    for (const { manager } of this.nodes.values()) manager.reconfigure('t')
   }
 
   at(id: number): HostedPartition {

@@ -59,7 +59,8 @@ export const TOPIC_SETTINGS: readonly SettingDefinition[] = [
   }),
   row('follower.replication.throttled.replicas', 'list', '', 'medium', {
     replicas: true,
-    doc: 'Replicas whose incoming replication is throttled.',
+    acted: true,
+    doc: 'Replicas that follower.replication.throttled.rate holds for, while they are not in sync.',
   }),
   row('index.interval.bytes', 'int', '4096', 'medium', {
     min: 0,
@@ -69,7 +70,8 @@ export const TOPIC_SETTINGS: readonly SettingDefinition[] = [
   row('internal.segment.bytes', 'int', null, 'medium', { internal: true }),
   row('leader.replication.throttled.replicas', 'list', '', 'medium', {
     replicas: true,
-    doc: 'Replicas whose outgoing replication is throttled.',
+    acted: true,
+    doc: 'Replicas that leader.replication.throttled.rate holds for, as leaders of followers that are not in sync.',
   }),
   row('local.retention.bytes', 'long', '-2', 'medium', {
     min: -2,
