@@ -35,6 +35,8 @@ export interface EnsembleServer {
   /** -1: not known. */
   readonly leaderId: number
   readonly tickMs: number
+  /** Why it cannot store anything at the moment, or any more; null: it can. */
+  readonly problem: string | null
   /**
    * Ordered by the leader, durable on a quorum, applied HERE before it resolves (events before answers). Resolves also
    * with a refusal. Rejects with ZnodeError connectionLoss when its fate is unknown.

@@ -84,6 +84,10 @@ export class Member implements EnsembleServer {
     for (const [id, session] of tree.sessions) this.#tracker.add(id, session.timeoutMs, now)
   }
 
+  get problem(): string | null {
+    return this.#store.problem
+  }
+
   /** Recovers the directory and ends what the last process left behind. Synchronous up to the first write. */
   static open(options: MemberOptions): Member {
     const { store, tree } = MemberStore.open({
@@ -211,13 +215,19 @@ export class Member implements EnsembleServer {
     const now = this.#env.clock.monotonic()
     for (const sessionId of this.#tracker.expire(now)) {
       this.#env.logger.info({ sessionId: `0x${sessionId.toString(16)}` }, 'session expired')
-      void this.#closeSession(sessionId, 'ending an expired session failed')
+      void this.#closeSession(sessionId, 'ending an expired session failed').then(() => this.#tryLater(sessionId))
     }
     if (now < this.#reapAt) return
     this.#reapAt = now + this.#reapIntervalMs
     for (const txn of reapable(this.tree, this.#env.clock.now())) {
       this.submit(txn).catch((error: Error) => this.#env.logger.error({ error: error.message }, 'reaping a znode failed'))
     }
+  }
+
+  /** Where its end could not be stored the session has another timeout. */
+  #tryLater(sessionId: bigint): void {
+    const session = this.tree.sessions.get(sessionId)
+    if (session && !this.#closing) this.#tracker.add(sessionId, session.timeoutMs, this.#env.clock.monotonic())
   }
 
   onRoleChange(): () => void {

@@ -64,6 +64,7 @@ export interface Planted {
   readonly keepUncommittedTail?: boolean
   readonly trustSnapshot?: boolean
   readonly skipAheadCheck?: boolean
+  readonly trustsCache?: boolean
 }
 
 export interface CoreOptions {
@@ -94,6 +95,8 @@ export class Core {
    * it confirmed with a quorum's answers, so among the members of a later quorum one heard of that leader at least as late.
    */
   heardAt = -Infinity
+  /** What it says could not be saved: it takes no part, and says nothing, until it can be. */
+  standsAside = false
   /** The highest epoch that anybody here was heard to have promised. */
   seenEpoch = 0
   now = 0

@@ -12,6 +12,8 @@ export interface Standing {
   readonly established: boolean
 }
 
+const NO_VOTE: Vote = { leader: -1, epoch: 0, zxid: 0n }
+
 export class Election {
   readonly #core: Core
   #round = 0
@@ -33,7 +35,7 @@ export class Election {
 
   #ownVote(): Vote {
     const { id, hard, log, isVoter } = this.#core
-    return isVoter ? { leader: id, epoch: hard.currentEpoch, zxid: log.last } : { leader: -1, epoch: 0, zxid: 0n }
+    return isVoter ? { leader: id, epoch: hard.currentEpoch, zxid: log.last } : NO_VOTE
   }
 
   /** Starts a round. Returns the leader when there is nothing to wait for. */
@@ -45,6 +47,21 @@ export class Election {
     this.#decideAt = Infinity
     this.#broadcast()
     return this.#decide()
+  }
+
+  /** Takes no part in what comes, and says so once: a vote for nobody, of a round before any. */
+  standAside(): void {
+    this.#votes.clear()
+    this.#settled.clear()
+    const notification = {
+      kind: 'notification',
+      ...NO_VOTE,
+      round: 0,
+      state: 'looking',
+      established: false,
+      virgin: this.#core.virgin,
+    } as const
+    for (const id of this.#core.connected) this.#core.send(id, notification)
   }
 
   /** Everybody's vote is repeated: a message may have been lost. */
@@ -70,6 +87,11 @@ export class Election {
     if (!core.voters.has(from)) return null
     if (message.state !== 'looking') return this.#receiveSettled(from, message)
     this.#settled.delete(from)
+    if (message.leader === NO_VOTE.leader) {
+      this.#votes.delete(from)
+      // It stands aside: it can be elected no more.
+      return this.#vote.leader === from ? this.start() : this.#decide()
+    }
     if (message.round < this.#round) {
       if (core.isVoter) this.peerUp(from)
       return null

@@ -23,6 +23,8 @@ export type Input =
   | { readonly kind: 'request'; readonly request: number; readonly txn: Uint8Array }
   | { readonly kind: 'sync'; readonly request: number }
   | { readonly kind: 'refuse'; readonly to: number; readonly request: number; readonly code: number }
+  /** Nothing can be saved at the moment; what was asked for waits. Null: all of it is durable. */
+  | { readonly kind: 'disk'; readonly problem: string | null }
   | { readonly kind: 'snapshot'; readonly to: number; readonly zxid: bigint; readonly bytes: Uint8Array }
   | { readonly kind: 'checked'; readonly zxid: bigint; readonly snapshot: Buffer; readonly problem: string | null }
 
@@ -122,6 +124,7 @@ export class QuorumMachine {
 
   #take(input: Input): void {
     const core = this.#core
+    if (core.standsAside && this.#takeAside(input)) return
     switch (input.kind) {
       case 'start':
         this.#look('it starts')
@@ -154,12 +157,31 @@ export class QuorumMachine {
       case 'refuse':
         if (this.#leading) core.send(input.to, { kind: 'refused', epoch: this.#leading.epoch, request: input.request, code: input.code })
         break
+      case 'disk':
+        this.#disk(input.problem)
+        break
       case 'snapshot':
         this.#leading?.snapshot(input.to, input.zxid, input.bytes)
         break
       case 'checked':
         this.#learning?.checked(input.zxid, input.snapshot, input.problem)
     }
+  }
+
+  /** Whoever cannot save can promise and acknowledge nothing: others lead, and elect, without it. */
+  #disk(problem: string | null): void {
+    if (this.#core.standsAside === (problem !== null)) return
+    this.#core.standsAside = problem !== null
+    this.#look(problem ?? 'what it says can be saved again')
+  }
+
+  /** While it stands aside it only keeps up with who is there. True: there is no more to it. */
+  #takeAside(input: Input): boolean {
+    if (input.kind === 'disk' || input.kind === 'persisted') return false
+    if (input.kind !== 'peer') return true
+    if (input.up) this.#core.connected.add(input.id)
+    else this.#core.connected.delete(input.id)
+    return true
   }
 
   #peer(id: number, up: boolean): void {
@@ -225,6 +247,9 @@ export class QuorumMachine {
     this.lookingBecause = why
     core.newLife()
     if (served) core.effects.push({ kind: 'role', role: 'looking', leader: -1 }, { kind: 'lost' })
-    this.#elected(this.#election.start())
+    if (core.standsAside) {
+      this.#early.clear()
+      this.#election.standAside()
+    } else this.#elected(this.#election.start())
   }
 }

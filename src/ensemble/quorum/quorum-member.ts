@@ -136,6 +136,8 @@ export class QuorumMember implements EnsembleServer {
       logger: options.env.logger,
       ...(options.snapshotAfterBytes === undefined ? {} : { snapshotAfterBytes: options.snapshotAfterBytes }),
       disk: this.#disk,
+      whenFull: { stalled: (error) => this.#standAside(error), resumed: () => this.#takePartAgain() },
+      trustsCache: options.planted?.trustsCache === true,
     })
     this.#store = store
     this.tree = tree
@@ -190,6 +192,10 @@ export class QuorumMember implements EnsembleServer {
   /** What this member knows to be agreed, and the end of its log. */
   get progress(): { readonly committed: bigint; readonly last: bigint } {
     return { committed: this.#machine.committed, last: this.#machine.lastZxid }
+  }
+
+  get problem(): string | null {
+    return this.#halted?.message ?? this.#store.problem
   }
 
   /** Set when the member stopped taking part by itself: its disk failed, or its data contradicts the ensemble's. */
@@ -308,6 +314,18 @@ export class QuorumMember implements EnsembleServer {
         this.#store.appendPayload(zxid, payload, i === op.entries.length - 1 ? done : ignore)
       }
     }
+  }
+
+  /** What it promised and took waits to be saved, in its order. */
+  #standAside(error: Error): void {
+    const tells = { member: this.memberId, error: error.message }
+    this.#env.logger.error(tells, 'the ensemble member takes no part until it can write again; it tries by itself')
+    this.#step({ kind: 'disk', problem: error.message })
+  }
+
+  #takePartAgain(): void {
+    this.#env.logger.warn({ member: this.memberId }, 'the ensemble member can write again and takes part')
+    this.#step({ kind: 'disk', problem: null })
   }
 
   #noteEnd(payload: Buffer): void {

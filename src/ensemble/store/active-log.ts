@@ -41,20 +41,23 @@ export class ActiveLog {
     return this.#file
   }
 
-  /** Appends as one write; resolves with the bytes that count. A new file is durable together with its name. */
-  async append(firstZxid: bigint, frames: readonly Buffer[]): Promise<number> {
+  /**
+   * Appends as one write; resolves with the bytes that count. A new file is durable together with its name. `roomy`: without a reserve
+   * behind it the write fails.
+   */
+  async append(firstZxid: bigint, frames: readonly Buffer[], roomy = false): Promise<number> {
     const created = this.#file === null
     this.#open(firstZxid)
     markWrite(frames[0]!)
     const parts = created ? [logHeader(firstZxid), ...frames] : frames
     const bytes = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
-    const [written, named] = await Promise.allSettled([this.#write(bytes), created ? this.#syncDirs() : null])
+    const [written, named] = await Promise.allSettled([this.#write(bytes, roomy), created ? this.#syncDirs() : null])
     for (const each of [written, named]) if (each.status === 'rejected') throw each.reason
     this.#size += bytes.length
     return bytes.length
   }
 
-  async #write(bytes: Buffer): Promise<void> {
+  async #write(bytes: Buffer, needsRoom: boolean): Promise<void> {
     const end = this.#size + bytes.length
     if (end <= this.#reserved) return this.#disk.write(this.#fd, bytes, this.#size)
     const room = Math.min(Math.max(end, RESERVE_MIN), RESERVE_MAX)
@@ -64,7 +67,7 @@ export class ActiveLog {
       await this.#disk.write(this.#fd, roomy, this.#size)
       this.#reserved = end + room
     } catch (error) {
-      if (!isFull(error)) throw error
+      if (needsRoom || !isFull(error)) throw error
       // What is asked for may fit where the reserve does not.
       this.#disk.truncateNow(this.#file!, this.#size)
       await this.#disk.write(this.#fd, bytes, this.#size)
@@ -123,4 +126,10 @@ export class ActiveLog {
 export function isFull(error: unknown): boolean {
   const { code } = error as { code?: string }
   return code === 'ENOSPC' || code === 'EDQUOT'
+}
+
+/** Full, or out of descriptors: nothing of the write counts, and a later one may succeed. */
+export function mayPass(error: unknown): boolean {
+  const { code } = error as { code?: string }
+  return isFull(error) || code === 'EMFILE' || code === 'ENFILE'
 }

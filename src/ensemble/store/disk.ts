@@ -17,6 +17,8 @@ export interface StoreDisk {
   /** Durable when it returns. */
   writeNow(file: string, bytes: Uint8Array): void
   truncateNow(file: string, size: number): void
+  /** Over what is there, durable when it returns. */
+  overwriteNow(file: string, bytes: Uint8Array, position: number): void
   syncDirNow(dir: string): void
   /** For `write`; `create`: it must not exist. */
   openLog(file: string, create: boolean): number
@@ -50,6 +52,10 @@ async function writeDurably(fd: number, bytes: Buffer, position: number): Promis
   if (!LINUX) await fdatasync(fd)
 }
 
+function writeAll(fd: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length;) done += fs.writeSync(fd, bytes, done, bytes.length - done, position + done)
+}
+
 /** Opens `file`, lets `act` have the descriptor, syncs and closes. */
 function synced(file: string, flags: string, act: (fd: number) => void): void {
   const fd = fs.openSync(file, flags)
@@ -68,6 +74,7 @@ export const realDisk: StoreDisk = {
   renameNow: (from, to) => fs.renameSync(from, to),
   unlinkNow: (file) => fs.unlinkSync(file),
   writeNow: (file, bytes) => synced(file, 'w', (fd) => fs.writeFileSync(fd, bytes)),
+  overwriteNow: (file, bytes, position) => synced(file, 'r+', (fd) => writeAll(fd, bytes, position)),
   truncateNow: (file, size) => synced(file, 'r+', (fd) => fs.ftruncateSync(fd, size)),
   syncDirNow: (dir) => synced(dir, 'r', () => undefined),
   openLog: (file, create) => fs.openSync(file, O_WRONLY | DURABLE_WRITES | (create ? O_CREAT | O_EXCL : 0), 0o644),

@@ -8,11 +8,12 @@ import type { Txn } from '../tree/types.js'
 import type { ByteWriter } from './bytes.js'
 import { crc32c } from './crc.js'
 
-/** File header: magic "MRTL", format version int32, first zxid int64. */
+/** File header: magic "MRTL", format version int32, first zxid int64, CRC32C of these. */
 export const LOG_MAGIC = 0x4d52544c
-/** 1 has no marks of writes, and no zeros behind its last entry. */
-export const LOG_VERSION = 2
-export const LOG_HEADER_BYTES = 16
+/** 1 has no marks of writes, and no zeros behind its last entry; the headers of 1 and 2 have no checksum. */
+export const LOG_VERSION = 3
+export const LOG_HEADER_BYTES = 20
+const CHECKSUM_AT = 16
 const FRAME_BYTES = 8
 /** zxid + time + session + auth count + opcode. */
 const MIN_PAYLOAD = 8 + 8 + 8 + 4 + 4
@@ -25,6 +26,7 @@ export function logHeader(firstZxid: bigint): Buffer {
   header.writeUInt32BE(LOG_MAGIC, 0)
   header.writeInt32BE(LOG_VERSION, 4)
   header.writeBigInt64BE(firstZxid, 8)
+  header.writeUInt32BE(crc32c(header.subarray(0, CHECKSUM_AT)), CHECKSUM_AT)
   return header
 }
 
@@ -67,48 +69,69 @@ export function follows(previous: bigint, zxid: bigint): boolean {
 }
 
 export type LogVerdict =
-  /** What follows `end` is reserved space. */
-  | { readonly kind: 'clean'; readonly end: number; readonly version: number }
+  /** What follows `end` is reserved space. `lastWrite`: where the last write began. */
+  | { readonly kind: 'clean'; readonly end: number; readonly version: number; readonly lastWrite: number }
   /** From `position` on lies what is left of a write that was under way when the process or the machine stopped. */
-  | { readonly kind: 'torn'; readonly position: number; readonly version: number }
+  | { readonly kind: 'torn'; readonly position: number; readonly version: number; readonly lastWrite: number }
   /** The bytes at `position` are bad, and a write was made after them: acknowledged history is damaged. */
   | { readonly kind: 'corrupt'; readonly position: number; readonly reason: string }
 
 /** Walks a whole log file, calling `visit` for each valid entry in order. */
 export function scanLog(file: Buffer, visit: (entry: LoggedTxn, payload: Buffer, end: number) => void): LogVerdict {
-  if (file.length < LOG_HEADER_BYTES) return { kind: 'torn', position: 0, version: LOG_VERSION }
-  if (file.readUInt32BE(0) !== LOG_MAGIC) return headless(file)
-  const version = file.readInt32BE(4)
-  if (version !== 1 && version !== LOG_VERSION)
-    return { kind: 'corrupt', position: 4, reason: `format version ${version}, this release reads 1 and ${LOG_VERSION}` }
-  let at = LOG_HEADER_BYTES
-  while (at < file.length) {
+  const header = readHeader(file)
+  if (header.kind !== 'header') return header
+  const { version, size: headerBytes } = header
+  let lastWrite = 0
+  for (let at = headerBytes; ;) {
+    if (at === file.length) return { kind: 'clean', end: at, version, lastWrite }
     const size = validFrame(file, at)
-    if (size === -1) return verdictAt(file, at, version)
+    if (size === -1) return verdictAt(file, at, version, lastWrite)
     const entry = readTxn(file, at + FRAME_BYTES)
-    if (at === LOG_HEADER_BYTES && entry.zxid !== file.readBigInt64BE(8)) {
+    if (at === headerBytes && entry.zxid !== file.readBigInt64BE(8)) {
       return { kind: 'corrupt', position: 8, reason: 'the header names another first transaction than the file holds' }
+    }
+    if (isMarked(file, at)) {
+      if (version === 1) return { kind: 'corrupt', position: 4, reason: 'it says format version 1, and has what came with 2' }
+      // The header came with the first entry.
+      lastWrite = at === headerBytes ? 0 : at
     }
     const payload = file.subarray(at + FRAME_BYTES, at + FRAME_BYTES + size)
     at += FRAME_BYTES + size
     visit(entry, payload, at)
   }
-  return { kind: 'clean', end: at, version }
 }
 
+function readHeader(file: Buffer): { readonly kind: 'header'; readonly version: number; readonly size: number } | LogVerdict {
+  if (file.length < CHECKSUM_AT) return TORN_FROM_THE_START
+  if (file.readUInt32BE(0) !== LOG_MAGIC) return headless(file, 'the file does not start as a transaction log')
+  const version = file.readInt32BE(4)
+  const checksum = file.length < LOG_HEADER_BYTES ? null : file.readUInt32BE(CHECKSUM_AT)
+  if (version === LOG_VERSION) {
+    if (checksum === null) return TORN_FROM_THE_START
+    const isGood = checksum === crc32c(file.subarray(0, CHECKSUM_AT))
+    return isGood ? { kind: 'header', version, size: LOG_HEADER_BYTES } : headless(file, "the header's checksum is wrong")
+  }
+  if (version !== 1 && version !== 2)
+    return { kind: 'corrupt', position: 4, reason: `format version ${version}, this release reads 1 to ${LOG_VERSION}` }
+  if (checksum === logHeader(file.readBigInt64BE(8)).readUInt32BE(CHECKSUM_AT))
+    return { kind: 'corrupt', position: 4, reason: `it says format version ${version}, and has the checksum of ${LOG_VERSION}` }
+  return { kind: 'header', version, size: CHECKSUM_AT }
+}
+
+const TORN_FROM_THE_START = { kind: 'torn', position: 0, version: LOG_VERSION, lastWrite: 0 } as const
+
 /** The header is part of the file's first write, and may be lost with it. */
-function headless(file: Buffer): LogVerdict {
+function headless(file: Buffer, reason: string): LogVerdict {
   const next = entryAfter(file, 0)
-  const lost = next === -1 ? isZero(file, 0, file.length) : isTorn(file, 0, next)
-  if (lost) return { kind: 'torn', position: 0, version: LOG_VERSION }
-  return { kind: 'corrupt', position: 0, reason: 'the file does not start as a transaction log' }
+  const lost = next === -1 ? isZero(file, LOG_HEADER_BYTES, file.length) : isTorn(file, 0, next)
+  return lost ? TORN_FROM_THE_START : { kind: 'corrupt', position: 0, reason }
 }
 
 /** What the bytes from `at` on are, where a frame should be and is not. */
-function verdictAt(file: Buffer, at: number, version: number): LogVerdict {
-  if (isZero(file, at, file.length)) return { kind: 'clean', end: at, version }
+function verdictAt(file: Buffer, at: number, version: number, lastWrite: number): LogVerdict {
+  if (isZero(file, at, file.length)) return { kind: 'clean', end: at, version, lastWrite }
   const next = entryAfter(file, at + 1)
-  if (next === -1 || (version > 1 && isTorn(file, at, next))) return { kind: 'torn', position: at, version }
+  if (next === -1 || (version > 1 && isTorn(file, at, next))) return { kind: 'torn', position: at, version, lastWrite }
   return { kind: 'corrupt', position: at, reason: `checksum or length is wrong, and a valid entry follows at ${next}` }
 }
 
@@ -123,11 +146,15 @@ function isTorn(file: Buffer, at: number, next: number): boolean {
   }
   if (!missing) return false
   for (let valid = next; valid !== -1;) {
-    if (file.readUInt32BE(valid) >= WRITE_MARK) return false
+    if (isMarked(file, valid)) return false
     const after = valid + FRAME_BYTES + validFrame(file, valid)
     valid = validFrame(file, after) === -1 ? entryAfter(file, after) : after
   }
   return true
+}
+
+function isMarked(file: Buffer, at: number): boolean {
+  return file.readUInt32BE(at) >= WRITE_MARK
 }
 
 /** Payload size of a valid frame at `at`, else -1. */

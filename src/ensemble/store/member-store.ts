@@ -1,8 +1,10 @@
 // One member's durable storage: appends transactions to `log.<zxid>` with group commit, writes snapshots, purges
 // what they replace. A transaction is reported only after a durable write covered it. Those run on libuv's pool, never on
 // the event loop; one flush at a time, everything that arrives meanwhile goes into the next. A failed write or fsync
-// poisons the store: it is never retried, every later append fails. A full disk is different: the log is cut back to
-// what was reported, what was queued is refused, and later appends are taken again.
+// poisons the store: it is never retried, every later append fails, and only a restart reads what the disk has (`recovery.ts`).
+// A full disk is different: the log is cut back to what was reported. An ensemble of one refuses what was queued and takes later
+// appends again. A member of several has said already what its log will hold: what was queued keeps its place and is tried
+// again, with a pause, until there is space; until then the member stands aside (`whenFull`).
 
 import path from 'node:path'
 import type { Clock, Logger } from '../../env/env.js'
@@ -10,12 +12,12 @@ import type { TreeImage } from '../tree/tree-image.js'
 import type { ZnodeTree } from '../tree/znode-tree.js'
 import type { Txn } from '../tree/types.js'
 import { ByteWriter } from './bytes.js'
-import { ActiveLog, isFull, type LogEnd } from './active-log.js'
+import { ActiveLog, isFull, mayPass, type LogEnd } from './active-log.js'
 import { decodeEpochs, encodeEpochs, EPOCHS_FILE, type StoredEpochs } from './epochs-file.js'
 import { realDisk, type StoreDisk } from './disk.js'
 import { Gathering } from './gathering.js'
 import { framed, LOG_VERSION, scanLog, writeFrame } from './frames.js'
-import { EnsembleStoreError, finishInstall, INSTALL_FILE, listFiles, recover } from './recovery.js'
+import { EnsembleStoreError, finishInstall, INSTALL_FILE, listFiles, recover, RefusedWriteError } from './recovery.js'
 import { encodeInSlices } from './snapshot.js'
 
 type Pending =
@@ -35,6 +37,16 @@ export interface StoreOptions {
   readonly disk?: StoreDisk
   /** With it groups of requests that take turns at the disk are brought together (`gathering.ts`). */
   readonly clock?: Clock
+  /** With it a full disk is waited for. */
+  readonly whenFull?: WhenFull
+  /** A planted bug: what is read at the start is taken for durable. */
+  readonly trustsCache?: boolean
+}
+
+export interface WhenFull {
+  stalled(error: Error): void
+  /** All that was queued is durable. */
+  resumed(): void
 }
 
 /** Entries behind the snapshot that a member of several does not apply before it knows that they are agreed. */
@@ -45,9 +57,14 @@ export interface TailEntry {
 
 /** About 2,000 transactions, or 5 ms of replay. */
 const SNAPSHOT_AT_CLOSE_BYTES = 256 * 1024
+/** Between two tries to write on a full disk. */
+export const FULL_RETRY_MS = 1000
+
+type Fixed = Required<Omit<StoreOptions, 'write' | 'disk' | 'clock' | 'whenFull' | 'trustsCache'>> &
+  Pick<StoreOptions, 'clock' | 'whenFull'>
 
 export class MemberStore {
-  readonly #options: Required<Omit<StoreOptions, 'write' | 'disk' | 'clock'>>
+  readonly #options: Fixed
   readonly #disk: StoreDisk
   readonly #clock: Clock | null
   readonly #gathering = new Gathering()
@@ -63,19 +80,19 @@ export class MemberStore {
   /** Set by a snapshot: the next batch opens a new log file. */
   #rollDue = false
   #failure: Error | null = null
+  /** Why the newest write was not made; null once one was. */
+  #refusal: Error | null = null
+  /** The first of what is queued waits for space. */
+  #stalled = false
+  /** Ends the pause before the next try. */
+  #tryNow: (() => void) | null = null
   #flushes = 0
   #closed = false
 
-  private constructor(
-    options: Required<Omit<StoreOptions, 'write' | 'disk' | 'clock'>>,
-    disk: StoreDisk,
-    clock: Clock | null,
-    logEnd: LogEnd | null,
-    replayedBytes: number,
-  ) {
+  private constructor(options: Fixed, disk: StoreDisk, logEnd: LogEnd | null, replayedBytes: number) {
     this.#options = options
     this.#disk = disk
-    this.#clock = clock
+    this.#clock = options.clock ?? null
     this.#log = new ActiveLog(disk, options.dir, logEnd)
     this.#bytesSinceSnapshot = replayedBytes
   }
@@ -97,8 +114,8 @@ export class MemberStore {
     const full = { snapshotAfterBytes: 4 * 1024 * 1024, keepSnapshots: 3, ...options }
     disk.ensureDir(full.dir)
     for (const name of disk.list(full.dir)) if (name.endsWith('.tmp')) disk.unlinkNow(path.join(full.dir, name))
-    const { tree, activeLog, replayedBytes } = recover(disk, full.dir, full.logger, replay)
-    return { store: new MemberStore(full, disk, full.clock ?? null, activeLog, replayedBytes), tree }
+    const { tree, activeLog, replayedBytes } = recover(disk, full.dir, full.logger, replay, options.trustsCache)
+    return { store: new MemberStore(full, disk, activeLog, replayedBytes), tree }
   }
 
   #readEpochs(): StoredEpochs | null {
@@ -109,6 +126,11 @@ export class MemberStore {
     throw new EnsembleStoreError(
       `${path.join(dir, EPOCHS_FILE)} is damaged: what this member promised is not known, so it may not vote. Restore the file, or empty the directory and let the member join anew`,
     )
+  }
+
+  /** Why nothing can be stored at the moment, or any more. */
+  get problem(): string | null {
+    return (this.#failure ?? this.#refusal)?.message ?? null
   }
 
   /** How many times the log was synced: with the appends it says how well commits are grouped. */
@@ -165,13 +187,32 @@ export class MemberStore {
       await this.#waitForMore()
       const batch = this.#takeBatch()
       const began = this.#clock?.monotonic() ?? 0
-      const error = this.#failure ?? (await this.#store(batch))
+      const error = this.#failure ?? (await this.#storeInTime(batch))
       // What was queued behind a refused batch goes with it: its zxids would leave a gap.
       const refused = error ? [...batch, ...this.#pending.splice(0)] : batch
       for (const entry of refused) entry.done(error)
       this.#gathering.wrote(batch.length, this.#pending.length, began, this.#clock?.monotonic() ?? 0)
     }
     this.#flushing = null
+    if (!this.#stalled || this.#refusal || this.#failure) return
+    this.#stalled = false
+    this.#options.whenFull?.resumed()
+  }
+
+  /** Tries as often as it takes, where a full disk is waited for. */
+  async #storeInTime(batch: readonly Pending[]): Promise<Error | null> {
+    for (;;) {
+      const error = await this.#store(batch)
+      this.#refusal = error instanceof RefusedWriteError ? error : null
+      const { whenFull } = this.#options
+      if (!this.#refusal || !whenFull || this.#closed) return error
+      if (!this.#stalled) {
+        this.#stalled = true
+        whenFull.stalled(this.#refusal)
+      }
+      await Promise.race([new Promise<void>((resolve) => (this.#tryNow = resolve)), this.#disk.wait(FULL_RETRY_MS)])
+      this.#tryNow = null
+    }
   }
 
   async #waitForMore(): Promise<void> {
@@ -197,7 +238,8 @@ export class MemberStore {
       await first.act()
       return null
     } catch (cause) {
-      return this.#poison(cause)
+      // All of them can be done again from the beginning.
+      return this.#options.whenFull && mayPass(cause) ? this.#refused(cause) : this.#poison(cause)
     }
   }
 
@@ -225,9 +267,12 @@ export class MemberStore {
     const { dir } = this.#options
     await this.#snapshotting
     this.#endLog()
-    await this.#disk.writeFile(path.join(dir, `incoming.${zxid.toString(16)}`), snapshot)
-    await this.#disk.syncDir(dir)
-    await this.#replaceFile(INSTALL_FILE, Buffer.from(`${zxid.toString(16)}\n`))
+    // Named already: a try before this one came so far, and what it wrote must stay as it is.
+    if (!this.#disk.list(dir).includes(INSTALL_FILE)) {
+      await this.#writeWhole(path.join(dir, `incoming.${zxid.toString(16)}`), snapshot)
+      await this.#disk.syncDir(dir)
+      await this.#replaceFile(INSTALL_FILE, Buffer.from(`${zxid.toString(16)}\n`))
+    }
     finishInstall(this.#disk, dir)
     this.#bytesSinceSnapshot = 0
     this.#lastSnapshotBytes = snapshot.length
@@ -235,15 +280,19 @@ export class MemberStore {
 
   async #replaceFile(name: string, bytes: Buffer): Promise<void> {
     const file = path.join(this.#options.dir, name)
-    try {
-      await this.#disk.writeFile(`${file}.tmp`, bytes)
-    } catch (error) {
-      // On a full disk the part of it is what others lack.
-      if (isFull(error)) await this.#disk.unlink(`${file}.tmp`)
-      throw error
-    }
+    await this.#writeWhole(`${file}.tmp`, bytes)
     await this.#disk.rename(`${file}.tmp`, file)
     await this.#syncDirs()
+  }
+
+  async #writeWhole(file: string, bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#disk.writeFile(file, bytes)
+    } catch (error) {
+      // On a full disk the part of it is what others lack.
+      if (isFull(error)) await this.#disk.unlink(file).catch(() => undefined)
+      throw error
+    }
   }
 
   async #syncDirs(): Promise<void> {
@@ -257,17 +306,20 @@ export class MemberStore {
       this.#bytesSinceSnapshot += await this.#log.append(
         batch[0]!.zxid,
         batch.map(({ frame }) => frame),
+        this.#stalled,
       )
       this.#flushes++
       return null
     } catch (cause) {
-      if (isFull(cause) && this.#cutBack()) {
-        return new EnsembleStoreError(`the disk of ${this.#options.dir} is full: the change was not made. Free space and try again`, {
-          cause,
-        })
-      }
-      return this.#poison(cause)
+      return mayPass(cause) && this.#cutBack() ? this.#refused(cause) : this.#poison(cause)
     }
+  }
+
+  #refused(cause: unknown): Error {
+    const why = isFull(cause)
+      ? `the disk of ${this.#options.dir} is full: the change was not made. Free space`
+      : `${this.#options.dir} cannot be written: ${(cause as Error).message}: the change was not made. Raise the limit`
+    return new RefusedWriteError(`${why} and try again`, { cause })
   }
 
   #poison(cause: unknown): Error {
@@ -332,6 +384,7 @@ export class MemberStore {
   async close(tree?: ZnodeTree): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#tryNow?.()
     while (this.#flushing) await this.#flushing
     await this.#snapshotting
     if (tree && !this.#failure && this.#bytesSinceSnapshot > SNAPSHOT_AT_CLOSE_BYTES) await this.snapshot(tree)

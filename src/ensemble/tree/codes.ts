@@ -2,6 +2,8 @@
 
 export const ZkCode = {
   ok: 0,
+  /** The server could not do it, and did not. */
+  systemError: -1,
   /** In a failed `multi`: what stands after the operation that failed. */
   runtimeInconsistency: -2,
   connectionLoss: -4,

@@ -4,53 +4,16 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net from 'node:net'
 import path from 'node:path'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { Member } from '../../../src/ensemble/member.js'
-import { parseConfig, type EnsembleConfig } from '../../../src/ensemble/quorum/config.js'
-import { QuorumMember } from '../../../src/ensemble/quorum/quorum-member.js'
+import { parseConfig } from '../../../src/ensemble/quorum/config.js'
 import { TcpTransport } from '../../../src/ensemble/quorum/tcp-transport.js'
 import { encodeSnapshot } from '../../../src/ensemble/store/snapshot.js'
 import { ZkCode } from '../../../src/ensemble/tree/codes.js'
 import { realEnv } from '../../../src/env/real.js'
 import { isZnodeError } from '../../../src/ensemble/znode-client.js'
 import { bytes, tempDir, text } from '../helpers.js'
-
-interface Listening {
-  readonly config: EnsembleConfig
-  open(id: number, dir: string, config?: EnsembleConfig): QuorumMember
-}
-
-/** Transports for members 1 to `count`, the first `voters` of them voting. */
-async function listening(t: TestContext, count: number, voters = count): Promise<Listening> {
-  const env = realEnv()
-  const transports = await Promise.all(
-    Array.from({ length: count }, (_, i) =>
-      TcpTransport.listen({ env, memberId: i + 1, listen: { host: '127.0.0.1', port: 0 }, secret: 'a secret' }),
-    ),
-  )
-  const servers = transports.map(({ port }, i) => ({ id: i + 1, host: '127.0.0.1', port, voter: i < voters, clientAddress: null }))
-  t.after(() => Promise.all(transports.map((transport) => transport.close())))
-  const open = (id: number, dir: string, config: EnsembleConfig = { servers }): QuorumMember => {
-    const member = QuorumMember.open({ dir, env, memberId: id, config, transport: transports[id - 1]!, tickMs: 500 })
-    t.after(() => member.close())
-    return member
-  }
-  return { config: { servers }, open }
-}
-
-async function serving(...members: QuorumMember[]): Promise<void> {
-  await Promise.all(
-    members.map((member) => {
-      if (member.role !== 'looking') return Promise.resolve()
-      return new Promise<void>((resolve) => {
-        const unlisten = member.onRoleChange(() => {
-          unlisten()
-          resolve()
-        })
-      })
-    }),
-  )
-}
+import { listening, serving } from './members.js'
 
 test('a directory of an ensemble of one becomes a member of three, and its history reaches the others', async (t) => {
   const dir = tempDir(t)

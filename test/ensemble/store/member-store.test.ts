@@ -7,7 +7,7 @@ import { ByteWriter } from '../../../src/ensemble/store/bytes.js'
 import { LOG_HEADER_BYTES, logHeader, nextZxid, scanLog, writeFrame } from '../../../src/ensemble/store/frames.js'
 import { decodeSnapshot, encodeSnapshot } from '../../../src/ensemble/store/snapshot.js'
 import { MemberStore } from '../../../src/ensemble/store/member-store.js'
-import { realDisk } from '../../../src/ensemble/store/disk.js'
+import { realDisk, type StoreDisk } from '../../../src/ensemble/store/disk.js'
 import { listFiles } from '../../../src/ensemble/store/recovery.js'
 import { OPEN_ACL, type Txn } from '../../../src/ensemble/tree/types.js'
 import type { ZnodeTree } from '../../../src/ensemble/tree/znode-tree.js'
@@ -174,11 +174,8 @@ test('a log of a newer format is refused', async (t) => {
   const bytes = fs.readFileSync(file)
   bytes.writeInt32BE(9, 4)
   fs.writeFileSync(file, bytes)
-  assert.throws(() => openStore(t, dir), /format version 9, this release reads 1 and 2/)
+  assert.throws(() => openStore(t, dir), /format version 9, this release reads 1 to 3/)
 })
-
-/** The last byte of the format in a log's header. */
-const FORMAT_AT = 7
 
 test('property: whatever one byte flip does to a log, no transaction is invented and only a tail may be cut', async (t) => {
   const stored = fs.readFileSync(await filled(t, path.join(tempDir(t), 'e'), 12))
@@ -193,13 +190,30 @@ test('property: whatever one byte flip does to a log, no transaction is invented
         seen,
         Array.from({ length: seen.length }, (_, i) => FIRST + BigInt(i)),
       )
-      // Of what says how it is written, the mark of a write's beginning and the format (2 to 1), nothing is lost.
-      const isKnownFormat = at === FORMAT_AT && mask === 3
-      const isWhole = (mask === 0x80 || isKnownFormat) && verdict.kind === 'clean' && seen.length === 12
+      // Of the mark of a write's beginning nothing is lost.
+      const isWhole = mask === 0x80 && verdict.kind === 'clean' && seen.length === 12
       assert.ok(verdict.kind === 'corrupt' || (verdict.kind === 'torn' && seen.length >= 11) || isWhole, verdict.kind)
     }),
-    { numRuns: 400, examples: [[FORMAT_AT, 3]] },
+    { numRuns: 400 },
   )
+})
+
+for (const older of [1, 2]) {
+  test(`a header whose format was flipped to ${older} is found`, async (t) => {
+    const dir = path.join(tempDir(t), 'e')
+    const file = await filled(t, dir, 5)
+    const bytes = fs.readFileSync(file)
+    bytes.writeInt32BE(older, 4)
+    fs.writeFileSync(file, bytes)
+    assert.throws(() => openStore(t, dir), new RegExp(`says format version ${older}, and has the checksum of 3`))
+  })
+}
+
+test('a log of format 2 whose header says 1 is found by the marks of its writes', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const file = await filled(t, dir, 5)
+  fs.writeFileSync(file, asFormat(1, fs.readFileSync(file)))
+  assert.throws(() => openStore(t, dir), /says format version 1, and has what came with 2/)
 })
 
 test('snapshots replace logs, and the newest valid one is used', async (t) => {
@@ -317,7 +331,7 @@ function entryEnds(file: Buffer): number[] {
 test('the bytes of a log entry stay as they are', () => {
   const out = new ByteWriter()
   writeFrame(out, FIRST, 1, txn(1))
-  assert.equal(Buffer.concat([logHeader(FIRST), out.view()]).toString('hex'), '4d52544c000000020000000100000001' + GOLDEN_ENTRY)
+  assert.equal(Buffer.concat([logHeader(FIRST), out.view()]).toString('hex'), '4d52544c0000000300000001000000014e43cce7' + GOLDEN_ENTRY)
 })
 
 const GOLDEN_ENTRY =
@@ -389,17 +403,105 @@ test('a flipped bit in the last write is damage while entries follow it: a disk 
   assert.throws(() => openStore(t, dir), /is damaged at byte \d+/)
 })
 
-test('a log of the format before is read, and a new one begun behind it', async (t) => {
+/** As the formats before had it: a header without a checksum. */
+function asFormat(version: 1 | 2, bytes: Buffer): Buffer {
+  const header = Buffer.from(bytes.subarray(0, 16))
+  header.writeInt32BE(version, 4)
+  return Buffer.concat([header, bytes.subarray(LOG_HEADER_BYTES)])
+}
+
+for (const version of [1, 2] as const) {
+  test(`a log of format ${version} is read, and a new one begun behind it`, async (t) => {
+    const dir = path.join(tempDir(t), 'e')
+    const file = await filled(t, dir, 5)
+    const stored = fs.readFileSync(file)
+    const bytes = asFormat(version, version === 1 ? entriesOf(stored) : stored)
+    if (version === 1) bytes[16]! &= 0x7f
+    fs.writeFileSync(file, bytes)
+    const { store, tree } = openStore(t, dir)
+    assert.equal(tree.lastZxid, FIRST + 4n)
+    await write(store, tree, 5, 8)
+    await store.close()
+    assert.deepEqual(fs.readFileSync(file), bytes)
+    assert.equal(openStore(t, dir).tree.lastZxid, FIRST + 7n)
+  })
+}
+
+test('the last write is written again at the start: a former process may have read back what its disk never took', async (t) => {
   const dir = path.join(tempDir(t), 'e')
-  const file = await filled(t, dir, 5)
+  const opened = openStore(t, dir)
+  await write(opened.store, opened.tree, 0, 5)
+  const file = listFiles(realDisk, dir, 'log')[0]!.file
+  const begin = entriesOf(fs.readFileSync(file)).length
+  await write(opened.store, opened.tree, 5, 8)
+  await opened.store.close()
   const bytes = entriesOf(fs.readFileSync(file))
-  bytes.writeInt32BE(1, 4)
-  bytes[LOG_HEADER_BYTES]! &= 0x7f
-  fs.writeFileSync(file, bytes)
-  const { store, tree } = openStore(t, dir)
-  assert.equal(tree.lastZxid, FIRST + 4n)
-  await write(store, tree, 5, 8)
+  const again: [string, string, number][] = []
+  const disk: StoreDisk = { ...realDisk, overwriteNow: (...[name, data, at]) => again.push([name, Buffer.from(data).toString('hex'), at]) }
+  const { store } = MemberStore.open({ dir, logger: silentLogger, disk })
   await store.close()
-  assert.deepEqual(fs.readFileSync(file), bytes)
-  assert.equal(openStore(t, dir).tree.lastZxid, FIRST + 7n)
+  assert.deepEqual(again, [[file, bytes.subarray(begin).toString('hex'), begin]])
+})
+
+/** Writes fail with ENOSPC, half done, while it is full; a pause ends when `tryNow` is called. */
+class FullableDisk {
+  full = false
+  readonly #pauses: (() => void)[] = []
+  readonly disk: StoreDisk = {
+    ...realDisk,
+    wait: () => new Promise<void>((resolve) => this.#pauses.push(resolve)),
+    write: async (fd, data, position) => {
+      fs.writeSync(fd, data, 0, this.full ? data.length >> 1 : data.length, position)
+      if (this.full) throw Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' })
+    },
+  }
+
+  /** Ends the pause under way. */
+  tryNow(): void {
+    for (const end of this.#pauses.splice(0)) end()
+  }
+}
+
+function signal(): { readonly told: Promise<void>; tell(): void } {
+  let tell = (): void => undefined
+  const told = new Promise<void>((resolve) => (tell = resolve))
+  return { told, tell: () => tell() }
+}
+
+test('a member of several waits for space: what was queued keeps its place, and it is told when all of it is durable', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const fullable = new FullableDisk()
+  const stalled = signal()
+  const resumed = signal()
+  const whenFull = { stalled: () => stalled.tell(), resumed: () => resumed.tell() }
+  const { store, tree } = MemberStore.open({ dir, logger: silentLogger, disk: fullable.disk, whenFull })
+  await write(store, tree, 0, 3)
+  fullable.full = true
+  const first = write(store, tree, 3, 5)
+  await stalled.told
+  const second = write(store, tree, 5, 6)
+  assert.match(store.problem ?? '', /the disk of .* is full/)
+  fullable.full = false
+  fullable.tryNow()
+  await resumed.told
+  assert.equal(tree.lastZxid, FIRST + 5n)
+  await Promise.all([first, second])
+  assert.equal(store.problem, null)
+  await store.close()
+  assert.equal(openStore(t, dir).tree.lastZxid, FIRST + 5n)
+})
+
+test('a member that waits for space can be closed: what was not stored fails', async (t) => {
+  const dir = path.join(tempDir(t), 'e')
+  const fullable = new FullableDisk()
+  const stalled = signal()
+  const whenFull = { stalled: () => stalled.tell(), resumed: () => assert.fail('it never had space') }
+  const { store, tree } = MemberStore.open({ dir, logger: silentLogger, disk: fullable.disk, whenFull })
+  await write(store, tree, 0, 3)
+  fullable.full = true
+  const refused = assert.rejects(write(store, tree, 3, 5), /is full/)
+  await stalled.told
+  await store.close()
+  await refused
+  assert.equal(openStore(t, dir).tree.lastZxid, FIRST + 2n)
 })

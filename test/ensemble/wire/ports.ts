@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { EnsembleServer, MemberRole } from '../../../src/ensemble/ensemble-server.js'
-import { Member } from '../../../src/ensemble/member.js'
+import { Member, type MemberOptions } from '../../../src/ensemble/member.js'
 import { ZkServer } from '../../../src/ensemble/wire/server/zk-server.js'
 import type { ZkServerOptions } from '../../../src/ensemble/wire/server/options.js'
 import { realEnv } from '../../../src/env/real.js'
@@ -24,10 +24,14 @@ export interface TestPort {
 }
 
 /** Without a test context the caller stops it. */
-export async function startPort(t?: TestContext, options: Partial<ZkServerOptions> = {}): Promise<TestPort> {
+export async function startPort(
+  t?: TestContext,
+  options: Partial<ZkServerOptions> = {},
+  more: Pick<MemberOptions, 'write'> = {},
+): Promise<TestPort> {
   const dir = mkdtempSync(join(tmpdir(), 'millrace-zk-'))
   const env = realEnv()
-  const member = Member.open({ dir: join(dir, 'ensemble'), env, tickMs: 500 })
+  const member = Member.open({ dir: join(dir, 'ensemble'), env, tickMs: 500, ...more })
   let role: MemberRole = member.role
   const roles = new Set<(role: MemberRole) => void>()
   const moves = new Set<(sessionId: bigint) => void>()

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import type { MemberOptions } from '../../../src/ensemble/member.js'
+import { realDisk, type StoreDisk } from '../../../src/ensemble/store/disk.js'
 import { Opcode, ZkCode } from '../../../src/ensemble/tree/codes.js'
 import { OPEN_ACL } from '../../../src/ensemble/tree/types.js'
 import type { ZkServerOptions } from '../../../src/ensemble/wire/server/options.js'
@@ -8,8 +10,8 @@ import { bytes } from '../helpers.js'
 import { startPort } from './ports.js'
 import { RawConnection, read } from './raw.js'
 
-async function start(t: TestContext, options: Partial<ZkServerOptions> = {}) {
-  const port = await startPort(t, options)
+async function start(t: TestContext, options: Partial<ZkServerOptions> = {}, more: Pick<MemberOptions, 'write'> = {}) {
+  const port = await startPort(t, options, more)
   const open = (): RawConnection => {
     const raw = new RawConnection(port.address)
     t.after(() => raw.close())
@@ -318,4 +320,28 @@ test('super by digest may do everything, and whoAmI shows names without hashes',
   ])
   assert.equal((await raw.ask(-4, Opcode.auth, records.AuthPacket, { ...auth, scheme: 'nope' }))!.err, ZkCode.authFailed)
   assert.equal(await raw.frame(), null)
+})
+
+test('a full disk is answered as an error, and the connection goes on', async (t) => {
+  let full = false
+  const write: StoreDisk['write'] = async (fd, data, position) => {
+    if (full) throw Object.assign(new Error('ENOSPC: injected'), { code: 'ENOSPC' })
+    await realDisk.write(fd, data, position)
+  }
+  const { session, open } = await start(t, {}, { write })
+  const raw = await session()
+  const admin = async (word: string): Promise<string> => {
+    const connection = open()
+    connection.socket.write(word)
+    return connection.text()
+  }
+  assert.equal((await raw.ask(1, Opcode.create, records.CreateRequest, created('/a')))!.err, ZkCode.ok)
+  full = true
+  assert.equal((await raw.ask(2, Opcode.create, records.CreateRequest, created('/b')))!.err, ZkCode.systemError)
+  assert.equal((await raw.ask(3, Opcode.getData, records.PathWatch, { path: '/a', watch: false }))!.err, ZkCode.ok)
+  assert.match(await admin('mntr'), /\nzk_problem\tthe disk of .* is full/)
+  assert.match(await admin('srvr'), /\nProblem: the disk of .* is full/)
+  full = false
+  assert.equal((await raw.ask(4, Opcode.create, records.CreateRequest, created('/b')))!.err, ZkCode.ok)
+  assert.doesNotMatch(await admin('mntr'), /zk_problem/)
 })

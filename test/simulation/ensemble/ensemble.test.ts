@@ -29,6 +29,12 @@ const MUST_HAPPEN = [
   'session moved',
   'refused: session moved',
   'reaped',
+  'full disk',
+  'stands aside',
+  'takes part again',
+  'failed fsync',
+  'member stopped',
+  'lost page cache',
   'write',
 ]
 
@@ -56,21 +62,30 @@ test('a seed replays exactly', async () => {
 })
 
 test('seeds that failed once', async () => {
-  for (const seed of [11291]) await runSeed({ seed })
+  for (const seed of [11291]) await runSeed({ seed, diskFaults: false })
 })
 
-/** `from`: a little before the seed that was seen to find it, so that the test is short. */
-const PLANTED: readonly { readonly bug: keyof Planted; readonly from: number; readonly breaks: RegExp }[] = [
+interface PlantedBug {
+  readonly bug: keyof Planted
+  /** A little before the seed that was seen to find it, so that the test is short. */
+  readonly from: number
+  readonly breaks: RegExp
+  /** Only disks that fail show it. */
+  readonly diskFaults?: boolean
+}
+
+const PLANTED: readonly PlantedBug[] = [
   { bug: 'ackBeforeFsync', from: 95, breaks: /lost|not agreed|parts from/ },
   { bug: 'commitWithoutQuorum', from: 1, breaks: /lost|not agreed|parts from|never agreed/ },
   { bug: 'keepUncommittedTail', from: 1, breaks: /lost|another transaction|not in the history/ },
   { bug: 'trustSnapshot', from: 40, breaks: /differ|expired|another transaction|stopped/ },
   { bug: 'epochNotSyncedBeforeSent', from: 45, breaks: /lost|is led by|parts from|another transaction/ },
+  { bug: 'trustsCache', from: 1, breaks: /is damaged at byte|lost|parts from/, diskFaults: true },
 ]
-for (const { bug, from, breaks } of PLANTED) {
+for (const { bug, from, breaks, diskFaults = false } of PLANTED) {
   test(`planted bug: ${bug} is found`, async () => {
     for (let seed = from; seed < from + 60; seed++) {
-      const broken = await runSeed({ seed, planted: { [bug]: true } }).then(
+      const broken = await runSeed({ seed, planted: { [bug]: true }, diskFaults }).then(
         () => null,
         (error: Error) => error.message,
       )

@@ -1,5 +1,5 @@
-// Many seeds: `node dist/test/simulation/ensemble/main.js --seeds N [--from S] [--duration MS] [--planted NAME]`. A failing seed is named;
-// `--seeds 1 --from S --log` replays it with every step (SIM_MESSAGES=1: every message too).
+// Many seeds: `node dist/test/simulation/ensemble/main.js --seeds N [--from S] [--duration MS] [--planted NAME] [--disks sound]`. A failing
+// seed is named; `--seeds 1 --from S --log` replays it with every step (SIM_MESSAGES=1: every message too).
 
 import { parseArgs } from 'node:util'
 import { Counts } from '../support/world.js'
@@ -11,6 +11,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     duration: { type: 'string', default: '4000' },
     planted: { type: 'string' },
+    disks: { type: 'string', default: 'fail' },
     log: { type: 'boolean', default: false },
   },
 })
@@ -22,7 +23,7 @@ for (let seed = from; seed < from + Number(values.seeds); seed++) {
   try {
     const log = values.log ? { log: (line: string) => console.log(line) } : {}
     const planted = values.planted ? { planted: { [values.planted]: true } } : {}
-    total.addAll(await runSeed({ seed, durationMs: Number(values.duration), ...log, ...planted }))
+    total.addAll(await runSeed({ seed, durationMs: Number(values.duration), diskFaults: values.disks !== 'sound', ...log, ...planted }))
   } catch (error) {
     failed.push((error as Error).message)
     console.log(values.log ? (error as Error & { cause: Error }).cause.stack : (error as Error).message)

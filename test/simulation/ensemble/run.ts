@@ -12,6 +12,8 @@ import { writeTxn } from '../../../src/ensemble/store/txn-codec.js'
 import { ZkCode } from '../../../src/ensemble/tree/codes.js'
 import { OPEN_ACL, type Txn } from '../../../src/ensemble/tree/types.js'
 import { ZnodeError, type ZnodeClient } from '../../../src/ensemble/znode-client.js'
+import type { Random } from '../../../src/env/env.js'
+import { seededRandom } from '../../support/sim-env.js'
 import { SimDisk } from '../support/member-disk.js'
 import { SimNetwork } from '../support/network.js'
 import { Counts, SimWorld } from '../support/world.js'
@@ -19,6 +21,8 @@ import { Counts, SimWorld } from '../support/world.js'
 export interface RunOptions {
   readonly seed: number
   readonly planted?: Planted
+  /** Disks that are full, syncs that fail; drawn apart, so that a seed is without them what it was before there were any. Default: yes. */
+  readonly diskFaults?: boolean
   /** Virtual milliseconds with faults. */
   readonly durationMs?: number
   readonly log?: (line: string) => void
@@ -76,12 +80,15 @@ export class EnsembleRun {
   readonly #nodes: Node[]
   readonly #config: EnsembleConfig
   readonly #options: RunOptions
+  readonly #diskRandom: Random
   readonly #history = new History()
   readonly #leaders = new Map<number, number>()
   readonly #acknowledged = new Set<bigint>()
   /** Sessions ended by their own client: not by expiry. */
   readonly #closedByClient = new Set<bigint>()
   readonly #holders = new Map<bigint, ZnodeClient>()
+  /** Stopped by themselves, and somebody is on the way. */
+  readonly #seen = new WeakSet<QuorumMember>()
   #faults = true
   #working = true
   #wrote = 0
@@ -90,6 +97,7 @@ export class EnsembleRun {
   constructor(options: RunOptions) {
     this.#options = options
     this.#world = new SimWorld(options.seed)
+    this.#diskRandom = seededRandom(options.seed ^ 0x0d15_f417)
     this.#network = new SimNetwork(this.#world, this.counts)
     const voters = this.#world.chance(0.7) ? 3 : 5
     const observers = this.#world.chance(0.3) ? 1 : 0
@@ -123,6 +131,7 @@ export class EnsembleRun {
     for (const node of this.#nodes) this.#world.after(this.#world.between(0, 50), () => this.#start(node))
     for (const node of this.#nodes) this.#work(node)
     this.#disturb()
+    if (this.#options.diskFaults !== false) this.#disturbDisks()
     const end = this.#options.durationMs ?? 4000
     await this.#world.run(end, () => this.#check())
     await this.#recover(end)
@@ -138,10 +147,15 @@ export class EnsembleRun {
     if (node.member) return
     const { env, kill, alive } = this.#world.life({
       debug: () => undefined,
-      warn: () => undefined,
+      warn: (_, text) => {
+        if (text.includes('takes part')) this.counts.add('takes part again')
+      },
       info: (fields, text) =>
         this.#log(`m${node.id} ${text} ${JSON.stringify(fields, (_, v: unknown) => (typeof v === 'bigint' ? hex(v) : v))}`),
-      error: (fields, text) => this.#log(`m${node.id} ERROR ${text} ${JSON.stringify(fields)}`),
+      error: (fields, text) => {
+        if (text.includes('takes no part')) this.counts.add('stands aside')
+        this.#log(`m${node.id} ERROR ${text} ${JSON.stringify(fields)}`)
+      },
       child: () => env.logger,
     })
     node.kill = kill
@@ -329,14 +343,19 @@ export class EnsembleRun {
   #crash(node: Node, awayMs = 1500): void {
     if (!node.member) return
     this.counts.add('crash')
-    this.#log(`m${node.id} crashes`)
+    this.#end(node, 'crash')
+    this.#world.after(this.#world.between(5, awayMs), () => this.#start(node))
+  }
+
+  /** `exit`: the process only; the machine keeps what it holds for the disk. */
+  #end(node: Node, how: 'crash' | 'exit'): void {
+    this.#log(`m${node.id} ${how === 'crash' ? 'crashes' : 'exits'}`)
     node.kill()
     node.member = null
     if (node.client) this.#holders.delete(node.client.sessionId)
     node.client = null
-    node.disk.crash()
+    node.disk[how]()
     this.#network.remove(node.id)
-    this.#world.after(this.#world.between(5, awayMs), () => this.#start(node))
   }
 
   /** What was promised is on its way to the disk: everything that depends on it must wait. */
@@ -382,6 +401,35 @@ export class EnsembleRun {
     }
   }
 
+  #disturbDisks(): void {
+    const random = this.#diskRandom
+    const between = (low: number, high: number): number => low + random.next() * (high - low)
+    this.#world.after(between(100, 1500), () => {
+      if (!this.#faults) return
+      this.#disturbDisks()
+      const node = this.#nodes[Math.floor(random.next() * this.#nodes.length)]!
+      const forMs = between(20, 1500)
+      if (random.next() < 0.5) {
+        this.#log(`m${node.id} has a full disk`)
+        node.disk.full = true
+        this.#world.after(forMs, () => (node.disk.full = false))
+      } else node.disk.failsNextSync = true
+    })
+  }
+
+  /** Somebody sees to a member that stopped by itself: the process starts anew, and the machine may fail a little later. */
+  #see(node: Node): void {
+    const { member } = node
+    const [after, away, crash] = [this.#diskRandom.next(), this.#diskRandom.next(), this.#diskRandom.next()]
+    this.counts.add('member stopped')
+    this.#world.after(10 + after * 300, () => {
+      if (node.member !== member) return
+      this.#end(node, 'exit')
+      this.#world.after(5 + away * 50, () => this.#start(node))
+      if (crash < 0.6) this.#world.after(60 + crash * 800, () => this.#faults && this.#crash(node))
+    })
+  }
+
   #slowDisk(node: Node): void {
     this.counts.add('slow fsync')
     const { latency } = node.disk
@@ -395,8 +443,13 @@ export class EnsembleRun {
 
   #check(): void {
     if (this.#failure) throw this.#failure
-    for (const { id, member } of this.#nodes) {
-      if (member?.failure) throw new InvariantBroken(`member ${id} stopped: ${member.failure.message}`)
+    for (const node of this.#nodes) {
+      const { id, member } = node
+      if (member?.failure && !this.#seen.has(member)) {
+        if (!member.failure.message.includes('EIO')) throw new InvariantBroken(`member ${id} stopped: ${member.failure.message}`)
+        this.#seen.add(member)
+        this.#see(node)
+      }
       if (member?.role !== 'leader') continue
       const leader = this.#leaders.get(member.epoch) ?? id
       this.#leaders.set(member.epoch, leader)
@@ -410,6 +463,8 @@ export class EnsembleRun {
     this.#network.healAll()
     for (const node of this.#nodes) {
       node.disk.latency = () => this.#world.between(0.2, 2)
+      node.disk.full = false
+      node.disk.failsNextSync = false
       this.#start(node)
     }
     const serving = (): boolean =>

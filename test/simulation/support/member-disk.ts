@@ -1,6 +1,7 @@
 // A disk in memory that keeps only what was synced. A crash loses unsynced names and renames (from some point of their
 // order on), and leaves a write under way torn: nothing, a part, all of it, or some of the sectors that it was to overwrite. Writes take
-// virtual time.
+// virtual time. It can be full, and a sync can fail: then what was written is read back, and is not on the disk, however often it is
+// synced, until it is written again.
 
 import type { StoreDisk } from '../../../src/ensemble/store/disk.js'
 import type { Counts, SimWorld } from './world.js'
@@ -8,7 +9,10 @@ import type { Counts, SimWorld } from './world.js'
 const SECTOR_BYTES = 512
 
 interface File {
+  /** As a process reads it. */
   bytes: Buffer
+  /** As the disk has it, where that is something else. */
+  onDisk?: Buffer
 }
 
 interface WriteUnderWay {
@@ -31,6 +35,10 @@ export class SimDisk implements StoreDisk {
   #life = 0
   /** Milliseconds of a durable write. */
   latency: () => number
+  /** No file grows. */
+  full = false
+  /** The next durable write fails. */
+  failsNextSync = false
 
   constructor(world: SimWorld, counts: Counts) {
     this.#world = world
@@ -56,7 +64,20 @@ export class SimDisk implements StoreDisk {
     if (survive < this.#unsynced.length) this.#counts.add('lost rename')
     for (const change of this.#unsynced.slice(0, survive)) change(this.#durable)
     this.#unsynced = []
+    for (const file of this.#durable.values()) {
+      if (file.onDisk) this.#counts.add('lost page cache')
+      file.bytes = file.onDisk ?? file.bytes
+      delete file.onDisk
+    }
     this.#names = new Map(this.#durable)
+    this.#open.clear()
+  }
+
+  /** The process is gone, the machine goes on: what it wrote is there, whether the disk has it or not. */
+  exit(): void {
+    this.#life++
+    for (const { file, bytes, position } of this.#underWay) place(file, bytes, position)
+    this.#underWay.clear()
     this.#open.clear()
   }
 
@@ -90,6 +111,33 @@ export class SimDisk implements StoreDisk {
         resolve()
       })
     })
+  }
+
+  /** Takes the disk's time and fails, having done `part`. */
+  #fails(code: 'ENOSPC' | 'EIO', part: () => void): Promise<void> {
+    this.#counts.add(code === 'EIO' ? 'failed fsync' : 'full disk')
+    const life = this.#life
+    return new Promise((_, reject) => {
+      this.#world.after(this.latency(), () => {
+        if (life !== this.#life) return
+        part()
+        reject(Object.assign(new Error(`${code}: simulated`), { code }))
+      })
+    })
+  }
+
+  /** What a write comes to that fails; null: it does not. */
+  #failing(file: File, bytes: Buffer, position: number): Promise<void> | null {
+    if (this.failsNextSync) {
+      this.failsNextSync = false
+      return this.#fails('EIO', () => {
+        file.onDisk ??= Buffer.from(file.bytes)
+        file.bytes = grown(file.bytes, position + bytes.length)
+        bytes.copy(file.bytes, position)
+      })
+    }
+    if (!this.full || position + bytes.length <= file.bytes.length) return null
+    return this.#fails('ENOSPC', () => place(file, bytes.subarray(0, bytes.length >> 1), position))
   }
 
   ensureDir(): void {}
@@ -132,6 +180,11 @@ export class SimDisk implements StoreDisk {
   truncateNow(file: string, size: number): void {
     const of = this.#file(file)
     of.bytes = Buffer.from(of.bytes.subarray(0, size))
+    if (of.onDisk) of.onDisk = Buffer.from(of.onDisk.subarray(0, size))
+  }
+
+  overwriteNow(file: string, bytes: Uint8Array, position: number): void {
+    place(this.#file(file), Buffer.from(bytes), position)
   }
 
   syncDirNow(): void {
@@ -152,6 +205,8 @@ export class SimDisk implements StoreDisk {
 
   write(fd: number, bytes: Buffer, position: number): Promise<void> {
     const write = { file: this.#open.get(fd)!, bytes, position }
+    const failing = this.#failing(write.file, bytes, position)
+    if (failing) return failing
     this.#underWay.add(write)
     return this.#takesTime(() => {
       this.#underWay.delete(write)
@@ -162,8 +217,10 @@ export class SimDisk implements StoreDisk {
   writeFile(name: string, bytes: Uint8Array): Promise<void> {
     const file = { bytes: Buffer.alloc(0) }
     const write = { file, bytes: Buffer.from(bytes), position: 0 }
-    this.#underWay.add(write)
     this.#change((names) => void names.set(name, file))
+    const failing = this.#failing(file, write.bytes, 0)
+    if (failing) return failing
+    this.#underWay.add(write)
     return this.#takesTime(() => {
       this.#underWay.delete(write)
       file.bytes = write.bytes
@@ -197,11 +254,18 @@ export class SimDisk implements StoreDisk {
   }
 }
 
+/** Durably. */
 function place(file: File, bytes: Buffer, position: number): void {
-  if (position + bytes.length > file.bytes.length) {
-    const grown = Buffer.alloc(position + bytes.length)
-    file.bytes.copy(grown)
-    file.bytes = grown
-  }
+  file.bytes = grown(file.bytes, position + bytes.length)
   bytes.copy(file.bytes, position)
+  if (!file.onDisk) return
+  file.onDisk = grown(file.onDisk, position + bytes.length)
+  bytes.copy(file.onDisk, position)
+}
+
+function grown(bytes: Buffer, size: number): Buffer {
+  if (size <= bytes.length) return bytes
+  const longer = Buffer.alloc(size)
+  bytes.copy(longer)
+  return longer
 }

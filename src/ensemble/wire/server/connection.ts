@@ -16,6 +16,7 @@ import { Perm, type AuthId, type TreeEvent, type TxnResult, type WatchEvent } fr
 import type { ZnodeTree } from '../../tree/znode-tree.js'
 import { statOf } from '../../tree/znode.js'
 import { ZnodeError } from '../../znode-client.js'
+import { RefusedWriteError } from '../../store/recovery.js'
 import { FrameReader } from '../frame-reader.js'
 import { codecOf, reader, writer } from '../jute/codec.js'
 import * as records from '../jute/records.js'
@@ -352,6 +353,7 @@ export class Connection implements Asker {
   /** Without a known fate there is no honest answer: the connection ends, as the client expects of a server that went away. */
   #failed(entry: Entry, error: unknown): void {
     if (error instanceof ZnodeError && error.zkCode !== ZkCode.connectionLoss) return this.#finish(entry, error.zkCode)
+    if (error instanceof RefusedWriteError) return this.#finish(entry, ZkCode.systemError)
     this.destroy(`a request failed: ${String(error)}`)
   }
 

@@ -37,18 +37,20 @@ type Word = (view: View) => string
 
 const hex = (value: bigint): string => `0x${BigInt.asUintN(64, value).toString(16)}`
 const mode = (ensemble: EnsembleServer): string => ensemble.role
-const NOT_SERVING = 'This ZooKeeper instance is not currently serving requests\n'
+/** ZooKeeper's sentence, and the reason where it is the disk. */
+const notServing = ({ problem }: EnsembleServer): string =>
+  `This ZooKeeper instance is not currently serving requests\n${problem === null ? '' : `Problem: ${problem}\n`}`
 
 export const WORDS: Readonly<Record<string, Word>> = {
   ruok: () => 'imok',
-  srvr: (view) => (view.ensemble.role === 'looking' ? NOT_SERVING : `Zookeeper version: ${VERSION_LINE}\n${summary(view)}`),
+  srvr: (view) => (view.ensemble.role === 'looking' ? notServing(view.ensemble) : `Zookeeper version: ${VERSION_LINE}\n${summary(view)}`),
   stat: (view) => {
-    if (view.ensemble.role === 'looking') return NOT_SERVING
+    if (view.ensemble.role === 'looking') return notServing(view.ensemble)
     const clients = view.connections().map((each) => ` /${each.remote}[1](${traffic(each)})\n`)
     return `Zookeeper version: ${VERSION_LINE}\nClients:\n${clients.join('')}\n${summary(view)}`
   },
   isro: ({ ensemble }) => (ensemble.role === 'looking' ? 'ro' : 'rw'),
-  mntr: (view) => (view.ensemble.role === 'looking' ? NOT_SERVING : monitored(view)),
+  mntr: (view) => (view.ensemble.role === 'looking' ? notServing(view.ensemble) : monitored(view)),
   envi: (view) => environment(view),
   conf: (view) => configuration(view),
   cons: (view) => `${view.connections().map(connection).join('')}\n`,
@@ -74,6 +76,7 @@ function summary(view: View): string {
     `Mode: ${mode(ensemble)}`,
     `Node count: ${ensemble.tree.size}`,
   ]
+  if (ensemble.problem !== null) lines.push(`Problem: ${ensemble.problem}`)
   return `${lines.join('\n')}\n`
 }
 
@@ -116,6 +119,7 @@ function monitored(view: View): string {
     ['resident_memory', memory.rss],
     ['heap_used', memory.heapUsed],
   ]
+  if (ensemble.problem !== null) rows.push(['problem', ensemble.problem])
   if (ensemble.role === 'leader') {
     const others = ensemble.members().filter(({ id }) => id !== ensemble.memberId)
     const connected = others.filter((each) => each.connected)
