@@ -13,7 +13,7 @@ import type { ZnodeTree } from '../tree/znode-tree.js'
 import type { Txn } from '../tree/types.js'
 import { ByteWriter } from './bytes.js'
 import { ActiveLog, isFull, mayPass, type LogEnd } from './active-log.js'
-import { decodeEpochs, encodeEpochs, EPOCHS_FILE, type StoredEpochs } from './epochs-file.js'
+import { EPOCHS_FILE, EpochsFile, type StoredEpochs } from './epochs-file.js'
 import { realDisk, type StoreDisk } from './disk.js'
 import { Gathering } from './gathering.js'
 import { framed, LOG_VERSION, scanLog, writeFrame } from './frames.js'
@@ -74,6 +74,8 @@ export class MemberStore {
   #pending: Pending[] = []
   #flushing: Promise<void> | null = null
   readonly #log: ActiveLog
+  /** Of a member of several. */
+  #epochs: EpochsFile | null = null
   #bytesSinceSnapshot = 0
   #lastSnapshotBytes = 0
   #snapshotting: Promise<void> | null = null
@@ -106,7 +108,14 @@ export class MemberStore {
   static openWithTail(options: StoreOptions): { store: MemberStore; tree: ZnodeTree; tail: TailEntry[]; epochs: StoredEpochs | null } {
     const tail: TailEntry[] = []
     const opened = MemberStore.#open(options, (_, { zxid }, payload) => void tail.push({ zxid, payload: Buffer.from(payload) }))
-    return { ...opened, tail, epochs: opened.store.#readEpochs() }
+    const epochs = new EpochsFile(opened.store.#disk, options.dir, options.trustsCache === true)
+    if (epochs.isDamaged) {
+      throw new EnsembleStoreError(
+        `${path.join(options.dir, EPOCHS_FILE)} is damaged: what this member promised is not known, so it may not vote. Restore the file, or empty the directory and let the member join anew`,
+      )
+    }
+    opened.store.#epochs = epochs
+    return { ...opened, tail, epochs: epochs.stored }
   }
 
   static #open(options: StoreOptions, replay: Parameters<typeof recover>[3]): { store: MemberStore; tree: ZnodeTree } {
@@ -116,16 +125,6 @@ export class MemberStore {
     for (const name of disk.list(full.dir)) if (name.endsWith('.tmp')) disk.unlinkNow(path.join(full.dir, name))
     const { tree, activeLog, replayedBytes } = recover(disk, full.dir, full.logger, replay, options.trustsCache)
     return { store: new MemberStore(full, disk, activeLog, replayedBytes), tree }
-  }
-
-  #readEpochs(): StoredEpochs | null {
-    const { dir } = this.#options
-    if (!this.#disk.list(dir).includes(EPOCHS_FILE)) return null
-    const epochs = decodeEpochs(this.#disk.read(path.join(dir, EPOCHS_FILE)))
-    if (epochs) return epochs
-    throw new EnsembleStoreError(
-      `${path.join(dir, EPOCHS_FILE)} is damaged: what this member promised is not known, so it may not vote. Restore the file, or empty the directory and let the member join anew`,
-    )
   }
 
   /** Why nothing can be stored at the moment, or any more. */
@@ -166,7 +165,7 @@ export class MemberStore {
   }
 
   saveEpochs(epochs: StoredEpochs, done: (error: Error | null) => void): void {
-    this.#queue({ kind: 'other', act: () => this.#replaceFile(EPOCHS_FILE, encodeEpochs(epochs)), done })
+    this.#queue({ kind: 'other', act: () => this.#epochs!.save(epochs, (name, bytes) => this.#replaceFile(name, bytes)), done })
   }
 
   #queue(pending: Pending): void {
@@ -389,5 +388,6 @@ export class MemberStore {
     await this.#snapshotting
     if (tree && !this.#failure && this.#bytesSinceSnapshot > SNAPSHOT_AT_CLOSE_BYTES) await this.snapshot(tree)
     this.#log.close()
+    this.#epochs?.close()
   }
 }
