@@ -1,14 +1,16 @@
 #!/usr/bin/env node
-// One node of Apache Kafka as a reference to measure against. Needs Java 17 or newer, and Maven for the first run.
+// Apache Kafka as a reference to measure against: one node, or the commands of several. Needs Java 17 or newer, and Maven for the first run.
 //
 //   node bench/anchors/kafka.mjs fetch                              jars from Maven Central into bench/anchors/kafka
 //   node bench/anchors/kafka.mjs start --port 19092 --data DIR      formats DIR, starts a node, waits until it answers
 //                                [--keep] [--heap 1G] [--set key=value]...
 //   node bench/anchors/kafka.mjs stop --data DIR [--wipe]           ends the node that was started with this DIR
+//   node bench/anchors/kafka.mjs plan --data DIR --node ID@HOST:PORT:CONTROLLER_PORT... [--heap 1G] [--set key=value]...
+//                                formats DIR/node-ID of a cluster of such nodes and prints how each is started, as JSON
 //
 // start prints one JSON line: {"pid":…,"bootstrap":"127.0.0.1:19092","version":"4.4.0","dataDir":…,"formatMs":…,"startMs":…}.
 // Settings are those of Kafka's shipped config/server.properties; heap and collector those of its start script. The
-// controller listens on port + 1. DIR holds everything: the logs of topics in DIR/logs, node.pid, server.properties, server.out.
+// controller listens on port + 1. Every node is broker and controller. DIR holds everything: the logs of topics in DIR/logs, node.pid, server.properties, server.out.
 // Ends only the process whose pid it wrote itself. Never imported by src: the command line spawns it.
 
 import { spawn, spawnSync } from 'node:child_process'
@@ -25,7 +27,9 @@ const VERSION = '4.4.0'
 const READY_LIMIT_MS = 90_000
 const STOP_LIMIT_MS = 40_000
 
-const USAGE = 'usage: kafka.mjs fetch | start --port PORT --data DIR [--keep] [--heap 1G] [--set key=value]... | stop --data DIR [--wipe]'
+const USAGE =
+  'usage: kafka.mjs fetch | start --port PORT --data DIR [--keep] [--heap 1G] [--set key=value]... | stop --data DIR [--wipe] | ' +
+  'plan --data DIR --node ID@HOST:PORT:CONTROLLER_PORT... [--heap 1G] [--set key=value]...'
 
 function fail(text) {
   console.error(text)
@@ -61,14 +65,16 @@ function randomUuid() {
 }
 
 /** config/server.properties as shipped with 4.4, but for addresses and directories. */
-function properties(port, logDir, extra) {
-  const controller = port + 1
+function properties(node, nodes, logDir, extra) {
+  const addresses = `PLAINTEXT://${node.host}:${node.port},CONTROLLER://${node.host}:${node.controllerPort}`
+  const replicas = String(Math.min(3, nodes.length))
+  const minInSync = nodes.length < 3 ? '1' : '2'
   const settings = {
     'process.roles': 'broker,controller',
-    'node.id': '1',
-    'controller.quorum.bootstrap.servers': `127.0.0.1:${controller}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller}`,
+    'node.id': node.id,
+    'controller.quorum.bootstrap.servers': nodes.map(({ host, controllerPort }) => `${host}:${controllerPort}`).join(','),
+    listeners: addresses,
+    'advertised.listeners': addresses,
     'inter.broker.listener.name': 'PLAINTEXT',
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': 'CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
@@ -80,11 +86,11 @@ function properties(port, logDir, extra) {
     'log.dirs': logDir,
     'num.partitions': '1',
     'num.recovery.threads.per.data.dir': '2',
-    'offsets.topic.replication.factor': '1',
-    'share.coordinator.state.topic.replication.factor': '1',
-    'share.coordinator.state.topic.min.isr': '1',
-    'transaction.state.log.replication.factor': '1',
-    'transaction.state.log.min.isr': '1',
+    'offsets.topic.replication.factor': replicas,
+    'share.coordinator.state.topic.replication.factor': replicas,
+    'share.coordinator.state.topic.min.isr': minInSync,
+    'transaction.state.log.replication.factor': replicas,
+    'transaction.state.log.min.isr': minInSync,
     'log.retention.hours': '168',
     'log.segment.bytes': '1073741824',
     'log.retention.check.interval.ms': '300000',
@@ -134,28 +140,36 @@ async function waitFor(limitMs, condition) {
   return false
 }
 
-function format(data, config) {
+function format(data, config, quorum, clusterId = randomUuid()) {
   if (readdirSync(data).includes('logs') && existsSync(join(data, 'logs/meta.properties'))) return 0
   const began = performance.now()
-  const args = [...java('256m', data), 'kafka.tools.StorageTool', 'format', '--standalone', '-t', randomUuid(), '-c', config]
+  const args = [...java('256m', data), 'kafka.tools.StorageTool', 'format', ...quorum, '-t', clusterId, '-c', config]
   const { status, stdout, stderr } = spawnSync('java', args, { encoding: 'utf8' })
   if (status !== 0) fail(`formatting ${data} failed:\n${stdout}${stderr}`)
   return performance.now() - began
 }
 
+function settingsOf(options) {
+  return Object.fromEntries((options.set ?? []).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]))
+}
+
+function needJava() {
+  need('java', '-version', 'apt-get install openjdk-17-jre-headless')
+  fetchJars()
+}
+
 async function start(options) {
   const port = Number(options.port)
   if (!Number.isInteger(port) || !options.data) fail(USAGE)
-  need('java', '-version', 'apt-get install openjdk-17-jre-headless')
-  fetchJars()
+  needJava()
   const data = resolve(options.data)
   if (!options.keep) rmSync(join(data, 'logs'), { recursive: true, force: true })
   mkdirSync(data, { recursive: true })
   if (await answers(port)) fail(`port ${port} is taken: something already answers there`)
-  const extra = Object.fromEntries((options.set ?? []).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]))
   const config = join(data, 'server.properties')
-  writeFileSync(config, properties(port, join(data, 'logs'), extra))
-  const formatMs = format(data, config)
+  const self = { id: '1', host: '127.0.0.1', port, controllerPort: port + 1 }
+  writeFileSync(config, properties(self, [self], join(data, 'logs'), settingsOf(options)))
+  const formatMs = format(data, config, ['--standalone'])
   const began = performance.now()
   const out = openSync(join(data, 'server.out'), 'w')
   const node = spawn('java', [...java(options.heap ?? '1G', data), 'kafka.Kafka', config], { detached: true, stdio: ['ignore', out, out] })
@@ -196,10 +210,35 @@ async function stop(options) {
   if (options.wipe) rmSync(data, { recursive: true, force: true })
 }
 
+/** Nothing is started: who asked does it, and ends it. */
+function plan(options) {
+  const nodes = (options.node ?? []).map((text) => {
+    const parts = /^(\d+)@(.+):(\d+):(\d+)$/.exec(text)
+    if (!parts) fail(USAGE)
+    return { id: parts[1], host: parts[2], port: parts[3], controllerPort: parts[4] }
+  })
+  if (!options.data || nodes.length === 0) fail(USAGE)
+  needJava()
+  const clusterId = randomUuid()
+  const quorum = nodes.map(({ id, host, controllerPort }) => `${id}@${host}:${controllerPort}:${randomUuid()}`).join(',')
+  const planned = nodes.map((node) => {
+    const data = join(resolve(options.data), `node-${node.id}`)
+    mkdirSync(data, { recursive: true })
+    const config = join(data, 'server.properties')
+    const logDir = join(data, 'logs')
+    writeFileSync(config, properties(node, nodes, logDir, settingsOf(options)))
+    format(data, config, ['--initial-controllers', quorum], clusterId)
+    const crash = `-XX:ErrorFile=${join(data, 'crash.txt')}`
+    return { id: Number(node.id), logDir, command: ['java', crash, ...java(options.heap ?? '1G', data), 'kafka.Kafka', config] }
+  })
+  console.log(JSON.stringify({ version: VERSION, nodes: planned }))
+}
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     port: { type: 'string' },
+    node: { type: 'string', multiple: true },
     data: { type: 'string' },
     heap: { type: 'string' },
     set: { type: 'string', multiple: true },
@@ -207,7 +246,7 @@ const { values, positionals } = parseArgs({
     wipe: { type: 'boolean' },
   },
 })
-const commands = { fetch: async () => fetchJars(), start: () => start(values), stop: () => stop(values) }
+const commands = { fetch: async () => fetchJars(), start: () => start(values), stop: () => stop(values), plan: async () => plan(values) }
 const command = commands[positionals[0]]
 if (!command) fail(USAGE)
 await command()

@@ -1,6 +1,6 @@
 // What is done to a cluster in a round, each by name, and how it is undone.
 
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Network } from './support/network.js'
@@ -14,6 +14,8 @@ export interface FaultContext {
   readonly round: number
   /** Another build's command line: nodes were started with it and are rolled to this one in the first round, and back in the next. */
   readonly from?: string
+  /** Something about this round for the table, such as a node that ended by itself. */
+  note(text: string): void
 }
 
 export interface Fault {
@@ -21,6 +23,8 @@ export interface Fault {
   readonly needsNetwork?: boolean
   /** The nodes have small disks of their own. */
   readonly needsDisk?: boolean
+  /** It ends threads of a node of ours. */
+  readonly needsThreads?: boolean
   /** Does it, lets it last, undoes it: the cluster is whole again when this resolves. */
   run(context: FaultContext): Promise<void>
 }
@@ -29,6 +33,8 @@ const LASTS_MS = 3000
 const SETTLED_MS = 90_000
 const PAUSED_MS = 30_000
 const FULL_MS = 10_000
+/** How a JVM ends by SIGTERM, however cleanly. */
+const JVM_TERMINATED = 143
 
 async function leader({ cluster, topic, round }: FaultContext): Promise<number> {
   return leaderOf(cluster.bootstrap, topic, round % 3)
@@ -48,7 +54,7 @@ async function follower(context: FaultContext): Promise<number> {
 
 export const FAULTS: readonly Fault[] = [
   { name: 'kill-leader', run: async (context) => killAndRestart(context, await leader(context)) },
-  { name: 'kill-controller', run: async (context) => killAndRestart(context, await controllerOf(context.cluster.bootstrap)) },
+  { name: 'kill-controller', run: async (context) => killAndRestart(context, await controllerOf(context.cluster)) },
   {
     name: 'stop-leader',
     run: async (context) => {
@@ -64,7 +70,7 @@ export const FAULTS: readonly Fault[] = [
     run: async ({ cluster, topic, round, from }) => {
       for (const node of cluster.nodes) {
         const code = await node.end('SIGTERM')
-        if (code !== 0) throw new Error(`node ${node.id} stopped with ${code}:\n${node.said}`)
+        if (code !== 0 && code !== JVM_TERMINATED) throw new Error(`node ${node.id} stopped with ${code}:\n${node.said}`)
         await node.start(round % 2 === 0 ? undefined : from)
         await allInSync(cluster.addresses, topic, SETTLED_MS)
       }
@@ -95,10 +101,13 @@ export const FAULTS: readonly Fault[] = [
     run: async (context) => {
       // In turn the leader's, whose producers hear of it, and a follower's.
       const id = await (context.round % 2 === 0 ? leader(context) : follower(context))
-      const disk = context.cluster.node(id).disk!
-      disk.fill()
+      const node = context.cluster.node(id)
+      node.disk!.fill()
       await pause(FULL_MS)
-      disk.free()
+      node.disk!.free()
+      if (node.isRunning) return
+      context.note('the node ended on the full disk, and was started again')
+      await node.start()
     },
   },
   {
@@ -107,20 +116,32 @@ export const FAULTS: readonly Fault[] = [
       const id = await follower(context)
       const node = context.cluster.node(id)
       await node.end('SIGKILL')
-      flipBit(join(node.dataDir, `${context.topic}-${context.round % 3}`), context.round)
+      const flipped = flipBit(join(node.logDir, `${context.topic}-${context.round % 3}`), context.round)
       await node.start()
+      if (!flipped) return
+      await allInSync(context.cluster.addresses, context.topic, SETTLED_MS)
+      context.note(isMended(flipped) ? 'mended' : 'the bit stays flipped')
     },
   },
   {
+    // As a bug in it would, of the node that leads; the process goes on, with another in its place.
+    name: 'crash-worker',
+    needsThreads: true,
+    run: async (context) => crashThread(context, 'millrace-worker-0'),
+  },
+  {
+    name: 'crash-link',
+    needsThreads: true,
+    run: async (context) => crashThread(context, 'millrace-link'),
+  },
+  {
     name: 'stop-all',
-    run: async ({ cluster }) => {
+    run: async ({ cluster, note }) => {
       const began = performance.now()
       await Promise.all(cluster.nodes.map((node) => node.end('SIGTERM')))
       const stopped = performance.now()
       await Promise.all(cluster.nodes.map((node) => node.start()))
-      process.stdout.write(
-        `all stopped in ${Math.round(stopped - began)} ms, ready again in ${Math.round(performance.now() - stopped)} ms\n`,
-      )
+      note(`stopped in ${Math.round(stopped - began)} ms, ready again in ${Math.round(performance.now() - stopped)} ms`)
     },
   },
   {
@@ -132,14 +153,35 @@ export const FAULTS: readonly Fault[] = [
   },
 ]
 
-/** In the first segment, somewhere in its first half. */
-function flipBit(dir: string, round: number): void {
+async function crashThread(context: FaultContext, name: string): Promise<void> {
+  const node = context.cluster.node(await leader(context))
+  const { pid } = node
+  await node.crashThread(name)
+  await pause(LASTS_MS)
+  if (node.pid !== pid || !node.isRunning) throw new Error(`node ${node.id} ended with its thread:\n${node.said}`)
+}
+
+interface Flipped {
+  readonly path: string
+  readonly at: number
+  readonly was: number
+}
+
+/** In the first segment, somewhere in its first half. Null: there is too little in it. */
+function flipBit(dir: string, round: number): Flipped | null {
   const name = readdirSync(dir).filter((file) => file.endsWith('.log'))[0]!
   const path = join(dir, name)
   const size = statSync(path).size
-  if (size < 200) return
+  if (size < 200) return null
   const bytes = readFileSync(path)
-  const at = 100 + ((round * 7919) % Math.floor(size / 2 - 100 > 1 ? size / 2 - 100 : 1))
-  bytes[at] = bytes[at]! ^ (1 << (round % 8))
+  const at = 100 + ((round * 7919) % Math.max(1, Math.floor(size / 2 - 100)))
+  const was = bytes[at]!
+  bytes[at] = was ^ (1 << (round % 8))
   writeFileSync(path, bytes)
+  return { path, at, was }
+}
+
+/** A replica holds what its leader holds, byte for byte: at that place is again what was there. */
+function isMended({ path, at, was }: Flipped): boolean {
+  return existsSync(path) && readFileSync(path)[at] === was
 }

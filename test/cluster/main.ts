@@ -1,170 +1,106 @@
-// Rounds of faults on a cluster of real processes under load, with nothing lost, doubled or reordered.
-// Command: node dist/test/cluster/main.js [--rounds N] [--faults a,b] [--nodes N] [--zookeeper HOST:PORT]
-//   [--session-ms MS] [--log-level LEVEL] [--keep] [--from MAIN_JS]
-//
-// --from: dist/src/cli/main.js of another build, which the nodes are started with; `rolling-restart` then is a rolling upgrade.
+// Rounds of faults on a cluster of real processes under load, with nothing lost, doubled or reordered; beside Apache Kafka, and with other
+// people's clients where wanted. Command: npm run test:cluster -- --help. Not part of `npm test`.
 //
 // Each fault runs N rounds on one cluster while writers go on; then everything is read and compared. Ends with a table and a
-// line `N passed, N failed, N skipped`. Not part of `npm test`: `npm run test:cluster`.
+// line `N passed, N failed, N skipped`.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
-import { FAULTS, type Fault } from './faults.js'
+import { Unavailable } from '../wire/clients/client.js'
+import type { Fault } from './faults.js'
+import { fullRate } from './full-rate.js'
+import { type Options, parseOptions, type System, USAGE } from './options.js'
+import { isGood, type LoadClient, type Outcome, Series } from './series.js'
 import { unavailable as noDisk } from './support/disk.js'
-import { Network, unavailable as noNetwork } from './support/network.js'
-import { TestCluster } from './support/nodes.js'
-import { allInSync, eventually, withAdmin } from './support/state.js'
-import { isSound, type Verdict, Workload } from './support/workload.js'
+import { FOREIGN_CLIENTS, ForeignClient } from './support/foreign-client.js'
+import { unavailable as noKafka } from './support/kafka.js'
+import { unavailable as noNetwork } from './support/network.js'
+import { OwnClient } from './support/own-client.js'
+import { startZookeeper } from './support/zookeeper.js'
+import { header, row } from './table.js'
+import { tenMillion } from './ten-million.js'
 
-const TOPIC = 'rounds'
-const PARTITIONS = 6
-const SETTLED_MS = 90_000
-const BETWEEN_MS = 2000
-const DISK_MEBIBYTES = 128
-
-interface Options {
-  readonly rounds: number
-  readonly nodes: number
-  readonly faults: readonly Fault[]
-  readonly zookeeper: string | undefined
-  readonly sessionMs: number
-  readonly logLevel: string
-  /** Leaves the data and the logs of the nodes where they are, also when all is well. */
-  readonly keep: boolean
-  readonly from: string | undefined
+async function missing(fault: Fault, system: System): Promise<string | null> {
+  if (fault.needsThreads && system === 'kafka') return 'its threads are no workers'
+  return (fault.needsNetwork ? noNetwork() : null) ?? (fault.needsDisk ? noDisk() : null) ?? (system === 'kafka' ? await noKafka() : null)
 }
 
-interface Outcome {
-  readonly fault: string
-  readonly rounds: number
-  readonly gapsMs: readonly number[]
-  readonly verdict: Verdict
-  readonly error: string | null
-}
-
-function options(): Options {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: 'string', default: '20' },
-      nodes: { type: 'string', default: '3' },
-      faults: { type: 'string' },
-      zookeeper: { type: 'string' },
-      'session-ms': { type: 'string', default: '3000' },
-      'log-level': { type: 'string', default: 'warn' },
-      keep: { type: 'boolean', default: false },
-      from: { type: 'string' },
-    },
-  })
-  const wanted = values.faults?.split(',')
-  const unknown = wanted?.find((name) => !FAULTS.some((fault) => fault.name === name))
-  if (unknown !== undefined) throw new Error(`there is no fault ${unknown}; there are ${FAULTS.map(({ name }) => name).join(', ')}`)
-  return {
-    rounds: Number(values.rounds),
-    nodes: Number(values.nodes),
-    faults: FAULTS.filter(({ name }) => wanted === undefined || wanted.includes(name)),
-    zookeeper: values.zookeeper,
-    sessionMs: Number(values['session-ms']),
-    logLevel: values['log-level'],
-    keep: values.keep,
-    from: values.from,
-  }
-}
-
-async function runFault(fault: Fault, given: Options): Promise<Outcome> {
-  const dir = mkdtempSync(join(tmpdir(), 'millrace-cluster-'))
-  const network = fault.needsNetwork ? new Network() : undefined
-  const zookeeper = given.zookeeper === undefined ? {} : { zookeeper: `${given.zookeeper}/${fault.name}-${process.pid}` }
-  const session = given.zookeeper === undefined ? 'broker.session.timeout.ms' : 'zookeeper.session.timeout.ms'
-  const settings = [`${session}=${given.sessionMs}`, 'millrace.ensemble.tick.ms=500', 'offsets.topic.num.partitions=3']
-  const gapsMs: number[] = []
-  const cluster = await TestCluster.plan({
-    count: given.nodes,
-    dir,
-    ...(network ? { network } : {}),
-    ...(fault.needsDisk ? { diskMebibytes: DISK_MEBIBYTES } : {}),
-    ...zookeeper,
-    settings,
-    logLevel: given.logLevel,
-  })
-  let workload: Workload | undefined
-  let error: string | null = null
+/** Or why there is none. */
+async function clientOf(name: string): Promise<LoadClient | string> {
+  const install = FOREIGN_CLIENTS[name]
+  if (install === undefined) return { name, driver: (spec) => new OwnClient(spec) }
   try {
-    await Promise.all(cluster.nodes.map((node) => node.start(given.from)))
-    await withAdmin(cluster.bootstrap, (admin) =>
-      eventually('the topic is made', SETTLED_MS, async () => {
-        const spec = { name: TOPIC, partitions: PARTITIONS, replicationFactor: 3, configs: { 'min.insync.replicas': 2 } }
-        await admin.createTopics([spec])
-        return true
-      }),
-    )
-    await allInSync(cluster.addresses, TOPIC, SETTLED_MS)
-    workload = new Workload({ bootstrap: cluster.bootstrap, topic: TOPIC, partitions: PARTITIONS, writers: 2, rate: 300 })
-    workload.start()
-    for (let round = 0; round < given.rounds; round++) {
-      await pause(BETWEEN_MS)
-      workload.resetGaps()
-      await fault.run({ cluster, network, topic: TOPIC, round, ...(given.from === undefined ? {} : { from: given.from }) })
-      await allInSync(cluster.addresses, TOPIC, SETTLED_MS)
-      const { ms, partition, beganMs } = workload.longestGap
-      gapsMs.push(Math.round(ms))
-      const where = `partition ${partition}, from ${Math.round(beganMs)} ms after the round began`
-      process.stdout.write(`${fault.name} ${round + 1}/${given.rounds}: longest time without a write ${Math.round(ms)} ms (${where})\n`)
-    }
-  } catch (cause) {
-    error = describe(cause)
-    for (const node of cluster.nodes) process.stdout.write(`--- node ${node.id}\n${node.said.slice(-4000)}\n`)
+    const line = await install()
+    return { name, driver: (spec) => new ForeignClient(line, spec) }
+  } catch (error) {
+    if (error instanceof Unavailable) return error.message
+    throw error
   }
-  const verdict = await workload?.finish().catch((cause: unknown) => {
-    error ??= describe(cause)
-    return undefined
-  })
-  await cluster.close()
-  network?.close()
-  if (error === null && !given.keep) rmSync(dir, { recursive: true, force: true })
-  else process.stdout.write(`the data is kept in ${dir}\n`)
-  return { fault: fault.name, rounds: gapsMs.length, gapsMs, verdict: verdict ?? nothing(), error }
 }
 
-function describe(error: unknown): string {
-  const cause = (error as Error).cause
-  return `${(error as Error).message}${cause instanceof Error ? ` (${cause.message})` : ''}`
+/** What is to be run: its name in lines, and how; or why it is not. */
+interface Task {
+  readonly name: string
+  run(): Promise<Outcome | string>
 }
 
-function nothing(): Verdict {
-  return { acknowledged: 0, failed: 0, lost: 0, doubled: 0, reordered: 0, misplaced: 0, longestGapMs: 0, firstFailure: null }
+async function series(fault: Fault, system: System, client: string, given: Options): Promise<Outcome | string> {
+  const found = await clientOf(client)
+  if (typeof found === 'string') return found
+  return (await missing(fault, system)) ?? new Series(fault, system, found, given).run()
 }
 
-function percentile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+async function scenario(name: string, system: System, given: Options): Promise<Outcome | string> {
+  const reason = (name === 'ten-million' ? noNetwork() : null) ?? (system === 'kafka' ? await noKafka() : null)
+  return reason ?? (name === 'ten-million' ? tenMillion(system, given) : fullRate(system, given))
 }
 
-async function main(): Promise<void> {
-  const given = options()
+function tasks(given: Options): Task[] {
+  const { faults, scenarios, systems, clients } = given
+  const rounds = faults.flatMap((fault) =>
+    systems.flatMap((system) =>
+      clients.map((client) => ({ name: `${system} ${client} ${fault.name}`, run: () => series(fault, system, client, given) })),
+    ),
+  )
+  const long = scenarios.flatMap((name) =>
+    systems.map((system) => ({ name: `${system} ${name}`, run: () => scenario(name, system, given) })),
+  )
+  return [...rounds, ...long]
+}
+
+async function main(given: Options): Promise<void> {
   let [passed, failed, skipped] = [0, 0, 0]
   const rows: string[] = []
-  for (const fault of given.faults) {
-    const missing = (fault.needsNetwork ? noNetwork() : null) ?? (fault.needsDisk ? noDisk() : null)
-    if (missing !== null) {
+  for (const { name, run } of tasks(given)) {
+    const outcome = await run()
+    if (typeof outcome === 'string') {
       skipped++
-      rows.push(`${fault.name}\tskipped: ${missing}`)
+      process.stdout.write(`${name} skipped: ${outcome}\n`)
       continue
     }
-    const { rounds, gapsMs, verdict: v, error } = await runFault(fault, given)
-    const good = error === null && isSound(v) && v.failed === 0
-    if (good) passed++
+    if (isGood(outcome)) passed++
     else failed++
-    const gaps = `p50 ${percentile(gapsMs, 0.5)} p99 ${percentile(gapsMs, 0.99)} max ${Math.max(0, ...gapsMs)}`
-    const found = `acknowledged ${v.acknowledged}, failed ${v.failed}, lost ${v.lost}, doubled ${v.doubled}, reordered ${v.reordered}, misplaced ${v.misplaced}`
-    rows.push(
-      `${fault.name}\t${rounds} rounds\tno write for ms: ${gaps}\t${found}${(error ?? v.firstFailure) ? `\t${error ?? v.firstFailure}` : ''}`,
-    )
+    rows.push(row(outcome))
+    process.stdout.write(`${rows.at(-1)}\n`)
   }
-  process.stdout.write(`${rows.join('\n')}\n${passed} passed, ${failed} failed, ${skipped} skipped\n`)
+  process.stdout.write(`\n${header()}\n${rows.join('\n')}\n\n${passed} passed, ${failed} failed, ${skipped} skipped\n`)
   process.exitCode = failed > 0 ? 1 : 0
 }
 
-await main()
+/** With an ensemble of Apache ZooKeeper of its own, where that is wanted. */
+async function withZookeeper(given: Options): Promise<void> {
+  if (given.zookeeper !== 'start') return main(given)
+  const dir = mkdtempSync(join(tmpdir(), 'zookeeper-'))
+  const zookeeper = await startZookeeper(dir)
+  try {
+    await main({ ...given, zookeeper: zookeeper.connect })
+  } finally {
+    await zookeeper.close()
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+const given = parseOptions(process.argv.slice(2))
+if (given === null) process.stdout.write(USAGE)
+else await withZookeeper(given)

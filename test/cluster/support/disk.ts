@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { atExit } from './at-exit.js'
 
 const CHUNKS = [1 << 20, 1 << 12, 1]
 
@@ -25,6 +26,7 @@ export function unavailable(): string | null {
 export class SmallDisk {
   readonly dir: string
   readonly #ballast: string
+  readonly #closed: () => void
 
   constructor(dir: string, mebibytes: number) {
     mkdirSync(dir, { recursive: true })
@@ -32,6 +34,7 @@ export class SmallDisk {
     if (problem !== null) throw new Error(`no disk could be mounted at ${dir}: ${problem}`)
     this.dir = dir
     this.#ballast = join(dir, 'ballast')
+    this.#closed = atExit(() => this.#unmount())
   }
 
   /** Nothing more can be written, except where a block has room. */
@@ -49,6 +52,11 @@ export class SmallDisk {
   }
 
   close(): void {
+    this.#closed()
+    this.#unmount()
+  }
+
+  #unmount(): void {
     spawnSync('umount', ['-l', this.dir])
   }
 }

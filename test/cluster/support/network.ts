@@ -2,6 +2,7 @@
 // Needs root and iproute2; `isAvailable` says. Everything is named after this process and removed by `close`.
 
 import { spawnSync } from 'node:child_process'
+import { atExit } from './at-exit.js'
 
 function ip(...args: string[]): void {
   const { status, stderr } = spawnSync('ip', args, { encoding: 'utf8' })
@@ -24,6 +25,7 @@ export class Network {
   readonly #bridge: string
   readonly #prefix: string
   readonly #hosts = new Map<number, string>()
+  readonly #closed: () => void
 
   constructor() {
     const tag = process.pid % 250
@@ -32,6 +34,12 @@ export class Network {
     ip('link', 'add', this.#bridge, 'type', 'bridge')
     ip('addr', 'add', `${this.#prefix}.254/24`, 'dev', this.#bridge)
     ip('link', 'set', this.#bridge, 'up')
+    this.#closed = atExit(() => this.#remove())
+  }
+
+  /** This process's own, which hosts reach. */
+  get gateway(): string {
+    return `${this.#prefix}.254`
   }
 
   address(host: number): string {
@@ -74,6 +82,11 @@ export class Network {
   }
 
   close(): void {
+    this.#closed()
+    this.#remove()
+  }
+
+  #remove(): void {
     for (const name of this.#hosts.values()) spawnSync('ip', ['netns', 'delete', name])
     spawnSync('ip', ['link', 'delete', this.#bridge])
   }

@@ -5,6 +5,7 @@ import { Admin } from '../../../src/client/index.js'
 import { ZERO_UUID } from '../../../src/model/topic-partition.js'
 import { apis } from '../../../src/protocol/schema/index.js'
 import { ask } from './ask.js'
+import type { TestCluster } from './nodes.js'
 
 const AGAIN_MS = 50
 const METADATA_VERSION = 12
@@ -38,18 +39,41 @@ export function leaderOf(bootstrap: string, topic: string, partition: number): P
   return withAdmin(bootstrap, async (admin) => (await admin.describeTopics([topic]))[0]!.partitions[partition]!.leader)
 }
 
-export function controllerOf(bootstrap: string): Promise<number> {
-  return withAdmin(bootstrap, async (admin) => (await admin.describeCluster()).controllerId)
+/** A broker of Kafka's names any broker as the controller, so that clients spread; who it is says the quorum. */
+export function controllerOf({ system, bootstrap }: TestCluster): Promise<number> {
+  return withAdmin(bootstrap, async (admin) =>
+    system === 'kafka' ? (await admin.describeQuorum()).leaderId : (await admin.describeCluster()).controllerId,
+  )
 }
 
-/** What one node says of the topic: leader, epoch and in-sync replicas of each partition; null: not all of them are in sync. */
-async function inSyncAt(address: string, topic: string): Promise<string | null> {
+interface Partition {
+  readonly partitionIndex: number
+  readonly leaderId: number
+  readonly leaderEpoch: number
+  readonly isrNodes: readonly number[]
+  readonly replicaNodes: readonly number[]
+}
+
+/** What one node says of the topic, its partitions in order. */
+async function partitionsAt(address: string, topic: string): Promise<readonly Partition[]> {
   const request = { topics: [{ topicId: ZERO_UUID, name: topic }], allowAutoTopicCreation: false, includeTopicAuthorizedOperations: false }
   const { topics } = await ask(address, apis.metadata, METADATA_VERSION, { ...request, includeClusterAuthorizedOperations: false })
-  const partitions = topics[0]!.partitions.toSorted((a, b) => a.partitionIndex - b.partitionIndex)
+  return topics[0]!.partitions.toSorted((a, b) => a.partitionIndex - b.partitionIndex)
+}
+
+const ledBy = (partitions: readonly Partition[]): string =>
+  partitions.map(({ partitionIndex, leaderId, leaderEpoch }) => `${partitionIndex}:${leaderId}@${leaderEpoch}`).join(' ')
+
+/** Leader and epoch of each partition, as one node says; a text to compare with another. */
+export async function leadersAt(address: string, topic: string): Promise<string> {
+  return ledBy(await partitionsAt(address, topic))
+}
+
+/** Null: not all replicas are in sync. */
+async function inSyncAt(address: string, topic: string): Promise<string | null> {
+  const partitions = await partitionsAt(address, topic)
   const whole = partitions.every(({ leaderId, isrNodes, replicaNodes }) => leaderId >= 0 && isrNodes.length === replicaNodes.length)
-  if (!whole || partitions.length === 0) return null
-  return partitions.map(({ partitionIndex, leaderId, leaderEpoch }) => `${partitionIndex}:${leaderId}@${leaderEpoch}`).join(' ')
+  return whole && partitions.length > 0 ? ledBy(partitions) : null
 }
 
 /** Every node says of every partition of the topic that all its replicas are in sync, and all name the same leaders. */

@@ -1,210 +1,105 @@
-// Writers and a reader that can say afterwards whether anything was lost, doubled or put out of order, and for how long
-// nothing could be written. Values are `<writer>:<number>`; each writer sends its numbers to partitions in turn.
+// The load of a round: writers with acks=all and idempotence, and a consumer of a group that watches all the time. Whoever's client it is,
+// the same ledger says afterwards whether anything was lost, doubled or put out of order, and for how long nothing could be written.
 
-import { Consumer, Producer } from '../../../src/client/index.js'
+import { eventually } from './state.js'
+import { type Faithfulness, type Gap, Ledger, readAll } from './ledger.js'
+import { Heard } from './observed.js'
+
+const STARTED_MS = 60_000
+const WATCHED_MS = 60_000
 
 export interface WorkloadSpec {
   readonly bootstrap: string
   readonly topic: string
   readonly partitions: number
-  readonly writers: number
-  /** Records a second of each writer. */
+  /** Records a second of all writers. */
   readonly rate: number
 }
 
-interface Acknowledged {
-  readonly writer: number
-  readonly n: number
-  readonly partition: number
-  readonly offset: number
-}
-
-export interface Verdict {
-  readonly acknowledged: number
+export interface Verdict extends Faithfulness {
   /** Sends that failed; they may be there or not. */
   readonly failed: number
-  readonly lost: number
-  readonly doubled: number
-  readonly reordered: number
-  /** Acknowledged with another offset than where it is. */
-  readonly misplaced: number
-  /** Longest time a partition went without an acknowledgement while records for it were due, milliseconds. */
-  readonly longestGapMs: number
   readonly firstFailure: string | null
+  /** What the clients heard, with counts. */
+  readonly heard: Heard
 }
 
-/** A time in which a partition had no acknowledgement. */
-export interface Gap {
-  readonly ms: number
-  readonly partition: number
-  /** When it began, milliseconds after `resetGaps`; below 0: before. */
-  readonly beganMs: number
+/** A client that writes and one that reads. */
+export interface Driver {
+  start(): Promise<void>
+  /** Writes no more; resolves when everything is acknowledged or has failed. */
+  endWriting(): Promise<void>
+  /** Reads no more. */
+  close(): Promise<void>
 }
 
-const TURN_MS = 10
+export interface DriverSpec extends WorkloadSpec {
+  readonly ledger: Ledger
+  readonly heard: Heard
+  /** A send that came to nothing. */
+  failed(message: string): void
+}
 
 export class Workload {
   readonly #spec: WorkloadSpec
-  readonly #acknowledged: Acknowledged[] = []
-  readonly #producers: Producer[]
-  readonly #lastAck: number[]
-  readonly #gaps: Gap[]
-  #resetAt = 0
+  readonly #driver: Driver
+  readonly #ledger: Ledger
+  readonly #heard = new Heard()
   #failed = 0
   #firstFailure: string | null = null
-  #running = false
-  #done: Promise<unknown> = Promise.resolve()
-  #sent: number[]
 
-  constructor(spec: WorkloadSpec) {
+  constructor(spec: WorkloadSpec, driver: (spec: DriverSpec) => Driver) {
     this.#spec = spec
-    this.#producers = Array.from(
-      { length: spec.writers },
-      (_, writer) =>
-        new Producer({
-          bootstrapServers: spec.bootstrap,
-          clientId: `writer-${writer}`,
-          acks: 'all',
-          enableIdempotence: true,
-          lingerMs: 5,
-          requestTimeoutMs: 5000,
-          deliveryTimeoutMs: 120_000,
-          retryBackoffMs: 20,
-          reconnectBackoffMs: 20,
-          reconnectBackoffMaxMs: 200,
-          metadataMaxAgeMs: 5000,
-        }),
+    this.#ledger = new Ledger(spec.partitions)
+    const failed = (message: string): void => {
+      this.#failed++
+      this.#firstFailure ??= message
+    }
+    this.#driver = driver({ ...spec, ledger: this.#ledger, heard: this.#heard, failed })
+  }
+
+  /** Resolves when every partition has been written to and the watcher reads: what stops after that, a fault has stopped. */
+  async start(): Promise<void> {
+    await this.#driver.start()
+    await eventually('every partition is written to, and watched', STARTED_MS, () =>
+      Promise.resolve(this.#ledger.isEverywhere && this.#ledger.watched > 0 ? true : null),
     )
-    this.#lastAck = Array.from({ length: spec.partitions }, () => -1)
-    this.#gaps = Array.from({ length: spec.partitions }, (_, partition) => ({ ms: 0, partition, beganMs: 0 }))
-    this.#sent = Array.from({ length: spec.writers }, () => 0)
   }
 
-  get acknowledged(): number {
-    return this.#acknowledged.length
-  }
-
-  start(): void {
-    this.#running = true
-    this.#done = Promise.all(this.#producers.map((producer, writer) => this.#write(producer, writer)))
-  }
-
-  /** Forgets the gaps so far: the next fault is measured by itself. */
   resetGaps(): void {
-    this.#resetAt = performance.now()
-    this.#gaps.forEach((_, partition) => (this.#gaps[partition] = { ms: 0, partition, beganMs: 0 }))
+    this.#ledger.resetGaps()
   }
 
   get longestGap(): Gap {
-    const now = performance.now()
-    if (this.#running) this.#lastAck.forEach((at, partition) => at >= 0 && this.#gap(partition, at, now))
-    return this.#gaps.reduce((a, b) => (b.ms > a.ms ? b : a))
+    return this.#ledger.longestGap
   }
 
-  #gap(partition: number, from: number, to: number): void {
-    if (to - from > this.#gaps[partition]!.ms) this.#gaps[partition] = { ms: to - from, partition, beganMs: from - this.#resetAt }
+  get failed(): number {
+    return this.#failed
   }
 
-  async #write(producer: Producer, writer: number): Promise<void> {
-    const { rate, topic, partitions } = this.#spec
-    const started = performance.now()
-    const due = new Set<Promise<unknown>>()
-    while (this.#running) {
-      const wanted = Math.floor(((performance.now() - started) / 1000) * rate)
-      // After a long stop the writer catches up, but it does not pile up more than a second of records.
-      for (let i = 0; i < rate && this.#sent[writer]! < wanted && due.size < rate; i++) {
-        const n = this.#sent[writer]!++
-        const sending = this.#send(producer, writer, n, topic, n % partitions)
-        due.add(sending)
-        void sending.then(() => due.delete(sending))
-      }
-      await new Promise((resolve) => setTimeout(resolve, TURN_MS))
-    }
-    await Promise.allSettled(due)
-  }
-
-  async #send(producer: Producer, writer: number, n: number, topic: string, partition: number): Promise<void> {
-    try {
-      const { offset } = await producer.send({ topic, partition, value: `${writer}:${n}` })
-      const now = performance.now()
-      const last = this.#lastAck[partition]!
-      if (last >= 0) this.#gap(partition, last, now)
-      this.#lastAck[partition] = now
-      this.#acknowledged.push({ writer, n, partition, offset })
-    } catch (error) {
-      this.#failed++
-      this.#firstFailure ??= (error as Error).message
-    }
-  }
-
-  /** Stops the writers, waits for their acknowledgements, reads everything and compares. */
+  /** Stops the writers, waits for their acknowledgements and for the watcher, reads everything and compares. */
   async finish(): Promise<Verdict> {
-    this.#running = false
-    await this.#done
-    await Promise.all(this.#producers.map((producer) => producer.close()))
-    const seen = await this.#readAll()
-    return this.#judge(seen)
-  }
-
-  async #readAll(): Promise<{ writer: number; n: number; offset: number }[][]> {
     const { bootstrap, topic, partitions } = this.#spec
-    const consumer = new Consumer({ bootstrapServers: bootstrap, clientId: 'checker', requestTimeoutMs: 5000 })
     try {
-      const all = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
-      const ends = await consumer.endOffsets(all)
-      consumer.assign(all.map((one) => ({ ...one, offset: 0 })))
-      const seen: { writer: number; n: number; offset: number }[][] = all.map(() => [])
-      let left = ends.reduce((sum, { offset }) => sum + offset, 0)
-      while (left > 0) {
-        const records = await consumer.poll(30_000)
-        if (records.length === 0) throw new Error(`reading stands still with ${left} records left`)
-        for (const { partition, offset, value } of records) {
-          const [writer, n] = Buffer.from(value!).toString().split(':').map(Number)
-          seen[partition]!.push({ writer: writer!, n: n!, offset })
-        }
-        left -= records.length
-      }
-      return seen
+      this.#ledger.close()
+      await this.#driver.endWriting()
+      await eventually('the watching consumer reads all', WATCHED_MS, () => Promise.resolve(this.#ledger.isWatched ? true : null)).catch(
+        () => undefined,
+      )
     } finally {
-      await consumer.close()
+      await this.#driver.close()
     }
+    const faithfulness = this.#ledger.judge(await readAll(bootstrap, topic, partitions))
+    return { ...faithfulness, failed: this.#failed, firstFailure: this.#firstFailure, heard: this.#heard }
   }
 
-  #judge(seen: readonly (readonly { writer: number; n: number; offset: number }[])[]): Verdict {
-    let doubled = 0
-    let reordered = 0
-    const places = new Map<string, { partition: number; offset: number }>()
-    seen.forEach((records, partition) => {
-      const last = new Map<number, number>()
-      for (const { writer, n, offset } of records) {
-        const key = `${writer}:${n}`
-        if (places.has(key)) doubled++
-        else if (n < (last.get(writer) ?? -1)) reordered++
-        places.set(key, { partition, offset })
-        last.set(writer, Math.max(n, last.get(writer) ?? -1))
-      }
-    })
-    let lost = 0
-    let misplaced = 0
-    for (const { writer, n, partition, offset } of this.#acknowledged) {
-      const place = places.get(`${writer}:${n}`)
-      if (!place) lost++
-      // A duplicate that the broker recognised is acknowledged without an offset.
-      else if (place.partition !== partition || (offset >= 0 && place.offset !== offset)) misplaced++
-    }
-    return {
-      acknowledged: this.#acknowledged.length,
-      failed: this.#failed,
-      lost,
-      doubled,
-      reordered,
-      misplaced,
-      longestGapMs: this.longestGap.ms,
-      firstFailure: this.#firstFailure,
-    }
+  /** For when there is nothing to compare with. */
+  async abandon(): Promise<void> {
+    await this.#driver.close()
   }
 }
 
-export function isSound({ lost, doubled, reordered, misplaced }: Verdict): boolean {
-  return lost + doubled + reordered + misplaced === 0
+export function isSound({ lost, doubled, reordered, misplaced, unseen, failed, heard }: Verdict): boolean {
+  return lost + doubled + reordered + misplaced + unseen + failed + heard.unexpected.size === 0
 }

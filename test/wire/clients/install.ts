@@ -63,7 +63,7 @@ function newer(target: string, source: string): boolean {
 /** The scenario program of franz-go. */
 export async function installFranzGo(): Promise<string> {
   const program = join(CACHE, 'franzgo')
-  if (newer(program, join(SOURCES, 'franz-go/main.go')) && newer(program, join(SOURCES, 'franz-go/go.mod'))) return program
+  if (['main.go', 'stream.go', 'go.mod'].every((name) => newer(program, join(SOURCES, 'franz-go', name)))) return program
   await needs('go', ['version'], 'install Go 1.26 or newer')
   mkdirSync(CACHE, { recursive: true })
   await attempt('franz-go', () => run('go', ['build', '-o', program, '.'], { cwd: join(SOURCES, 'franz-go'), timeoutMs: 300_000 }))
@@ -92,13 +92,15 @@ export async function installJavaTools(): Promise<string> {
   return jars('tools')
 }
 
-/** The class path of the Java client and its compiled scenario program. */
+const JAVA_PROGRAMS = ['ClientScenario', 'StreamScenario']
+
+/** The class path of the Java client and its compiled scenario programs. */
 export async function installJavaClient(): Promise<string> {
   const libraries = await jars('client')
   const classes = join(CACHE, 'java-scenario')
-  const source = join(SOURCES, 'java/ClientScenario.java')
-  if (!newer(join(classes, 'ClientScenario.class'), source)) {
-    await attempt('the Java scenario', () => run('javac', ['-d', classes, '-cp', libraries, source]))
+  const source = (name: string): string => join(SOURCES, `java/${name}.java`)
+  if (!JAVA_PROGRAMS.every((name) => newer(join(classes, `${name}.class`), source(name)))) {
+    await attempt('the Java scenarios', () => run('javac', ['-d', classes, '-cp', libraries, ...JAVA_PROGRAMS.map(source)]))
   }
   return `${libraries}:${classes}`
 }

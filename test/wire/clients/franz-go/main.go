@@ -5,6 +5,7 @@
 //	group TOPIC GROUP      two members share four partitions (cooperative-sticky), one leaves, every record is read
 //	time TOPIC             offsets by time, and reading from there
 //	admin TOPIC            create, describe, grow, configure, delete
+//	stream TOPIC PARTITIONS RATE GROUP   stream.go
 package main
 
 import (
@@ -264,6 +265,12 @@ func main() {
 	defer cancel()
 	bootstrap, args := os.Args[1], os.Args[3:]
 	switch os.Args[2] {
+	case "stream":
+		partitions, err := strconv.Atoi(args[1])
+		check(err)
+		rate, err := strconv.Atoi(args[2])
+		check(err)
+		stream(bootstrap, args[0], partitions, rate, args[3])
 	case "produce":
 		produce(ctx, bootstrap, args[0], args[1])
 	case "consume":
