@@ -97,9 +97,10 @@ export class WorkerPool {
   private start(worker: number): Seat {
     const { env, handlers } = this.options
     const started = env.clock.monotonic()
+    const execArgv = argumentsWithoutEntry()
     const thread = new Worker(new URL('./worker-thread.js', import.meta.url), {
       name: `millrace-worker-${worker}`,
-      execArgv: inheritedArguments(),
+      ...(execArgv && { execArgv }),
     })
     const mailbox = new Mailbox(thread as unknown as MailboxPort, handlers)
     thread.on('error', (error: Error) => env.logger.error({ worker, error: error.stack ?? error.message }, 'a worker failed'))
@@ -141,9 +142,13 @@ export class WorkerPool {
   }
 }
 
-/** What the process was started with, without what only makes sense for its own entry (`node --input-type=module -e …`). */
-function inheritedArguments(): string[] {
-  return process.execArgv.filter(
-    (argument, i, all) => !/^(--input-type|-e$|--eval|-p$|--print)/.test(argument) && !/^(-e|--eval|-p|--print)$/.test(all[i - 1] ?? ''),
-  )
+/**
+ * What the process was started with, without what only makes sense for its own entry (`node --input-type=module -e …`). Undefined where there is no such
+ * thing: a thread inherits everything then, also the flags of V8 that Node refuses in a list.
+ */
+function argumentsWithoutEntry(): string[] | undefined {
+  const isEntry = (argument: string, before: string | undefined) =>
+    /^(--input-type|-e$|--eval|-p$|--print)/.test(argument) || /^(-e|--eval|-p|--print)$/.test(before ?? '')
+  const kept = process.execArgv.filter((argument, i, all) => !isEntry(argument, all[i - 1]))
+  return kept.length === process.execArgv.length ? undefined : kept
 }

@@ -109,7 +109,10 @@ class NodeProcess {
   start(): Promise<void> {
     // The very command line that runs here, whatever it was bundled into.
     // In a process group of its own: Ctrl-C reaches this process alone, and each node gets one signal from it, not two.
-    const child = spawn(process.execPath, [process.argv[1]!, ...this.plan.args], { stdio: ['ignore', 'pipe', 'inherit'], detached: true })
+    const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...this.plan.args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    })
     this.#child = child
     return new Promise((ready, failed) => {
       let isReady = false
