@@ -11,7 +11,7 @@ import type { LinkSettings } from './settings.js'
 export interface ConnectionEvents {
   authenticated(agreed: Agreed): void
   refused(refusal: Refusal, told: boolean): void
-  items(items: readonly IncomingItem[], owned: boolean): void
+  items(items: readonly IncomingItem[]): void
   /** Bytes left: there may be room for more. */
   drained(): void
   closed(reason: string): void
@@ -54,9 +54,10 @@ export class LinkConnection implements RoutedLink {
     return this.active
   }
 
-  receive(frame: Uint8Array, owned: boolean): void {
+  /** The bytes die with the call. */
+  receive(frame: Uint8Array): void {
     if (this.over) return
-    if (this.active) this.active.receive(frame, owned, this.parts.env.clock.monotonic())
+    if (this.active) this.active.receive(frame, this.parts.env.clock.monotonic())
     else if (frame.length > MAX_HANDSHAKE_FRAME) this.close(`a first frame of ${frame.length} bytes; the limit is ${MAX_HANDSHAKE_FRAME}`)
     else this.act(this.parts.handshake.receive(frame))
   }
@@ -105,7 +106,7 @@ export class LinkConnection implements RoutedLink {
       settings,
       transport,
       {
-        items: (items, owned) => events.items(items, owned),
+        items: (items) => events.items(items),
         broken: (reason) => this.close(reason),
         credited: () => this.wake(),
       },

@@ -1,8 +1,8 @@
-// The dialing end of links: one `ws` client per peer, made again with a growing, jittered delay for as long as the peer is wanted.
+// The dialing end of links: one WebSocket per peer, made again with a growing, jittered delay for as long as the peer is wanted.
 // Runs on the link thread.
 
 import { readFileSync } from 'node:fs'
-import WebSocket from 'ws'
+import type { ConnectionOptions } from 'node:tls'
 import type { Env, Timer } from '../env/env.js'
 import { LinkConnection } from './connection.js'
 import { MAX_FRAME } from './frames.js'
@@ -10,6 +10,7 @@ import { type CertificateProver, DialerHandshake, type LinkIdentity, type Refusa
 import type { LinkRouter } from './router.js'
 import type { LinkTransport } from './session.js'
 import type { LinkSettings, LinkTls, PeerAddress } from './settings.js'
+import { WebSocketClient } from './websocket-client.js'
 
 export interface DialersOptions {
   readonly env: Env
@@ -53,7 +54,7 @@ class Dialer {
   private readonly options: DialersOptions
   private readonly peer: number
   private connection: LinkConnection | undefined
-  private socket: WebSocket | undefined
+  private socket: WebSocketClient | undefined
   private retry: Timer | undefined
   private failures = 0
   private lastReason = ''
@@ -74,38 +75,39 @@ class Dialer {
   }
 
   private dial(): void {
-    const { settings, tls } = this.options
-    const { host, port } = this.address
-    const name = host.includes(':') ? `[${host}]` : host
-    const socket = new WebSocket(`${tls ? 'wss' : 'ws'}://${name}:${port}/link`, {
-      perMessageDeflate: false,
-      skipUTF8Validation: true,
-      maxPayload: MAX_FRAME,
-      handshakeTimeout: settings.handshakeTimeoutMs,
-      followRedirects: false,
-      ...(tls ? clientTls(tls) : {}),
-    })
-    this.socket = socket
-    let error = 'the connection was closed'
+    const { env, settings, tls } = this.options
     // This socket's own: what a socket that was given up still brings must not reach the connection that took its place.
     let connection: LinkConnection | undefined
-    socket.on('open', () => (connection = this.opened(socket)))
-    socket.on('message', (data: Buffer) => connection?.receive(data, data.byteLength === data.buffer.byteLength))
-    socket.on('error', (problem) => (error = problem.message))
-    socket.on('close', () => {
-      if (connection) connection.close(error)
-      else this.ended(error)
-    })
+    const socket = new WebSocketClient(
+      { ...this.address, path: '/link', tls: tls ? clientTls(tls) : null, maxMessageBytes: MAX_FRAME },
+      {
+        open: () => {
+          late.cancel()
+          connection = this.opened(socket)
+        },
+        message: (bytes) => connection?.receive(bytes),
+        drained: () => connection?.pump(),
+        closed: (reason) => {
+          late.cancel()
+          if (connection) connection.close(reason)
+          else this.ended(reason)
+        },
+      },
+    )
+    this.socket = socket
+    const late = env.timers.after(settings.handshakeTimeoutMs, () =>
+      socket.terminate(`no WebSocket opened within ${settings.handshakeTimeoutMs} ms (link handshakeTimeoutMs)`),
+    )
   }
 
-  private opened(socket: WebSocket): LinkConnection | undefined {
+  private opened(socket: WebSocketClient): LinkConnection | undefined {
     if (this.closed) {
       socket.terminate()
       return undefined
     }
     const { env, settings, identity, certificates, router, scratch } = this.options
     const handshake = new DialerHandshake(identity, this.peer, certificates)
-    const transport = new DialerTransport(socket, () => connection.pump())
+    const transport = new DialerTransport(socket)
     const connection: LinkConnection = new LinkConnection({
       env,
       settings,
@@ -120,7 +122,7 @@ class Dialer {
           router.linkUp(connection, this.peer)
         },
         refused: (refusal, told) => this.refused(refusal, told),
-        items: (items, owned) => router.received(connection.id, items, owned),
+        items: (items) => router.received(connection.id, items),
         drained: () => router.drained(connection.id),
         closed: (reason) => {
           router.linkDown(connection.id, reason)
@@ -159,7 +161,7 @@ class Dialer {
   }
 }
 
-function clientTls(tls: LinkTls): Record<string, unknown> {
+function clientTls(tls: LinkTls): ConnectionOptions {
   return {
     key: readFileSync(tls.keyFile),
     cert: readFileSync(tls.certFile),
@@ -170,35 +172,26 @@ function clientTls(tls: LinkTls): Record<string, unknown> {
 }
 
 class DialerTransport implements LinkTransport {
-  private readonly socket: WebSocket
-  private readonly drained: () => void
-  private sent = 0
+  private readonly socket: WebSocketClient
 
-  constructor(socket: WebSocket, drained: () => void) {
+  constructor(socket: WebSocketClient) {
     this.socket = socket
-    this.drained = drained
   }
 
-  /** `ws` masks into a buffer of its own before it returns. */
   send(frame: Uint8Array): boolean {
-    if (this.socket.readyState !== WebSocket.OPEN) return false
-    this.sent++
-    this.socket.send(frame, { binary: true, compress: false }, () => {
-      if (--this.sent === 0) this.drained()
-    })
-    return true
+    return this.socket.send(frame)
   }
 
   get buffered(): number {
-    return this.socket.bufferedAmount
+    return this.socket.buffered
   }
 
   cork(work: () => void): void {
-    work()
+    this.socket.cork(work)
   }
 
   close(gracefully: boolean): void {
-    if (gracefully) this.socket.close(1000)
+    if (gracefully) this.socket.close()
     else this.socket.terminate()
   }
 }

@@ -89,12 +89,6 @@ export class PortOutbox<Message> {
     return bytes
   }
 
-  /** Bytes that span all of their ArrayBuffer, which is moved and gone here. For one message, which is to be posted next. */
-  give(bytes: Uint8Array<ArrayBuffer>): Uint8Array {
-    this.moved.push(bytes.buffer)
-    return bytes
-  }
-
   close(): void {
     this.closed = true
     this.messages = []

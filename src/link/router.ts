@@ -31,8 +31,6 @@ const NOT_HERE = -2
 const EMPTY = new Uint8Array(0)
 /** Of a worker and the link thread, each way. What finds no room is moved, which costs more. */
 const RING_BYTES = 4 << 20
-/** From here on the memory that a frame came in is moved to the thread that its answers are for, where it is nobody else's. */
-const MOVED_BYTES = 4096
 
 /** One link as the router sees it. */
 export interface RoutedLink {
@@ -175,13 +173,13 @@ export class LinkRouter {
     }
   }
 
-  received(id: number, items: readonly IncomingItem[], owned: boolean): void {
+  received(id: number, items: readonly IncomingItem[]): void {
     const state = this.links.get(id)
     if (!state) return
-    if (items[0]!.type === ItemType.answer) return this.takeAnswers(state, items, owned)
+    if (items[0]!.type === ItemType.answer) return this.takeAnswers(state, items)
     for (const item of items) {
       if (item.type === ItemType.cancel) this.cancelled(state, item.correlation)
-      else if (item.type === ItemType.request) this.takeRequest(state, item, owned)
+      else if (item.type === ItemType.request) this.takeRequest(state, item)
       else return state.link.close('items of several types in one frame')
     }
   }
@@ -254,7 +252,7 @@ export class LinkRouter {
   }
 
   /** Answers of one frame, those for one thread together. */
-  private takeAnswers(state: LinkState, items: readonly IncomingItem[], owned: boolean): void {
+  private takeAnswers(state: LinkState, items: readonly IncomingItem[]): void {
     const byDoor = new Map<Door, { item: IncomingItem; call: number }[]>()
     for (const item of items) {
       if (item.type !== ItemType.answer) return state.link.close('items of several types in one frame')
@@ -271,10 +269,6 @@ export class LinkRouter {
     }
     for (const [door, answers] of byDoor) {
       const [length, table] = layOut(answers)
-      if (owned && byDoor.size === 1 && length >= MOVED_BYTES) {
-        this.moveAnswers(state, door, answers)
-        continue
-      }
       this.hold(door, state.link, length)
       const body = door.outbox.body(length, answers[0]!.item.body.byteOffset % 8, (target, start) => {
         let at = start
@@ -287,26 +281,12 @@ export class LinkRouter {
     }
   }
 
-  /** In the memory of the frame: it is there already, and a copy into the ring costs more than moving it. */
-  private moveAnswers(state: LinkState, door: Door, answers: Answers): void {
-    const bytes = new Uint8Array(answers[0]!.item.body.buffer as ArrayBuffer)
-    const table = answers.flatMap(({ item: { index, status, body }, call }) => [
-      call,
-      index,
-      status,
-      body.byteOffset,
-      body.byteOffset + body.length,
-    ])
-    this.hold(door, state.link, bytes.length)
-    door.outbox.post([ToDoor.answers, state.link.id, door.outbox.give(bytes), table])
-  }
-
   // ---- requests of peers
 
-  private takeRequest(state: LinkState, item: IncomingItem, owned: boolean): void {
+  private takeRequest(state: LinkState, item: IncomingItem): void {
     const { queue } = state.link.session
     if (state.waiting.length === 0 && queue.queuedBytes <= this.settings.queueBytes) return this.dispatch(state, item)
-    state.waiting.push(owned ? item : { ...item, body: Uint8Array.from(item.body) })
+    state.waiting.push({ ...item, body: Uint8Array.from(item.body) })
     state.link.session.hold(item.body.length)
   }
 

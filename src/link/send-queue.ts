@@ -21,6 +21,10 @@ interface Entry extends OutgoingItem {
 
 /** Large items under way at a time. */
 const TURNS = 4
+/** A rest up to this goes along with the chunk before it: a batch a little above the chunk size travels in one piece. */
+function restBytes(chunkBytes: number): number {
+  return Math.min(chunkBytes >> 3, 32 << 10)
+}
 
 export class SendQueue {
   private readonly chunkBytes: number
@@ -38,7 +42,7 @@ export class SendQueue {
   }
 
   static frameBytes(chunkBytes: number): number {
-    return chunkBytes + FRAME_HEADER + 64 * PIECE_HEADER
+    return chunkBytes + restBytes(chunkBytes) + FRAME_HEADER + 64 * PIECE_HEADER
   }
 
   push(item: OutgoingItem): void {
@@ -113,7 +117,7 @@ export class SendQueue {
       const left = entry.body.length - entry.sent
       // Only the first of a frame is cut.
       if (pieces > 0 && (left > room || pieces === 64)) break
-      const length = Math.min(left, room)
+      const length = pieces === 0 && left <= room + restBytes(room) ? left : Math.min(left, room)
       at = this.writeFrom(entry, frame, data, at, length)
       room -= length
       pieces++

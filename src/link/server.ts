@@ -52,7 +52,7 @@ export class LinkServer {
       sendPingsAutomatically: false,
       upgrade: (response, request, context) => this.upgrade(response, request, context),
       open: (socket) => this.opened(socket),
-      message: (socket, message) => socket.getUserData().connection?.receive(new Uint8Array(message), false),
+      message: (socket, message) => socket.getUserData().connection?.receive(new Uint8Array(message)),
       drain: (socket) => socket.getUserData().connection?.pump(),
       close: (socket) => this.closed(socket),
     })
@@ -124,7 +124,7 @@ export class LinkServer {
           this.refused++
           env.logger.warn({ address, reason: text }, 'a link was refused')
         },
-        items: (items, owned) => router.received(connection.id, items, owned),
+        items: (items) => router.received(connection.id, items),
         drained: () => router.drained(connection.id),
         closed: (reason) => {
           this.connections.delete(connection)

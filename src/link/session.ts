@@ -28,8 +28,8 @@ export interface IncomingItem extends Piece {
 }
 
 export interface SessionEvents {
-  /** All items that ended in one frame. With `owned` the bodies lie in one ArrayBuffer that may be given away; else they die with the call. */
-  items(items: readonly IncomingItem[], owned: boolean): void
+  /** All items that ended in one frame. The bodies die with the call. */
+  items(items: readonly IncomingItem[]): void
   /** The peer gave bytes back: more may go. */
   credited(): void
   /** The link is of no use: close it. */
@@ -47,6 +47,9 @@ const TRANSPORT_BYTES = 512 << 10
 const TURN_BYTES = 2 << 20
 /** Unfinished bodies of a peer that keeps to the protocol: a few. */
 const MAX_ASSEMBLIES = 64
+/** Memory of whole bodies that is used again: so many pieces of at most so much. */
+const KEPT = 4
+const KEPT_BYTES = 2 << 20
 
 export class LinkSession {
   readonly agreed: Agreed
@@ -61,6 +64,8 @@ export class LinkSession {
   private readonly scratch: Uint8Array
   private readonly assemblies = new Map<string, Assembly>()
   private assemblyBytes = 0
+  /** Memory of bodies that were put together and are over. */
+  private readonly spare: ArrayBuffer[] = []
   private inFlight = 0
   /** Received and not yet given back; bytes that wait in threads of this node. */
   private owed = 0
@@ -128,8 +133,7 @@ export class LinkSession {
 
   // ---- receiving
 
-  /** `owned`: nobody else uses the frame's ArrayBuffer. */
-  receive(frame: Uint8Array, owned: boolean, now: number): void {
+  receive(frame: Uint8Array, now: number): void {
     if (this.over) return
     const header = openFrame(frame)
     if (!header) {
@@ -140,7 +144,7 @@ export class LinkSession {
     this.receivedBytes += frame.length
     if (header.version !== this.agreed.version)
       return this.fail(`a frame of link version ${header.version}, where ${this.agreed.version} was agreed`)
-    if (header.type === FrameType.data) this.receiveData(frame, header.value, owned)
+    if (header.type === FrameType.data) this.receiveData(frame, header.value)
     else if (header.type === FrameType.credit) this.receiveCredit(header.value)
     else if (header.type === FrameType.ping) this.transmit(makeFrame(this.agreed.version, FrameType.pong, 0))
     else if (header.type !== FrameType.pong) this.fail(`a frame of type ${header.type}, which this version does not have`)
@@ -152,7 +156,7 @@ export class LinkSession {
     else this.events.credited()
   }
 
-  private receiveData(frame: Uint8Array, pieces: number, owned: boolean): void {
+  private receiveData(frame: Uint8Array, pieces: number): void {
     this.owed += frame.length
     if (this.owed > this.settings.windowBytes + 2 * frame.length)
       return this.fail(`the peer sent ${this.owed} bytes; it was allowed ${this.settings.windowBytes} (link windowBytes)`)
@@ -168,7 +172,7 @@ export class LinkSession {
       if (wrong !== null) return this.fail(wrong)
     }
     if (at !== frame.length) return this.fail('a frame has bytes behind its pieces')
-    if (whole.length > 0) this.events.items(whole, owned)
+    if (whole.length > 0) this.events.items(whole)
     this.giveBack()
   }
 
@@ -195,8 +199,8 @@ export class LinkSession {
     if (assembly.length !== piece.total) return 'an item shorter than it said'
     this.assemblies.delete(key)
     this.assemblyBytes -= piece.total
-    // It has an ArrayBuffer of its own, whatever the frame has.
-    this.events.items([{ ...piece, body: assembly.body }], true)
+    this.events.items([{ ...piece, body: assembly.body }])
+    this.keep(assembly.body)
     return null
   }
 
@@ -205,9 +209,21 @@ export class LinkSession {
       return `a body of ${total} bytes; at most ${this.settings.maxBodyBytes} are taken (link maxBodyBytes)`
     if (this.assemblies.has(key)) return 'an item that began twice'
     if (this.assemblies.size >= MAX_ASSEMBLIES) return `more than ${MAX_ASSEMBLIES} unfinished items`
-    this.assemblies.set(key, { body: new Uint8Array(new ArrayBuffer(total)), length: 0 })
+    this.assemblies.set(key, { body: this.room(total), length: 0 })
     this.assemblyBytes += total
     return null
+  }
+
+  /** Of a body that is over, where there is one large enough. */
+  private room(total: number): Uint8Array {
+    const index = this.spare.findIndex((buffer) => buffer.byteLength >= total)
+    const buffer = index < 0 ? new ArrayBuffer(Math.max(total, Math.min(2 * total, KEPT_BYTES))) : this.spare.splice(index, 1)[0]!
+    return new Uint8Array(buffer, 0, total)
+  }
+
+  private keep(body: Uint8Array): void {
+    const buffer = body.buffer as ArrayBuffer
+    if (buffer.byteLength <= KEPT_BYTES && this.spare.length < KEPT) this.spare.push(buffer)
   }
 
   /** These bytes wait in a thread of this node. */
@@ -247,6 +263,7 @@ export class LinkSession {
   end(): void {
     this.over = true
     this.assemblies.clear()
+    this.spare.length = 0
     this.queue.clear()
   }
 

@@ -76,7 +76,7 @@ test('what is sent stays within the peer’s window until it gives bytes back; l
   answer(2, new Uint8Array(10))
   pumpAll()
   assert.deepEqual(pieces(sent.slice(before)), [2])
-  it.receive(makeFrame(1, FrameType.credit, 8192), true, 0)
+  it.receive(makeFrame(1, FrameType.credit, 8192), 0)
   pumpAll()
   assert.ok(sent.length > before + 1, 'credit lets more go')
 })
@@ -88,10 +88,10 @@ test('bytes that wait in a stopped thread are not given back, and are when it go
     from.pumpAll()
     for (const frame of from.sent.splice(0)) {
       const before = to.items.length
-      to.it.receive(frame, true, 0)
+      to.it.receive(frame, 0)
       for (const item of to.items.slice(before)) to.it.hold(item.body.length)
     }
-    for (const frame of to.sent.splice(0)) from.it.receive(frame, true, 0)
+    for (const frame of to.sent.splice(0)) from.it.receive(frame, 0)
   }
   for (let i = 1; i <= 200; i++) from.answer(i, new Uint8Array(1000))
   for (let i = 0; i < 100; i++) feed()
@@ -110,8 +110,8 @@ test('a body of many windows comes whole', () => {
   from.answer(1, body)
   for (let i = 0; i < 200 && to.items.length === 0; i++) {
     from.pumpAll()
-    for (const frame of from.sent.splice(0)) to.it.receive(frame, true, 0)
-    for (const frame of to.sent.splice(0)) from.it.receive(frame, true, 0)
+    for (const frame of from.sent.splice(0)) to.it.receive(frame, 0)
+    for (const frame of to.sent.splice(0)) from.it.receive(frame, 0)
   }
   assert.deepEqual(to.items[0]?.body, body)
 })
@@ -128,7 +128,7 @@ test('a flipped bit anywhere in a frame breaks the link before the frame means a
     const { it, items, broken } = session()
     const bad = Uint8Array.from(frame)
     bad[bit >> 3]! ^= 1 << (bit & 7)
-    it.receive(bad, true, 0)
+    it.receive(bad, 0)
     assert.deepEqual([items.length, broken.length, it.corruptFrames], [0, 1, 1], `bit ${bit}`)
   }
 })
@@ -139,16 +139,16 @@ test('a peer that passes its window, announces too much, or gives back what it d
   for (let i = 0; i < 200; i++) from.answer(i, new Uint8Array(1000))
   from.pumpAll()
   flood.it.hold(settings.windowBytes + 1)
-  for (const frame of from.sent) flood.it.receive(frame, true, 0)
+  for (const frame of from.sent) flood.it.receive(frame, 0)
   assert.match(flood.broken[0]!, /was allowed 16384/)
   const large = session({ maxBodyBytes: 500 })
   const sender = session()
   sender.answer(1, new Uint8Array(5000))
   sender.pumpAll()
-  large.it.receive(sender.sent[0]!, true, 0)
+  large.it.receive(sender.sent[0]!, 0)
   assert.match(large.broken[0]!, /maxBodyBytes/)
   const generous = session()
-  generous.it.receive(makeFrame(1, FrameType.credit, 1), true, 0)
+  generous.it.receive(makeFrame(1, FrameType.credit, 1), 0)
   assert.match(generous.broken[0]!, /gave back/)
 })
 
@@ -156,7 +156,7 @@ test('a silent peer is dead after its time, one that answers pings is not', () =
   const { it, sent, broken } = session()
   it.tick(1000)
   assert.equal(openFrame(sent[0]!)?.type, FrameType.ping)
-  it.receive(makeFrame(1, FrameType.pong, 0), true, 1001)
+  it.receive(makeFrame(1, FrameType.pong, 0), 1001)
   it.tick(5500)
   assert.deepEqual(broken, [])
   it.tick(6001)
