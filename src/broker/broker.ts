@@ -4,6 +4,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { ControllerApi } from '../controller/controller-api.js'
 import { ControllerNode } from '../controller/controller-node.js'
+import { SUPPORTED_FEATURES } from '../controller/features.js'
 import type { BrokerEndpoint, MetadataChange, MetadataImage } from '../controller/image.js'
 import { Lease } from '../controller/lease.js'
 import type { Env, Logger } from '../env/env.js'
@@ -268,7 +269,7 @@ class Node implements Broker {
       announcement: () => ({
         endpoints: [...this.endpoints(reserved), ...this.linkEndpoint()],
         rack: this.configs!.getString('broker.rack') || null,
-        features: new Map(),
+        features: SUPPORTED_FEATURES,
         logDirs: dirs.ids,
         uncleanShutdown: unclean,
         // Alone there is nobody who could have more: the epochs rise, and that is all.

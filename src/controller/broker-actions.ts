@@ -10,6 +10,7 @@ import { errors } from '../model/errors.js'
 import type { FeatureUpdate, Outcome } from './controller-api.js'
 import { OK, type ControllerCore } from './controller-core.js'
 import { decideFeatures } from './feature-decisions.js'
+import { missingLevels } from './features.js'
 import type { BrokerImage } from './image.js'
 import { ledBy, planLiveness, planShutdown, planUncleanReturn } from './partition-plans.js'
 import { FEATURES, PRODUCER_ID_BLOCK, registrationPath } from './paths.js'
@@ -47,13 +48,20 @@ export class BrokerActions {
       const lost = new Set(arrived.filter((broker) => broker.lostWrites).map(({ id }) => id))
       const updates =
         unclean.size + lost.size > 0 ? planUncleanReturn(image, rules, unclean, lost, { active }) : planLiveness(image, rules, { active })
-      const ops = [...writer.bucketOps(updates), ...arrived.map((broker) => this.#registration(broker, false))]
+      const ops = [...writer.bucketOps(updates), ...arrived.map((broker) => this.#registration(broker, false)), ...this.#missingLevels()]
       return ops.length === 0 ? Promise.resolve(OK) : this.#core.commit(() => writer.writeAll(ops))
     })
   }
 
   #registration({ id, epoch, endpoints, rack }: BrokerImage, shuttingDown: boolean): MultiOp {
     return this.#core.writer.put(registrationPath(id), encodeRegistration({ epoch, endpoints, rack, shuttingDown }))
+  }
+
+  /** Of a cluster that began with a build before there were features. */
+  #missingLevels(): MultiOp[] {
+    const { image, writer } = this.#core
+    const missing = missingLevels(image.features, image.brokers.values())
+    return missing.size === 0 ? [] : [writer.put(FEATURES, encodeFeatures(new Map([...image.features, ...missing])))]
   }
 
   controlledShutdown(brokerId: number, brokerEpoch: bigint): Promise<Outcome & { readonly remaining: number }> {

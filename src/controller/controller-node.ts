@@ -8,6 +8,7 @@ import type { ZnodeClient } from '../ensemble/znode-client.js'
 import { Candidate } from './candidate.js'
 import type { ControllerApi } from './controller-api.js'
 import type { Controller } from './controller.js'
+import { firstLevels, unfitFor } from './features.js'
 import { isActive } from './image.js'
 import { MetadataView } from './metadata-view.js'
 import { BrokerRegistration, type BrokerAnnouncement, type RegistrationHealth } from './registration.js'
@@ -44,6 +45,7 @@ export class ControllerNode {
   readonly candidate: Candidate
   readonly router: ControllerRouter
   readonly #options: ControllerNodeOptions
+  readonly #firstLevels: ReadonlyMap<string, number>
   #client: ZnodeClient
   #closed = false
 
@@ -52,12 +54,16 @@ export class ControllerNode {
     this.#options = options
     this.#client = client
     this.view = view
+    const announcement = options.announcement(view)
+    const unfit = unfitFor(announcement.features, view.image.features)
+    if (unfit) throw new UnsupportedFeatureError(unfit)
+    this.#firstLevels = firstLevels(announcement.features)
     this.registration = new BrokerRegistration({
       env,
       view,
       brokerId: nodeId,
       identity,
-      announcement: options.announcement(view),
+      announcement,
       ...(catchUp ? { catchUp } : {}),
       ...(strangerLimitMs === undefined ? {} : { strangerLimitMs }),
     })
@@ -78,9 +84,15 @@ export class ControllerNode {
     const client = await options.connect()
     const view = await MetadataView.open({ client, env: options.env })
     options.onView?.(view)
-    const node = new ControllerNode(options, client, view)
-    node.#begin(client)
-    return node
+    try {
+      const node = new ControllerNode(options, client, view)
+      node.#begin(client)
+      return node
+    } catch (error) {
+      view.close()
+      await client.close()
+      throw error
+    }
   }
 
   get api(): ControllerApi {
@@ -127,7 +139,7 @@ export class ControllerNode {
     client.onState((state) => {
       if (state === 'expired' && client === this.#client && !this.#closed) void this.#renew()
     })
-    void ensureSkeleton(client, this.view, this.#options.env).catch((error: Error) => {
+    void ensureSkeleton(client, this.view, this.#options.env, this.#firstLevels).catch((error: Error) => {
       if (client.state === 'connected') this.#options.env.logger.error({ error: error.message }, 'the metadata znodes could not be made')
     })
     this.registration.start(client)
@@ -165,4 +177,9 @@ export class ControllerNode {
     await this.#client.close()
     this.view.close()
   }
+}
+
+/** This build cannot work with what the cluster has finalized. */
+export class UnsupportedFeatureError extends Error {
+  readonly code = 'ERR_MILLRACE_FEATURE'
 }

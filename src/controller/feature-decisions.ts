@@ -1,23 +1,24 @@
-// Decides UpdateFeatures: the finalized levels afterwards, or why not. Pure. A level may be finalized when every
-// registered broker can work with it; level 0 takes a feature out of use.
+// Decides UpdateFeatures: the finalized levels afterwards, or why not. Pure. A level may be finalized when the controller and every broker that
+// runs can work at it; level 0 takes a feature out of use. Checks and their order are Kafka's.
 
 import { errors } from '../model/errors.js'
 import type { FeatureUpdate } from './controller-api.js'
-import type { MetadataImage } from './image.js'
+import { contains } from './features.js'
+import type { FeatureRange, MetadataImage } from './image.js'
 import { refuse, type Decision } from './topic-decisions.js'
 
 export const UpgradeType = { upgrade: 1, safeDowngrade: 2, unsafeDowngrade: 3 } as const
 
+const ALL_FAILED = 'The update failed for all features since the following feature had an error:'
+
 export function decideFeatures(image: MetadataImage, updates: readonly FeatureUpdate[]): Decision<ReadonlyMap<string, number>> {
   const levels = new Map(image.features)
-  const seen = new Set<string>()
-  for (const update of updates) {
+  // Of a feature that is named twice the last one counts.
+  for (const update of new Map(updates.map((each) => [each.feature, each])).values()) {
     const { feature, level } = update
-    if (seen.has(feature)) return refuse(errors.INVALID_REQUEST.code, `The feature ${feature} is named more than once.`)
-    seen.add(feature)
     const problem = updateProblem(image, update)
     if (problem) {
-      const errorMessage = `Invalid update version ${level} for feature ${feature}. ${problem}`
+      const errorMessage = `${ALL_FAILED} Invalid update version ${level} for feature ${feature}. ${problem}`
       return refuse(errors.INVALID_UPDATE_VERSION.code, errorMessage)
     }
     if (level === 0) levels.delete(feature)
@@ -28,19 +29,28 @@ export function decideFeatures(image: MetadataImage, updates: readonly FeatureUp
 
 function updateProblem(image: MetadataImage, { feature, level, upgradeType }: FeatureUpdate): string | null {
   if (!(upgradeType >= UpgradeType.upgrade && upgradeType <= UpgradeType.unsafeDowngrade))
-    return `The upgrade type ${upgradeType} is unknown.`
-  if (level < 0) return 'A feature version may not be negative.'
+    return 'The controller does not support the given upgrade type.'
+  if (level < 0) return 'A feature version cannot be less than 0.'
+  const unfit = unfitBroker(image, feature, level)
+  if (unfit) return unfit
   const current = image.features.get(feature) ?? 0
-  if (level > current && upgradeType !== UpgradeType.upgrade) return `Can't downgrade to a newer version: the current one is ${current}.`
-  if (level < current && upgradeType === UpgradeType.upgrade) {
+  if (level < current && upgradeType === UpgradeType.upgrade)
     return "Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade."
-  }
-  const brokers = [...image.brokers.values()].filter((broker) => broker.alive)
-  if (!brokers.some((broker) => broker.features.has(feature))) return 'The controller does not support the given feature.'
-  if (level === 0) return null
-  const unfit = brokers.find((broker) => {
-    const range = broker.features.get(feature)
-    return !range || level < range.min || level > range.max
-  })
-  return unfit ? `Broker ${unfit.id} does not support this version.` : null
+  if (level > current && upgradeType !== UpgradeType.upgrade) return "Can't downgrade to a newer version."
+  const isKnown = image.features.has(feature) || [...image.brokers.values()].some(({ features }) => features.has(feature))
+  return isKnown ? null : `Feature ${feature} not found.`
+}
+
+/** The controller is asked first. */
+function unfitBroker({ brokers, controllerId }: MetadataImage, feature: string, level: number): string | null {
+  const controller = brokers.get(controllerId)
+  if (controller?.alive && !contains(controller.features.get(feature), level))
+    return problemOf(`Local controller ${controllerId}`, controller.features.get(feature))
+  for (const { id, alive, features } of brokers.values())
+    if (alive && !contains(features.get(feature), level)) return problemOf(`Broker ${id}`, features.get(feature))
+  return null
+}
+
+function problemOf(who: string, range: FeatureRange | undefined): string {
+  return range ? `${who} only supports versions ${range.min}-${range.max}` : `${who} does not support this feature.`
 }

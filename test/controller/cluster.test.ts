@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { PartitionImage } from '../../src/controller/image.js'
+import { firstLevels, SUPPORTED_FEATURES } from '../../src/controller/features.js'
 import { errors } from '../../src/model/errors.js'
 import { Cluster, until, type TestNode } from './cluster.js'
 
@@ -328,11 +329,34 @@ test('a broker that is gone is unregistered, one that runs is not; features need
   assert.equal(node.view.image.brokers.has(3), false)
   const update = async (level: number, upgradeType = 1): Promise<number> =>
     (await node.api.updateFeatures([{ feature: 'millrace.version', level, upgradeType }], false)).errorCode
-  assert.equal(await update(2), 0)
+  const levels = (): [string, number][] => [...node.view.image.features]
+  assert.deepEqual(levels(), [['millrace.version', 3]], 'a new cluster begins with the highest')
   assert.equal(await update(4), errors.INVALID_UPDATE_VERSION.code)
-  assert.equal(await update(1), errors.INVALID_UPDATE_VERSION.code)
+  assert.equal(await update(2), errors.INVALID_UPDATE_VERSION.code)
+  assert.equal(await update(0, 3), errors.INVALID_UPDATE_VERSION.code)
   assert.equal(await update(1, 2), 0)
-  assert.deepEqual([...node.view.image.features], [['millrace.version', 1]])
+  assert.deepEqual(levels(), [['millrace.version', 1]])
+  assert.equal((await node.api.updateFeatures([{ feature: 'millrace.version', level: 2, upgradeType: 1 }], true)).errorCode, 0)
+  assert.deepEqual(levels(), [['millrace.version', 1]], 'it was only to be validated')
+  assert.equal(await update(2, 2), errors.INVALID_UPDATE_VERSION.code)
+  assert.equal(await update(2), 0)
+  await assert.rejects(cluster.start(3, { features: new Map([['millrace.version', { min: 3, max: 4 }]]) }), {
+    code: 'ERR_MILLRACE_FEATURE',
+    message: /finalized level 2 of the feature millrace\.version, and this build knows levels 3 to 4/,
+  })
+})
+
+test('levels that a cluster of earlier builds lacks are finalized once every broker knows them, and not before', { timeout }, async (t) => {
+  const cluster = new Cluster(t)
+  const before = { features: new Map() }
+  await (await cluster.start(1, before)).node.ready()
+  await (await cluster.start(2, { features: SUPPORTED_FEATURES })).node.ready()
+  const { node } = cluster.nodes.get(2)!
+  assert.equal(node.view.image.features.size, 0)
+  await cluster.kill(1)
+  await (await cluster.start(1, { features: SUPPORTED_FEATURES })).node.ready()
+  await until(() => node.view.image.features.size > 0)
+  assert.deepEqual(node.view.image.features, firstLevels(SUPPORTED_FEATURES))
 })
 
 test('failover costs as many znode operations with 10,000 partitions as with 100', { timeout: 120_000 }, async (t) => {

@@ -3,6 +3,7 @@
 // range alone (KIP-511), by the request processor.
 
 import { errors } from '../../model/errors.js'
+import { SUPPORTED_FEATURES } from '../../controller/features.js'
 import { apiVersionsFor, supportedFeatures } from '../../protocol/codec/index.js'
 import type { ApiVersionsRequest, ApiVersionsResponse } from '../../protocol/schema/api-versions.js'
 import type { HandlerContext, RequestContext } from './handler.js'
@@ -10,12 +11,18 @@ import type { HandlerContext, RequestContext } from './handler.js'
 /** KIP-511's rule for names and versions of client software. */
 const SOFTWARE_PATTERN = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
 
+const FEATURES = [
+  ...supportedFeatures,
+  ...Array.from(SUPPORTED_FEATURES, ([name, { min, max }]) => ({ name, minVersion: min, maxVersion: max })),
+]
+
+/** A refusal: without features. */
 export function apiVersionsAnswer(errorCode: number, handledKeys: readonly number[]): ApiVersionsResponse {
   return {
     errorCode,
     apiKeys: apiVersionsFor(handledKeys),
     throttleTimeMs: 0,
-    supportedFeatures,
+    supportedFeatures: [],
     finalizedFeaturesEpoch: -1,
     finalizedFeatures: [],
     zkMigrationReady: false,
@@ -25,7 +32,14 @@ export function apiVersionsAnswer(errorCode: number, handledKeys: readonly numbe
 export function handleApiVersions(request: ApiVersionsRequest, context: RequestContext, broker: HandlerContext): ApiVersionsResponse {
   const { clientSoftwareName, clientSoftwareVersion } = request
   if (context.version >= 3 && !(SOFTWARE_PATTERN.test(clientSoftwareName) && SOFTWARE_PATTERN.test(clientSoftwareVersion))) {
-    return { ...apiVersionsAnswer(errors.INVALID_REQUEST.code, []), supportedFeatures: [] }
+    return apiVersionsAnswer(errors.INVALID_REQUEST.code, [])
   }
-  return apiVersionsAnswer(errors.NONE.code, broker.services.handledKeys)
+  const { features, zxid } = broker.image()
+  return {
+    ...apiVersionsAnswer(errors.NONE.code, broker.services.handledKeys),
+    supportedFeatures: FEATURES,
+    // Grows with every change of the metadata, as Kafka's does.
+    finalizedFeaturesEpoch: Number(zxid),
+    finalizedFeatures: Array.from(features, ([name, level]) => ({ name, maxVersionLevel: level, minVersionLevel: level })),
+  }
 }

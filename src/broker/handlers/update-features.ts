@@ -18,6 +18,7 @@ export async function handleUpdateFeatures(
   })
   const outcome = await broker.services.controller.updateFeatures(updates, request.validateOnly)
   const failed = outcome.errorCode !== errors.NONE.code
-  const results = failed ? [] : updates.map(({ feature }) => ({ feature, errorCode: errors.NONE.code, errorMessage: null }))
+  // Kafka names the error that there is not.
+  const results = failed ? [] : updates.map(({ feature }) => ({ feature, errorCode: errors.NONE.code, errorMessage: errors.NONE.name }))
   return { throttleTimeMs: 0, ...outcome, results }
 }

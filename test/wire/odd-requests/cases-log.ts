@@ -231,6 +231,21 @@ const OTHERS: readonly OddCase[] = [
       }),
   },
   {
+    name: 'DeleteRecords: an internal topic',
+    ask: async (context) => {
+      await context.call('FindCoordinator', 4, { type: 0, keys: ['any'] })
+      const records = { topics: [{ name: '__consumer_offsets', partitions: [{ index: 0, offset: 0 }] }], timeoutMs: 5000 }
+      return context.call('DeleteRecords', 1, records)
+    },
+  },
+  {
+    name: 'DeleteRecords: without time, nothing to wait for',
+    ask: async (context) => {
+      const { name } = await shuffled(context)
+      return context.call('DeleteRecords', 1, { topics: [{ name, partitions: [{ index: 0, offset: 4 }] }], timeoutMs: 0 })
+    },
+  },
+  {
     name: 'DeleteRecords: a compacted topic',
     ask: async (context) => {
       const { name } = await context.topic('compacted', 1, { 'cleanup.policy': 'compact' })

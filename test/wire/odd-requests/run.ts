@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { ADMIN_CASES } from './cases-admin.js'
+import { FEATURE_CASES } from './cases-features.js'
 import { GROUP_CASES } from './cases-group.js'
 import { LOG_CASES } from './cases-log.js'
 import { WIRE_CASES } from './cases-wire.js'
@@ -17,7 +18,7 @@ export interface OddRow {
   readonly answer: unknown
 }
 
-export const ODD_CASES: readonly OddCase[] = [...WIRE_CASES, ...ADMIN_CASES, ...LOG_CASES, ...GROUP_CASES]
+export const ODD_CASES: readonly OddCase[] = [...WIRE_CASES, ...ADMIN_CASES, ...FEATURE_CASES, ...LOG_CASES, ...GROUP_CASES]
 const FIXTURE = fileURLToPath(new URL('../../../../test/wire/odd-requests/kafka.json', import.meta.url))
 
 /** An answer as JSON: no run's mark, no throttle time, byte arrays as text. */

@@ -292,6 +292,21 @@ export const APIS = {
       ],
     },
   },
+  UpdateFeatures: {
+    key: 57,
+    flexibleFrom: 0,
+    shapes: {
+      0: [
+        'timeoutMs:i32 updates:[ feature:s level:i16 allowDowngrade:bool ]',
+        'throttle:i32 error:i16 message:s results:[ feature:s error:i16 message:s ]',
+      ],
+      1: [
+        'timeoutMs:i32 updates:[ feature:s level:i16 upgradeType:i8 ] validateOnly:bool',
+        'throttle:i32 error:i16 message:s results:[ feature:s error:i16 message:s ]',
+      ],
+      2: ['timeoutMs:i32 updates:[ feature:s level:i16 upgradeType:i8 ] validateOnly:bool', 'throttle:i32 error:i16 message:s'],
+    },
+  },
   ListConfigResources: {
     key: 74,
     flexibleFrom: 0,
