@@ -14,6 +14,7 @@ import { OPEN_ACL, type Txn } from '../../../src/ensemble/tree/types.js'
 import { ZnodeError, type ZnodeClient } from '../../../src/ensemble/znode-client.js'
 import type { Random } from '../../../src/env/env.js'
 import { seededRandom } from '../../support/sim-env.js'
+import type { History as ClientHistory } from './history.js'
 import { SimDisk } from '../support/member-disk.js'
 import { SimNetwork } from '../support/network.js'
 import { Counts, SimWorld } from '../support/world.js'
@@ -26,6 +27,8 @@ export interface RunOptions {
   /** Virtual milliseconds with faults. */
   readonly durationMs?: number
   readonly log?: (line: string) => void
+  /** More clients, whose operations are written down; the trees are not compared then. */
+  readonly history?: ClientHistory
 }
 
 export class InvariantBroken extends Error {}
@@ -177,6 +180,7 @@ export class EnsembleRun {
     node.member = member
     this.#watchTree(node, member, alive)
     void this.#connect(node, member, alive)
+    this.#options.history?.join(this.#world, member, alive, SESSION_MS)
   }
 
   /** Everything that changes the tree is held against the history. */
@@ -476,6 +480,8 @@ export class EnsembleRun {
       )
     await this.#world.run(this.#world.now + 300, () => this.#check())
     this.#working = false
+    this.#options.history?.stop()
+    if (this.#options.history) return
     await this.#world.run(this.#world.now + SESSION_MS + 4 * TICK_MS + 500, () => this.#check())
     this.#compare()
   }

@@ -1,4 +1,4 @@
-// Other people's ZooKeeper suites, each as its authors wrote it, installed into .cache/clients.
+// Other people's ZooKeeper suites, each as its authors wrote it, and their checker of histories; installed into .cache/clients.
 
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -188,4 +188,31 @@ const curator: Suite = {
   },
 }
 
-export const SUITES: readonly Suite[] = [kazoo, go, cli, curator]
+// ---- porcupine, on what clients of the simulated ensemble saw
+
+const porcupine = join(CACHE, 'porcupine')
+const PORCUPINE = join(ROOT, 'test/wire/zookeeper/porcupine')
+const HISTORIES = join(ROOT, 'dist/test/simulation/ensemble/histories.js')
+const HISTORY_COUNT = 100
+/** A bug that clients can see, and a seed in which they do. */
+const PLANTED = ['--planted', 'commitWithoutQuorum', '--from', '22', '--seeds', '1']
+
+async function notLinearizable(args: readonly string[]): Promise<{ readonly seeds: string[]; readonly operations: number }> {
+  const { stdout } = await run(process.execPath, [HISTORIES, ...args], { timeoutMs: 900_000 })
+  const said = text(await run(porcupine, [], { input: stdout, timeoutMs: 300_000, accept: [1] }))
+  return { seeds: matches(said, /^(seed \d+: .*)$/gm), operations: Number(/ (\d+) operations/.exec(said)![1]) }
+}
+
+const linearizability: Suite = {
+  name: `porcupine 1.0.0: ${HISTORY_COUNT} histories of the simulated ensemble, and a planted bug`,
+  install: () => installing('porcupine', () => run('go', ['build', '-o', porcupine, '.'], { cwd: PORCUPINE, timeoutMs: 300_000 })),
+  run: async () => {
+    const sound = await notLinearizable(['--seeds', String(HISTORY_COUNT)])
+    const planted = await notLinearizable(PLANTED)
+    console.log(`    ${sound.operations} operations`)
+    const failed = [...sound.seeds, ...(planted.seeds.length === 0 ? ['the planted bug was not found'] : [])]
+    return { passed: HISTORY_COUNT + 1 - failed.length, failed, skipped: 0 }
+  },
+}
+
+export const SUITES: readonly Suite[] = [kazoo, go, cli, curator, linearizability]
