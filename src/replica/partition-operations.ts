@@ -71,6 +71,7 @@ export function listOffsets(manager: ReplicaManager, question: ListOffsetsQuesti
   const bound = question.readCommitted ? Math.min(state.highWatermark, log.lastStableOffset) : state.highWatermark
   switch (question.timestamp) {
     case LATEST:
+      if (state.isBehindItsEpoch) return noOffset(errors.OFFSET_NOT_AVAILABLE.code)
       return { errorCode: 0, timestamp: -1, offset: bound, leaderEpoch: epoch }
     case EARLIEST:
     case EARLIEST_LOCAL:
@@ -80,15 +81,21 @@ export function listOffsets(manager: ReplicaManager, question: ListOffsetsQuesti
       // Nothing is tiered here: Kafka answers offset -1 for a log without remote storage.
       return { errorCode: 0, timestamp: -1, offset: -1, leaderEpoch: -1 }
     case MAX_TIMESTAMP:
-      return found(log.offsetForMaxTimestamp(), state.highWatermark)
+      return found(log.offsetForMaxTimestamp(), state.highWatermark, state.isBehindItsEpoch)
     default:
       if (question.timestamp < 0) return noOffset(errors.UNSUPPORTED_VERSION.code)
-      return found(log.offsetForTimestamp(question.timestamp), bound)
+      return found(log.offsetForTimestamp(question.timestamp), bound, state.isBehindItsEpoch)
   }
 }
 
-function found(hit: { timestamp: number; offset: number; leaderEpoch: number } | null, bound: number): ListOffsetsAnswer {
-  if (hit === null || hit.offset < 0 || hit.offset >= bound) return { errorCode: 0, timestamp: -1, offset: -1, leaderEpoch: -1 }
+/** A hit that nobody may read yet is none; unless an earlier leader may have shown it. */
+function found(
+  hit: { timestamp: number; offset: number; leaderEpoch: number } | null,
+  bound: number,
+  isBehind: boolean,
+): ListOffsetsAnswer {
+  if (hit === null || hit.offset < 0) return noOffset(errors.NONE.code)
+  if (hit.offset >= bound) return noOffset(isBehind ? errors.OFFSET_NOT_AVAILABLE.code : errors.NONE.code)
   return { errorCode: 0, timestamp: hit.timestamp, offset: hit.offset, leaderEpoch: hit.leaderEpoch }
 }
 

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { errors } from '../../src/model/errors.js'
 import { apis } from '../../src/protocol/schema/index.js'
 import { ask } from '../cluster/support/ask.js'
 import { allInSync, eventually, withAdmin } from '../cluster/support/state.js'
@@ -70,6 +71,49 @@ describe('three nodes', { timeout: 5 * LIMIT_MS }, () => {
       })
     })
   }
+
+  test('leader and followers answer requests that name a leader epoch as Kafka does', async () => {
+    await create('fenced', [1, 2, 3])
+    await withAdmin(cluster.bootstrap, async (admin) => {
+      await admin.alterPartitionReassignments([{ topic: 'fenced', partition: 0, replicas: [2, 1, 3] }])
+      await admin.electLeaders('preferred', [{ topic: 'fenced', partition: 0 }])
+    })
+    await allInSync(cluster.addresses, 'fenced', LIMIT_MS)
+    assert.equal(await produce(2, 'fenced', 3), 0)
+    const epochEnd = async (id: number, currentLeaderEpoch: number, leaderEpoch: number) => {
+      const topics = [{ topic: 'fenced', partitions: [{ partition: 0, currentLeaderEpoch, leaderEpoch }] }]
+      const answer = await ask(at(id), apis.offsetForLeaderEpoch, 4, { replicaId: -1, topics })
+      const { errorCode, leaderEpoch: found, endOffset } = answer.topics[0]!.partitions[0]!
+      return [errorCode, found, endOffset]
+    }
+    const listed = async (id: number, currentLeaderEpoch: number): Promise<number> => {
+      const topics = [{ name: 'fenced', partitions: [{ partitionIndex: 0, currentLeaderEpoch, timestamp: -1 }] }]
+      return (await ask(at(id), apis.listOffsets, 7, { replicaId: -1, isolationLevel: 0, topics })).topics[0]!.partitions[0]!.errorCode
+    }
+    const NOT_LEADER = errors.NOT_LEADER_OR_FOLLOWER.code
+    for (const [currentEpoch, atLeader, atFollower] of [
+      [0, errors.FENCED_LEADER_EPOCH.code, errors.FENCED_LEADER_EPOCH.code],
+      [1, errors.NONE.code, NOT_LEADER],
+      [-1, errors.NONE.code, NOT_LEADER],
+      [9, errors.UNKNOWN_LEADER_EPOCH.code, errors.UNKNOWN_LEADER_EPOCH.code],
+    ] as const) {
+      for (const [id, expected] of [
+        [2, atLeader],
+        [1, atFollower],
+        [3, atFollower],
+      ] as const) {
+        assert.deepEqual(
+          [id, currentEpoch, await epochEnd(id, currentEpoch, 1)],
+          [id, currentEpoch, expected === 0 ? [0, 1, 3] : [expected, -1, -1]],
+        )
+        assert.deepEqual([id, currentEpoch, await listed(id, currentEpoch)], [id, currentEpoch, expected])
+      }
+    }
+    // Nothing was written in epoch 0; 5 has never been.
+    assert.deepEqual(await epochEnd(2, 1, 0), [0, 0, 0])
+    assert.deepEqual(await epochEnd(2, 1, 5), [0, -1, -1])
+    assert.deepEqual(await epochEnd(2, 1, -1), [0, -1, -1])
+  })
 
   test('when DeleteRecords is answered, the log starts there on every replica', async () => {
     await create('shortened', [1, 2, 3])

@@ -85,14 +85,24 @@ test('a batch for disk that never reached the file holds nothing', () => {
   assert.equal(state.highWatermark, 30)
 })
 
-test('a request that believes in another epoch is fenced', () => {
+test('a request that believes in another epoch is told who is behind, by a follower too', () => {
   const state = leader({ leaderEpoch: 5 })
   assert.equal(state.checkLeader(-1), 0)
   assert.equal(state.checkLeader(5), 0)
   assert.equal(state.checkLeader(4), errors.FENCED_LEADER_EPOCH.code)
   assert.equal(state.checkLeader(6), errors.UNKNOWN_LEADER_EPOCH.code)
   state.apply(decision({ leader: 2, leaderEpoch: 6, partitionEpoch: 1 }))
-  assert.equal(state.checkLeader(6), errors.NOT_LEADER_OR_FOLLOWER.code)
+  for (const [epoch, code] of [
+    [5, errors.FENCED_LEADER_EPOCH.code],
+    [6, errors.NOT_LEADER_OR_FOLLOWER.code],
+    [-1, errors.NOT_LEADER_OR_FOLLOWER.code],
+    [7, errors.UNKNOWN_LEADER_EPOCH.code],
+  ] as const)
+    assert.equal(state.checkLeader(epoch), code)
+  assert.deepEqual(
+    [5, 6, 7].map((epoch) => state.checkReplica(epoch)),
+    [errors.FENCED_LEADER_EPOCH.code, 0, errors.UNKNOWN_LEADER_EPOCH.code],
+  )
 })
 
 test('an older decision changes nothing', () => {

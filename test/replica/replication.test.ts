@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { errors } from '../../src/model/errors.js'
-import { deleteRecords } from '../../src/replica/partition-operations.js'
+import { deleteRecords, listOffsets } from '../../src/replica/partition-operations.js'
 import type { DeleteRecordsAnswer } from '../../src/replica/purgatory/delete-queue.js'
 import { Cluster } from './support/cluster.js'
 
@@ -318,6 +318,24 @@ for (const side of ['leader', 'follower'] as const) {
     await cluster.until(() => cluster.state.isr.length === 3, 500)
   })
 }
+
+test('a new leader gives no latest offset before its followers have what it began with: the one before may have given a later one', async (t) => {
+  const cluster = await Cluster.start(t)
+  const outcome = cluster.produce(1, 10)
+  await cluster.until(() => outcome.code === 0)
+  // It has all, and has not heard yet that all of it is committed.
+  assert.equal(cluster.at(2).state.highWatermark, 0)
+  cluster.cut.add(3)
+  await cluster.stop(1)
+  await cluster.decide({ leader: 2 })
+  const ask = (timestamp: number) =>
+    listOffsets(cluster.node(2).manager, { topic: 't', partition: 0, timestamp, currentLeaderEpoch: 1, readCommitted: false })
+  assert.deepEqual([cluster.at(2).log.logEndOffset, ask(-1).errorCode, ask(-3).errorCode], [10, 78, 78])
+  assert.deepEqual([ask(-2).errorCode, ask(-2).offset], [0, 0], 'the first one stands')
+  cluster.cut.delete(3)
+  await cluster.until(() => ask(-1).errorCode === 0, 100_000)
+  assert.equal(ask(-1).offset, 10)
+})
 
 test('a rate without a list holds nobody back', async (t) => {
   const cluster = await Cluster.start(t, { settings: { leaderThrottledRate: 1, followerThrottledRate: 0 } })

@@ -1,8 +1,9 @@
-// API 2, ListOffsets. 1: one offset by timestamp. 2: isolation level. 4: leader epochs. 7: max timestamp (-3). 8: earliest local (-4).
+// API 2, ListOffsets. 1: one offset by timestamp. 2: isolation level. 4: leader epochs. 5: OFFSET_NOT_AVAILABLE. 7: max timestamp (-3). 8: earliest local (-4).
 // 9: latest tiered (-5). 10: timeout. 11: earliest pending upload (-6).
 
 import { errors } from '../../model/errors.js'
 import type { ListOffsetsRequest, ListOffsetsResponse } from '../../protocol/schema/list-offsets.js'
+import type { ListOffsetsAnswer } from '../../replica/partition-operations.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
 /** The version that brought each special timestamp below -2. */
@@ -45,7 +46,9 @@ export async function handleListOffsets(
           currentLeaderEpoch,
           readCommitted,
         }))
-      const answers = await broker.services.partitions.ask('listOffsets', asked, failed)
+      const answers = (await broker.services.partitions.ask('listOffsets', asked, failed)).map((answer) =>
+        forVersion(context.version, answer),
+      )
       let next = 0
       return {
         name,
@@ -57,4 +60,10 @@ export async function handleListOffsets(
     }),
   )
   return { throttleTimeMs: 0, topics }
+}
+
+/** The error for an offset that is not known yet after an election (KIP-207); clients from before know another one to try again after. */
+function forVersion(version: number, answer: ListOffsetsAnswer): ListOffsetsAnswer {
+  const isNew = answer.errorCode === errors.OFFSET_NOT_AVAILABLE.code
+  return isNew && version < 5 ? { ...answer, errorCode: errors.LEADER_NOT_AVAILABLE.code } : answer
 }

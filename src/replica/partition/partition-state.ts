@@ -118,16 +118,24 @@ export class PartitionState {
     return true
   }
 
-  /** The outcome a request gets that says it believes in `currentLeaderEpoch` (-1: it does not say). Kafka's fencing (KIP-320). */
+  /**
+   * The outcome a request gets that says it believes in `currentLeaderEpoch` (-1: it does not say). Kafka's fencing (KIP-320): the epoch is looked at
+   * first, so that a client hears who of the two is behind also from a replica that does not lead. Without a lease nothing is certain.
+   */
   checkLeader(currentLeaderEpoch: number): number {
-    if (this.currentRole !== 'leader' || this.isFenced) return errors.NOT_LEADER_OR_FOLLOWER.code
-    return this.checkEpoch(currentLeaderEpoch)
+    const refusal = this.checkEpoch(currentLeaderEpoch)
+    return refusal === errors.NONE.code && this.currentRole !== 'leader' ? errors.NOT_LEADER_OR_FOLLOWER.code : refusal
   }
 
   /** For what a follower may answer as well (KIP-392). */
   checkReplica(currentLeaderEpoch: number): number {
-    if (this.currentRole === 'offline' || this.isFenced) return errors.NOT_LEADER_OR_FOLLOWER.code
-    return this.checkEpoch(currentLeaderEpoch)
+    const refusal = this.checkEpoch(currentLeaderEpoch)
+    return refusal === errors.NONE.code && this.currentRole === 'offline' ? errors.NOT_LEADER_OR_FOLLOWER.code : refusal
+  }
+
+  /** After an election, until the followers have what this leader began its epoch with: an earlier leader may have told of a later end. */
+  get isBehindItsEpoch(): boolean {
+    return this.currentRole === 'leader' && this.epochStart > this.watermark
   }
 
   /** Before an acks=all append. */
@@ -292,6 +300,7 @@ export class PartitionState {
   }
 
   private checkEpoch(currentLeaderEpoch: number): number {
+    if (this.isFenced) return errors.NOT_LEADER_OR_FOLLOWER.code
     if (currentLeaderEpoch === -1 || currentLeaderEpoch === this.epoch) return errors.NONE.code
     return currentLeaderEpoch < this.epoch ? errors.FENCED_LEADER_EPOCH.code : errors.UNKNOWN_LEADER_EPOCH.code
   }
