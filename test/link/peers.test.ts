@@ -89,9 +89,9 @@ function certificates(t: TestContext): { tls: NonNullable<LinkThreadOptions['tls
   }
 }
 
-/** Asks over a link that may break on the way and be made again, three times at most. */
+/** Asks over a link that may break on the way and be made again, ten times at most: the other node dials again and again meanwhile. */
 async function asked(a: LinkNode, body: Buffer): Promise<void> {
-  for (let left = 2; ; left--) {
+  for (let left = 9; ; left--) {
     try {
       await peerIs(a.worker, 2, true)
       await ask(a.worker, 2, ECHO, [part(body)])
