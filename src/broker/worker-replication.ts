@@ -116,6 +116,7 @@ export function brokerDirectory(image: () => MetadataImage, holdsLease?: () => b
       // One that stops as well: it was just taken out, and its leader must neither ask for it back nor wait for it.
       return broker && broker.alive && !broker.fenced && !broker.shuttingDown ? broker.epoch : undefined
     },
+    registeredEpochOf: (id) => image().brokers.get(id)?.epoch,
     rackOf: (id) => image().brokers.get(id)?.rack ?? null,
   }
 }

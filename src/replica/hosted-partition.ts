@@ -308,8 +308,9 @@ export class HostedPartition {
     this.onReplicationNews?.(this)
     const { lowWatermark } = this
     if (lowWatermark >= offset) return { errorCode: errors.NONE.code, lowWatermark }
+    if (timeoutMs <= 0) return { errorCode: errors.REQUEST_TIMED_OUT.code, lowWatermark }
     return new Promise((resolve) => {
-      const timer = timers.after(Math.max(0, timeoutMs), () => {
+      const timer = timers.after(timeoutMs, () => {
         takeBack()
         resolve({ errorCode: errors.REQUEST_TIMED_OUT.code, lowWatermark })
       })

@@ -202,3 +202,20 @@ test('the high watermark never goes back and never passes the in-sync minimum, t
     { numRuns: 400 },
   )
 })
+
+test('what a follower of an earlier life had fetched commits nothing once its next registration is known, until it asks itself or leaves', () => {
+  let registered = 5n
+  const brokers = { liveEpochOf: () => undefined, registeredEpochOf: () => registered, rackOf: () => null }
+  const state = new PartitionState(ME, 0, 0, 0, brokers)
+  state.apply(decision({ isr: [1, 2, 3] }))
+  state.localWritten(10)
+  state.followerFetched(2, 10, 1, 10, 5n)
+  state.followerFetched(3, 4, 1, 4, 5n)
+  assert.equal(state.highWatermark, 4)
+  // Node 2 is back from a power loss: its 10 may be gone.
+  registered = 6n
+  state.followerFetched(3, 10, 2, 10, 6n)
+  assert.equal(state.highWatermark, 4)
+  state.followerFetched(2, 7, 3, 7, 6n)
+  assert.equal(state.highWatermark, 7)
+})

@@ -36,6 +36,8 @@ export interface IsrAnswer {
 export interface BrokerDirectory {
   /** The broker's registration epoch; undefined: fenced, stopping or gone, so not to be taken into an ISR. */
   liveEpochOf(id: number): bigint | undefined
+  /** Of its newest registration that is known here, fenced or not. Absent: nobody registers. */
+  registeredEpochOf?(id: number): bigint | undefined
   /** null: unknown, or it has none. */
   rackOf(id: number): string | null
   /** False: this node's session is not certain any more, and what is said of its leading may be over. Absent: nobody can elect another. */

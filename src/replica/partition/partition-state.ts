@@ -359,11 +359,24 @@ export class PartitionState {
     if (lowest <= this.watermark) return false
     if (this.followers.length > 0) {
       if (this.isUnderMinInSync) return false
-      for (const follower of this.followers) if (follower.endOffset < lowest && this.isWaitedFor(follower)) lowest = follower.endOffset
+      for (const follower of this.followers) {
+        const held = this.heldBy(follower)
+        if (held < lowest && this.isWaitedFor(follower)) lowest = held
+      }
       if (lowest <= this.watermark) return false
     }
     this.watermark = lowest
     return true
+  }
+
+  /**
+   * What a life that is over had fetched may be gone with the power: once the next one is known it counts for nothing beyond what is committed,
+   * until that one has asked itself or left the in-sync set.
+   */
+  private heldBy(follower: FollowerProgress): number {
+    if (follower.endOffset <= this.watermark || follower.brokerEpoch < 0n) return follower.endOffset
+    const registered = this.brokers.registeredEpochOf?.(follower.id)
+    return registered !== undefined && registered > follower.brokerEpoch ? this.watermark : follower.endOffset
   }
 
   /** Beside the maximal set, one that has just caught up is waited for, or it would never reach a moving high watermark to join. */

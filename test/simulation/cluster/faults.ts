@@ -166,6 +166,7 @@ export class Faults {
     if (!node.isUp) return
     counts.add(power ? 'power loss' : 'kill')
     this.#run.log(`n${node.id} ${power ? 'loses power' : 'is killed'}`)
+    if (power) this.#run.powerLost(node)
     node.kill(power)
     world.after(downMs, () => node.boot())
   }

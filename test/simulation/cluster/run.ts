@@ -51,6 +51,11 @@ export class ClusterRun {
   readonly #producers: Producer[] = []
   /** How far each replica had come when its process ended. */
   readonly #lastEnds = new Map<string, number>()
+  /**
+   * How far each had come when it lost power, in which registered life, and up to where a leader committed on it before it could know of the next
+   * life.
+   */
+  readonly #lostEnds = new Map<string, { readonly end: number; readonly life: bigint | undefined; committed: number }>()
   readonly #roles = new WeakMap<HostedPartition, string>()
   /** Damaged replicas that were cut back to be made whole: theirs is the one high watermark that may go back. */
   readonly #mended = new WeakSet<HostedPartition>()
@@ -203,7 +208,33 @@ export class ClusterRun {
     state.proposeShrink = (now) => tell(shrink(now))
   }
 
-  /** An acknowledged record is on min ISR replicas at least, wherever they are now. */
+  /** Called before the node loses its power. */
+  powerLost(node: SimNode): void {
+    for (const hosted of node.manager?.all() ?? []) {
+      const key = `${node.id}/${hosted.topic}-${hosted.partition}`
+      this.#lostEnds.set(key, { end: this.#lastEnds.get(key) ?? 0, life: node.image?.brokers.get(node.id)?.epoch, committed: 0 })
+    }
+  }
+
+  /** What a life that lost power had, as far as a leader committed on it that could not know of a newer one. */
+  #lostEnd(leader: SimNode, hosted: HostedPartition, id: number): number {
+    const lost = this.promise === 'process' ? this.#lostEnds.get(`${id}/${hosted.topic}-${hosted.partition}`) : undefined
+    if (!lost) return 0
+    return leader.image?.brokers.get(id)?.epoch === lost.life ? lost.end : Math.min(lost.end, lost.committed)
+  }
+
+  #noteCommitted(leader: SimNode, hosted: HostedPartition): void {
+    if (hosted.state.role !== 'leader') return
+    for (const { id } of this.nodes) {
+      const lost = this.#lostEnds.get(`${id}/${hosted.topic}-${hosted.partition}`)
+      if (lost && leader.image?.brokers.get(id)?.epoch === lost.life) lost.committed = Math.max(lost.committed, hosted.state.highWatermark)
+    }
+  }
+
+  /**
+   * An acknowledged record is on min ISR replicas at least, wherever they are now. On the `process` promise one counts that had fetched it and lost it
+   * with the power, where the leader committed before it could know: it hears of that with the registration of the next life, as Kafka's does.
+   */
   #acknowledged(leader: SimNode, hosted: HostedPartition, lastOffset: number): void {
     const { topic, partition } = hosted
     const replicas = this.nodes.filter((node) => {
@@ -213,7 +244,7 @@ export class ClusterRun {
           ? log.durableOffset
           : log.writtenOffset
         : this.#lastEnds.get(`${node.id}/${topic}-${partition}`)
-      return (end ?? 0) > lastOffset
+      return Math.max(end ?? 0, this.#lostEnd(leader, hosted, node.id)) > lastOffset
     })
     if (replicas.length < 2)
       this.ledger.broken(
@@ -244,6 +275,7 @@ export class ClusterRun {
         const key = `${hosted.topic}-${hosted.partition}`
         ledger.look(node.id, key, hosted, this.#mended.has(hosted) || this.faults.flipped.has(`${node.id}/${key}`))
         this.#lastEnds.set(`${node.id}/${key}`, this.promise === 'disk' ? hosted.log.durableOffset : hosted.log.writtenOffset)
+        this.#noteCommitted(node, hosted)
         this.#noteRole(hosted)
       }
     }

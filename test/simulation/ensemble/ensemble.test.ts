@@ -75,7 +75,7 @@ interface PlantedBug {
 }
 
 const PLANTED: readonly PlantedBug[] = [
-  { bug: 'ackBeforeFsync', from: 95, breaks: /lost|not agreed|parts from/ },
+  { bug: 'ackBeforeFsync', from: 100, breaks: /lost|not agreed|parts from/, diskFaults: true },
   { bug: 'commitWithoutQuorum', from: 1, breaks: /lost|not agreed|parts from|never agreed/ },
   { bug: 'keepUncommittedTail', from: 1, breaks: /lost|another transaction|not in the history/ },
   { bug: 'trustSnapshot', from: 40, breaks: /differ|expired|another transaction|stopped/ },
