@@ -263,7 +263,7 @@ export class PartitionService {
       [
         'ask',
         ({ name, questions }: { name: QuestionName; questions: never[] }) =>
-          Promise.all(questions.map((question) => answers[name](this.replicas, question))),
+          Promise.all(questions.map(async (question) => answers[name](this.replicas, question))),
       ],
       [
         'plan',

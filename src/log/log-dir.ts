@@ -2,7 +2,7 @@
 // by its partitions, and whether it is still in service. Runs on the thread coordinator; the logs inside belong to
 // workers, which report their offsets. Never opens a segment.
 
-import { existsSync, mkdirSync, readdirSync, renameSync, statfsSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, statfsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
@@ -15,7 +15,7 @@ import {
 } from './checkpoints.js'
 import type { OffsetEntry } from './checkpoints.js'
 import { errorCodeOf, errorText, LogError } from './codes.js'
-import { readFileIfAny, removeIfAny, replaceFile, syncDirNow, syncPath } from './files.js'
+import { makeDirectories, readFileIfAny, removeIfAny, replaceFile, syncDirNow, syncPath } from './files.js'
 import { deletedDirName } from './closing.js'
 import { parseFutureDirName } from './future.js'
 import { isOtherBoot, noteBoot } from './machine-boot.js'
@@ -83,7 +83,7 @@ export class LogDir {
   /** Locks and reads a data directory, creating it when missing. Throws LogError with what to do about it. */
   static open(options: LogDirOptions): LogDir {
     const { path } = options
-    mkdirSync(path, { recursive: true })
+    makeDirectories(path)
     const lock = lockOrExplain(path)
     try {
       const isNew = readFileIfAny(join(path, META_FILE)) === undefined

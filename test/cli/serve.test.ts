@@ -34,6 +34,13 @@ test('a second process is refused the data directory and told why', async (t) =>
   assert.match(stderr, /--data-dir/)
 })
 
+test('a data directory where the system makes none is named, and the start ends', { skip: process.platform !== 'linux' }, async () => {
+  const { code, stderr } = await cli(['serve', '--listen', '127.0.0.1:0', '--data-dir', '/proc/millrace/data'])
+  assert.notEqual(code, 0)
+  assert.match(stderr, /no directory can be made there: .*\/proc\/millrace/)
+  assert.match(stderr, /--data-dir/)
+})
+
 test('a known setting that changes nothing is warned about at the start', async (t) => {
   const dir = temporaryDir(t)
   const file = join(dir, 'server.properties')

@@ -49,6 +49,11 @@ export function startError(error: unknown, options: Pick<BrokerOptions, 'listen'
         'name a directory, or one that is to be made, with --data-dir',
         { cause: error },
       )
+    case 'ENOENT':
+      if ((error as NodeJS.ErrnoException).syscall !== 'mkdir') return error
+      return new CliError(`no directory can be made there: ${error.message}`, ExitCode.failed, 'name another place with --data-dir', {
+        cause: error,
+      })
     case 'ERR_MILLRACE_LOCKED':
       return new CliError(
         `the data directory is in use by another process: ${error.message}`,

@@ -27,9 +27,18 @@ test('what was promised is there again, and a save after the first is one durabl
   const acts: string[] = []
   const disk: StoreDisk = {
     ...realDisk,
-    write: (...args) => (acts.push('write'), realDisk.write(...args)),
-    writeFile: (...args) => (acts.push('whole file'), realDisk.writeFile(...args)),
-    syncDir: (...args) => (acts.push('directory'), realDisk.syncDir(...args)),
+    write: (...args) => {
+      acts.push('write')
+      return realDisk.write(...args)
+    },
+    writeFile: (...args) => {
+      acts.push('whole file')
+      return realDisk.writeFile(...args)
+    },
+    syncDir: (...args) => {
+      acts.push('directory')
+      return realDisk.syncDir(...args)
+    },
   }
   const { store, epochs } = open(t, dir, disk)
   assert.equal(epochs, null)
