@@ -19,6 +19,12 @@ type Socket = uws.WebSocket<SocketData>
 /** Never reached: a session stops at its credit and at what the transport holds. A send beyond it is a broken link. */
 const MAX_BACKPRESSURE = 8 << 20
 
+/**
+ * A socket of this thread is read. Nothing is sent meanwhile: uWebSockets.js keeps what it has read and not decrypted yet once for all sockets of a
+ * thread, and forgets it at a send over TLS.
+ */
+let isReading = false
+
 export interface LinkServerOptions {
   readonly env: Env
   readonly settings: LinkSettings
@@ -52,7 +58,7 @@ export class LinkServer {
       sendPingsAutomatically: false,
       upgrade: (response, request, context) => this.upgrade(response, request, context),
       open: (socket) => this.opened(socket),
-      message: (socket, message) => socket.getUserData().connection?.receive(new Uint8Array(message)),
+      message: (socket, message) => this.received(socket, message),
       drain: (socket) => socket.getUserData().connection?.pump(),
       close: (socket) => this.closed(socket),
     })
@@ -142,6 +148,15 @@ export class LinkServer {
     socket.getUserData().connection = connection
   }
 
+  private received(socket: Socket, message: ArrayBuffer): void {
+    isReading = true
+    try {
+      socket.getUserData().connection?.receive(new Uint8Array(message))
+    } finally {
+      isReading = false
+    }
+  }
+
   private closed(socket: Socket): void {
     const { connection } = socket.getUserData()
     socket.getUserData().connection = undefined
@@ -161,6 +176,7 @@ function appOptions(tls: LinkTls): uws.AppOptions {
 /** A socket must not be touched once it was closed. */
 class ServerTransport implements LinkTransport {
   private readonly socket: Socket
+  private held: Uint8Array[] = []
 
   constructor(socket: Socket) {
     this.socket = socket
@@ -171,7 +187,20 @@ class ServerTransport implements LinkTransport {
   }
 
   send(frame: Uint8Array): boolean {
-    return this.open && this.socket.send(frame, true, false) !== 2
+    if (!this.open) return false
+    if (!isReading && this.held.length === 0) return this.socket.send(frame, true, false) !== 2
+    // Before a close that follows: that one waits as long.
+    if (this.held.length === 0) setImmediate(() => this.sendHeld())
+    this.held.push(Uint8Array.from(frame))
+    return true
+  }
+
+  private sendHeld(): void {
+    const { held } = this
+    this.held = []
+    this.cork(() => {
+      for (const frame of held) if (!this.send(frame)) return this.close(false)
+    })
   }
 
   get buffered(): number {
