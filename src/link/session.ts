@@ -5,6 +5,7 @@
 // back when they came, but stops while more than a window of them waits in threads of this node: so a stopped thread, too, bounds memory, and
 // a body larger than the window still gets through. Large bodies leave an eighth of the window to small ones.
 
+import { BufferPool } from '../env/buffer-pool.js'
 import type { Agreed } from './handshake.js'
 import { FRAME_HEADER, FrameType, makeFrame, openFrame, PIECE_HEADER, type Piece, PieceFlag, readPiece, sealFrame, view } from './frames.js'
 import { type OutgoingItem, SendQueue } from './send-queue.js'
@@ -37,6 +38,7 @@ export interface SessionEvents {
 }
 
 interface Assembly {
+  readonly memory: Buffer
   readonly body: Uint8Array
   length: number
 }
@@ -47,8 +49,8 @@ const TRANSPORT_BYTES = 512 << 10
 const TURN_BYTES = 2 << 20
 /** Unfinished bodies of a peer that keeps to the protocol: a few. */
 const MAX_ASSEMBLIES = 64
-/** Memory of whole bodies that is used again: so many pieces of at most so much. */
-const KEPT = 4
+/** Memory of bodies that is kept for the next: so many of each size, of at most so much. All together below 8 MiB. */
+const KEPT = 2
 const KEPT_BYTES = 2 << 20
 
 export class LinkSession {
@@ -64,8 +66,8 @@ export class LinkSession {
   private readonly scratch: Uint8Array
   private readonly assemblies = new Map<string, Assembly>()
   private assemblyBytes = 0
-  /** Memory of bodies that were put together and are over. */
-  private readonly spare: ArrayBuffer[] = []
+  /** Memory of bodies that are put together, used again when they are over. */
+  private readonly pool = new BufferPool(KEPT, KEPT_BYTES)
   private inFlight = 0
   /** Received and not yet given back; bytes that wait in threads of this node. */
   private owed = 0
@@ -200,7 +202,7 @@ export class LinkSession {
     this.assemblies.delete(key)
     this.assemblyBytes -= piece.total
     this.events.items([{ ...piece, body: assembly.body }])
-    this.keep(assembly.body)
+    this.pool.release(assembly.memory)
     return null
   }
 
@@ -209,21 +211,10 @@ export class LinkSession {
       return `a body of ${total} bytes; at most ${this.settings.maxBodyBytes} are taken (link maxBodyBytes)`
     if (this.assemblies.has(key)) return 'an item that began twice'
     if (this.assemblies.size >= MAX_ASSEMBLIES) return `more than ${MAX_ASSEMBLIES} unfinished items`
-    this.assemblies.set(key, { body: this.room(total), length: 0 })
+    const memory = this.pool.acquire(total)
+    this.assemblies.set(key, { memory, body: new Uint8Array(memory.buffer, memory.byteOffset, total), length: 0 })
     this.assemblyBytes += total
     return null
-  }
-
-  /** Of a body that is over, where there is one large enough. */
-  private room(total: number): Uint8Array {
-    const index = this.spare.findIndex((buffer) => buffer.byteLength >= total)
-    const buffer = index < 0 ? new ArrayBuffer(Math.max(total, Math.min(2 * total, KEPT_BYTES))) : this.spare.splice(index, 1)[0]!
-    return new Uint8Array(buffer, 0, total)
-  }
-
-  private keep(body: Uint8Array): void {
-    const buffer = body.buffer as ArrayBuffer
-    if (buffer.byteLength <= KEPT_BYTES && this.spare.length < KEPT) this.spare.push(buffer)
   }
 
   /** These bytes wait in a thread of this node. */
@@ -263,7 +254,6 @@ export class LinkSession {
   end(): void {
     this.over = true
     this.assemblies.clear()
-    this.spare.length = 0
     this.queue.clear()
   }
 

@@ -88,8 +88,7 @@ export class WebSocketClient {
   close(): void {
     if (this.over || this.response !== undefined) return this.terminate()
     this.reader.close()
-    this.socket.end(closeFrame(1000))
-    this.socket.setTimeout(CLOSE_WAIT_MS, () => this.terminate())
+    this.endWith(1000)
   }
 
   terminate(reason?: string): void {
@@ -165,7 +164,11 @@ export class WebSocketClient {
 
   private peerCloses(code: number, reason: string): void {
     this.reason = reason === '' ? `the peer closed the WebSocket (${code})` : `the peer closed the WebSocket (${code}): ${reason}`
-    this.socket.end(closeFrame(code === 1005 ? 1000 : code))
+    this.endWith(code === 1005 ? 1000 : code)
+  }
+
+  private endWith(code: number): void {
+    this.socket.end(closeFrame(code))
     this.socket.setTimeout(CLOSE_WAIT_MS, () => this.terminate())
   }
 

@@ -11,7 +11,8 @@ type Opcode = (typeof Opcode)[keyof typeof Opcode]
 
 const FIN = 0x80
 const MASKED = 0x80
-const MAX_HEADER = 14
+/** Of a frame without a mask. */
+const MAX_HEADER = 10
 const MAX_CONTROL = 125
 /** Read when nothing is known of what comes. */
 const READ_BYTES = 64 << 10
@@ -67,9 +68,8 @@ export class WebSocketReader {
   }
 
   private grow(bytes: number): void {
-    let size = this.buffer.length
-    while (size < bytes) size *= 2
-    const larger = Buffer.allocUnsafeSlow(Math.min(size, Math.max(bytes, this.maxMessageBytes + MAX_HEADER + READ_BYTES)))
+    const most = this.maxMessageBytes + MAX_HEADER + READ_BYTES
+    const larger = Buffer.allocUnsafeSlow(Math.max(bytes, Math.min(2 * this.buffer.length, most)))
     this.buffer.copy(larger, 0, 0, this.end)
     this.buffer = larger
   }

@@ -5,7 +5,7 @@
 
 import { Socket } from 'node:net'
 import type { Logger } from '../../env/env.js'
-import type { BufferPool } from './buffer-pool.js'
+import type { BufferPool } from '../../env/buffer-pool.js'
 import { FrameReader } from './frame-reader.js'
 import { ResponseWriter, type ResponsePiece } from './response-writer.js'
 

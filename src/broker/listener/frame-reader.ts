@@ -2,7 +2,7 @@
 // frame that is still incomplete is gathered in a pooled buffer. Memory grows with the bytes that came, never with the length announced.
 // No sockets here: fed by `Connection`.
 
-import type { BufferPool } from './buffer-pool.js'
+import type { BufferPool } from '../../env/buffer-pool.js'
 
 /** Gathered frames start with this much and double: an announced length alone reserves nothing more. */
 const FIRST_GATHER_BYTES = 1 << 20

@@ -3,7 +3,7 @@
 
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Env, Timer } from '../../env/env.js'
-import { BufferPool } from './buffer-pool.js'
+import { BufferPool } from '../../env/buffer-pool.js'
 import { Connection, type ConnectionLimits, type ConnectionOwner, type RequestHandler } from './connection.js'
 
 /** One buffer for the reads of all connections: it stays in the cache, and a read allocates nothing. */

@@ -3,7 +3,7 @@
 // Nothing else writes to the socket.
 
 import type { Socket } from 'node:net'
-import type { BufferPool } from './buffer-pool.js'
+import type { BufferPool } from '../../env/buffer-pool.js'
 
 /** A range of a segment file, read at the moment it is sent. */
 export interface FilePiece {

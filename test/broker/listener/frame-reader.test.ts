@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BufferPool } from '../../../src/broker/listener/buffer-pool.js'
+import { BufferPool } from '../../../src/env/buffer-pool.js'
 import { FrameReader } from '../../../src/broker/listener/frame-reader.js'
 
 interface Seen {

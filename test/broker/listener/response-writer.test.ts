@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
-import { BufferPool } from '../../../src/broker/listener/buffer-pool.js'
+import { BufferPool } from '../../../src/env/buffer-pool.js'
 import { type FilePiece, ResponseWriter } from '../../../src/broker/listener/response-writer.js'
 
 /** A socket whose kernel takes bytes only while `open`; as net.Socket does, a write that is taken at once leaves nothing behind. */

@@ -1,28 +1,30 @@
-// Reusable buffers for frames that arrive in pieces and for file chunks on their way out. Last in, first out, so that the memory
+// Reusable buffers for frames and bodies that arrive in pieces and for file chunks on their way out. Last in, first out, so that the memory
 // handed out is the memory that is still in the cache. Bounded: what exceeds the keep limit is left to the garbage collector.
 
 const SMALLEST_CLASS = 14 // 16 KiB
-const LARGEST_CLASS = 20 // 1 MiB
 
 export class BufferPool {
   private readonly free: Buffer[][] = []
   private readonly keepPerClass: number
+  private readonly largestClass: number
 
-  constructor(keepPerClass = 16) {
+  /** Keeps up to `keepPerClass` buffers of each size, the powers of two from 16 KiB to `largestBytes`. */
+  constructor(keepPerClass = 16, largestBytes = 1 << 20) {
     this.keepPerClass = keepPerClass
-    for (let i = SMALLEST_CLASS; i <= LARGEST_CLASS; i++) this.free.push([])
+    this.largestClass = classOf(largestBytes)
+    for (let i = SMALLEST_CLASS; i <= this.largestClass; i++) this.free.push([])
   }
 
   /** A buffer of at least `size` bytes with arbitrary content. */
   acquire(size: number): Buffer {
     const sizeClass = classOf(size)
-    if (sizeClass > LARGEST_CLASS) return Buffer.allocUnsafeSlow(size)
+    if (sizeClass > this.largestClass) return Buffer.allocUnsafeSlow(size)
     return this.free[sizeClass - SMALLEST_CLASS]!.pop() ?? Buffer.allocUnsafeSlow(1 << sizeClass)
   }
 
   release(buffer: Buffer): void {
     const sizeClass = classOf(buffer.length)
-    if (sizeClass > LARGEST_CLASS || buffer.length !== 1 << sizeClass) return
+    if (sizeClass > this.largestClass || buffer.length !== 1 << sizeClass) return
     const list = this.free[sizeClass - SMALLEST_CLASS]!
     if (list.length < this.keepPerClass) list.push(buffer)
   }
