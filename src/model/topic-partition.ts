@@ -30,3 +30,14 @@ export const TRANSACTION_STATE_TOPIC = '__transaction_state'
 export function isInternalTopic(topic: string): boolean {
   return topic === GROUP_METADATA_TOPIC || topic === TRANSACTION_STATE_TOPIC
 }
+
+/** Rows about partitions, put together by topic as the messages of the protocol have them: topics in the order of their first row. */
+export function rowsByTopic<Row extends { readonly topic: string }>(rows: readonly Row[]): [string, Row[]][] {
+  const topics = new Map<string, Row[]>()
+  for (const row of rows) {
+    const list = topics.get(row.topic)
+    if (list) list.push(row)
+    else topics.set(row.topic, [row])
+  }
+  return [...topics]
+}

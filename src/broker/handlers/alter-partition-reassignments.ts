@@ -6,7 +6,7 @@ import type {
 } from '../../protocol/schema/alter-partition-reassignments.js'
 import { errors } from '../../model/errors.js'
 import type { HandlerContext, RequestContext } from './handler.js'
-import { rowsByTopic } from './partition-rows.js'
+import { rowsByTopic } from '../../model/topic-partition.js'
 
 export async function handleAlterPartitionReassignments(
   request: AlterPartitionReassignmentsRequest,

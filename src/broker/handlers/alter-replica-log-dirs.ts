@@ -3,7 +3,7 @@
 import type { AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse } from '../../protocol/schema/alter-replica-log-dirs.js'
 import type { MoveRequest } from '../../replica/log-moves.js'
 import type { HandlerContext, RequestContext } from './handler.js'
-import { rowsByTopic } from './partition-rows.js'
+import { rowsByTopic } from '../../model/topic-partition.js'
 
 export async function handleAlterReplicaLogDirs(
   request: AlterReplicaLogDirsRequest,

@@ -4,7 +4,7 @@ import type { ElectLeadersRequest, ElectLeadersResponse } from '../../protocol/s
 import { isNotControllerError } from '../../controller/no-controller.js'
 import { errors } from '../../model/errors.js'
 import type { HandlerContext, RequestContext } from './handler.js'
-import { rowsByTopic } from './partition-rows.js'
+import { rowsByTopic } from '../../model/topic-partition.js'
 
 const UNCLEAN = 1
 

@@ -7,7 +7,7 @@ import type {
 import { isNotControllerError } from '../../controller/no-controller.js'
 import { errors } from '../../model/errors.js'
 import type { HandlerContext, RequestContext } from './handler.js'
-import { rowsByTopic } from './partition-rows.js'
+import { rowsByTopic } from '../../model/topic-partition.js'
 
 export async function handleListPartitionReassignments(
   request: ListPartitionReassignmentsRequest,

@@ -1,6 +1,7 @@
 // The throttle of moves under way, as Kafka's own tool sets it: a rate on each broker that gives or takes replicas, and on each topic the lists of
 // replicas that it holds for. `kafka-reassign-partitions --verify` removes it as well.
 
+import { rowsByTopic } from '../../model/topic-partition.js'
 import type { AdminPort } from '../client.js'
 import type { Move } from './plan.js'
 
@@ -16,7 +17,7 @@ export function throttledReplicas(moves: readonly Move[]): { readonly leader: st
 export async function setThrottle(port: AdminPort, moves: readonly Move[], bytesPerSecond: number): Promise<void> {
   const rates = SIDES.map((side) => ({ name: rate(side), operation: 'set' as const, value: String(bytesPerSecond) }))
   for (const id of brokersOf(moves)) await port.alterConfigs('broker', String(id), rates, false)
-  for (const [topic, its] of byTopic(moves)) {
+  for (const [topic, its] of rowsByTopic(moves)) {
     const lists = throttledReplicas(its)
     const changes = SIDES.map((side) => ({ name: replicas(side), operation: 'set' as const, value: lists[side] }))
     await port.alterConfigs('topic', topic, changes, false)
@@ -25,7 +26,7 @@ export async function setThrottle(port: AdminPort, moves: readonly Move[], bytes
 
 export async function liftThrottle(port: AdminPort, moves: readonly Move[]): Promise<void> {
   const lists = SIDES.map((side) => ({ name: replicas(side), operation: 'delete' as const, value: null }))
-  for (const topic of byTopic(moves).keys()) await port.alterConfigs('topic', topic, lists, false)
+  for (const [topic] of rowsByTopic(moves)) await port.alterConfigs('topic', topic, lists, false)
   const rates = SIDES.map((side) => ({ name: rate(side), operation: 'delete' as const, value: null }))
   for (const id of brokersOf(moves)) await port.alterConfigs('broker', String(id), rates, false)
 }
@@ -35,14 +36,4 @@ const replicas = (side: string): string => `${side}.replication.throttled.replic
 
 function brokersOf(moves: readonly Move[]): Set<number> {
   return new Set(moves.flatMap(({ from, to }) => [...from, ...to]))
-}
-
-function byTopic(moves: readonly Move[]): Map<string, Move[]> {
-  const topics = new Map<string, Move[]>()
-  for (const move of moves) {
-    const its = topics.get(move.topic)
-    if (its) its.push(move)
-    else topics.set(move.topic, [move])
-  }
-  return topics
 }

@@ -1,7 +1,7 @@
 // Where replicas are and who leads: reassignments, elections, the quorum behind the metadata, brokers that will not come
 // back. Stateless.
 
-import type { TopicPartition } from '../../model/topic-partition.js'
+import { rowsByTopic, type TopicPartition } from '../../model/topic-partition.js'
 import { errors } from '../../model/errors.js'
 import { apis } from '../../protocol/schema/index.js'
 import type { Cluster } from '../cluster/cluster.js'
@@ -43,13 +43,10 @@ export async function alterPartitionReassignments(
   wanted: readonly ReplicaAssignment[],
   options: AdminCallOptions,
 ): Promise<void> {
-  const byTopic = new Map<string, { partitionIndex: number; replicas: readonly number[] | null }[]>()
-  for (const { topic, partition, replicas } of wanted) {
-    const rows = byTopic.get(topic) ?? []
-    rows.push({ partitionIndex: partition, replicas })
-    byTopic.set(topic, rows)
-  }
-  const topics = [...byTopic].map(([name, partitions]) => ({ name, partitions }))
+  const topics = rowsByTopic(wanted).map(([name, rows]) => ({
+    name,
+    partitions: rows.map(({ partition, replicas }) => ({ partitionIndex: partition, replicas })),
+  }))
   const request = { timeoutMs: timeoutOf(cluster, options), topics }
   await onController(cluster, 'alterPartitionReassignments', options, async (broker) => {
     const answer = await broker.request(apis.alterPartitionReassignments, request)
