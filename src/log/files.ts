@@ -1,7 +1,7 @@
 // Names and small file operations of a partition directory: atomic replacement, directory fsync, Kafka's file names.
 // Synchronous where the caller must not continue before it is done; used outside the append path.
 
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { errorCodeOf } from './codes.js'
@@ -110,13 +110,17 @@ export async function syncPath(path: string): Promise<void> {
 
 /** With those above it that are missing, one by one: node's own `recursive` never ends where the system makes none (below /proc). */
 export function makeDirectories(path: string): void {
-  if (existsSync(path) && statSync(path).isDirectory()) return
+  if (isDirectory(path)) return
   const parent = dirname(path)
   if (parent !== path) makeDirectories(parent)
   try {
     mkdirSync(path)
   } catch (error) {
     // Another process may have made it meanwhile.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(path).isDirectory()) throw error
+    if (errorCodeOf(error) !== 'EEXIST' || !isDirectory(path)) throw error
   }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }

@@ -1,9 +1,10 @@
 // `millrace bench compare`: two servers on one machine in one run. Both are up all the time and warmed up alike; every row is run on one and
 // then the other, in turns, so that what the machine does to one it does to the other. The median over rounds counts.
 
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { makeDirectories } from '../../log/files.js'
 import { CliError, ExitCode, usageError } from '../errors.js'
 import { parseWhole } from '../options.js'
 import { isTerminal, printTable, startProgress, type Cell } from '../output.js'
@@ -22,7 +23,7 @@ export async function benchCompare(flags: CompareFlags): Promise<number> {
   const startedAt = new Date()
   const ownDir = flags.dataDir === undefined
   const dataDir = ownDir ? mkdtempSync(join(tmpdir(), 'millrace-compare-')) : resolve(flags.dataDir!)
-  mkdirSync(dataDir, { recursive: true })
+  makeDirectories(dataDir)
   const contestants: Contestant[] = []
   const interrupted = watchInterrupt()
   let over = false

@@ -2,8 +2,8 @@
 // ends by itself is told and started again, as a supervisor would.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { makeDirectories } from '../../log/files.js'
 import { CliError, ExitCode } from '../errors.js'
 import { parseWhole } from '../options.js'
 import { printJson } from '../output.js'
@@ -55,7 +55,7 @@ export async function runLocalCluster(flags: LocalClusterFlags): Promise<number>
   const defaults = [`default.replication.factor=${replicas}`, `min.insync.replicas=${Math.max(1, replicas - 1)}`]
   const settings = [...defaults, `offsets.topic.replication.factor=${replicas}`, ...(flags.set ?? [])]
   const extra = ['--json', '--log-level', flags.logLevel ?? 'warn', '--workers', '1', ...settings.flatMap((setting) => ['--set', setting])]
-  mkdirSync(dir, { recursive: true })
+  makeDirectories(dir)
   const started = performance.now()
   const nodes = planLocalCluster(count, dir, basePort, extra).map((plan) => new NodeProcess(plan))
   let stopping = false
