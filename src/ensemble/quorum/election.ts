@@ -13,6 +13,7 @@ export interface Standing {
 }
 
 const NO_VOTE: Vote = { leader: -1, epoch: 0, zxid: 0n }
+const LOOKING: Standing = { state: 'looking', leader: -1, established: false }
 
 export class Election {
   readonly #core: Core
@@ -53,14 +54,7 @@ export class Election {
   standAside(): void {
     this.#votes.clear()
     this.#settled.clear()
-    const notification = {
-      kind: 'notification',
-      ...NO_VOTE,
-      round: 0,
-      state: 'looking',
-      established: false,
-      virgin: this.#core.virgin,
-    } as const
+    const notification = { ...this.#notification(LOOKING), ...NO_VOTE, round: 0 }
     for (const id of this.#core.connected) this.#core.send(id, notification)
   }
 
@@ -71,7 +65,7 @@ export class Election {
   }
 
   peerUp(id: number): void {
-    this.#core.send(id, this.#notification({ state: 'looking', leader: -1, established: false }))
+    this.#core.send(id, this.#notification(LOOKING))
   }
 
   peerDown(id: number): number | null {

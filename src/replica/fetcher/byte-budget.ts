@@ -9,6 +9,8 @@ const RATE = 1
 const NO_LIMIT = -1n
 
 export const BUDGET_BYTES = 16
+/** What waits for a budget looks at it again after this at the latest: the rate may have changed. */
+export const LONGEST_PAUSE_MS = 60_000
 
 export class ByteBudget {
   private readonly cells: BigInt64Array

@@ -8,14 +8,11 @@ import type { Env, Timer } from '../../env/env.js'
 import { errors } from '../../model/errors.js'
 import type { HostedPartition } from '../hosted-partition.js'
 import type { ReplicationSettings } from '../settings.js'
-import type { ByteBudget } from './byte-budget.js'
+import { type ByteBudget, LONGEST_PAUSE_MS } from './byte-budget.js'
 import { fetchKey } from './fetcher-state.js'
 import { decodeFetchPart, encodeFetchAnswer, type FetchAnswerBody, type ReplicaFetchAnswer, type ReplicaFetchPart } from './messages.js'
 import { Outflow } from './outflow.js'
 import type { FetchPart } from './replica-link.js'
-
-/** A throttle that is shut is looked at again after this at the latest. */
-const LONGEST_PAUSE_MS = 60_000
 
 export interface FetchServerOptions {
   readonly env: Env
@@ -111,7 +108,8 @@ export class FetchServer {
 
   /** Another rate, or other replicas that it holds for. */
   throttlesChanged(): void {
-    this.relieveAll()
+    for (const peer of this.peers.values()) if (peer.starved.size > 0) this.relieved.add(peer)
+    this.drainSoon()
   }
 
   close(): void {
@@ -296,33 +294,32 @@ export class FetchServer {
 
   /** Room on the way to that follower; for a throttled one that is not in sync, leader.replication.throttled.rate as well. */
   private mayServe(one: Parked): boolean {
-    const { fetchResponseMaxBytes, leaderThrottledRate } = this.options.settings()
+    const { env } = this.options
     const catchUp = this.isCatchUp(one)
-    if (!this.peer(one.replica).outflow.hasRoom(catchUp, fetchResponseMaxBytes)) return false
+    if (!this.peer(one.replica).outflow.hasRoom(catchUp, this.options.settings().fetchResponseMaxBytes)) return false
     if (!catchUp || !one.hosted.isLeaderThrottled) return true
-    const { throttle, env } = this.options
     const now = env.clock.monotonic()
-    throttle.setRate(leaderThrottledRate, now)
+    const throttle = this.throttleAt(now)
     if (throttle.isOpen(now)) return true
     this.throttleTimer ??= env.timers.after(Math.min(throttle.opensAt(now) - now, LONGEST_PAUSE_MS), () => {
       this.throttleTimer = undefined
-      this.relieveAll()
+      this.throttlesChanged()
     })
     return false
-  }
-
-  private relieveAll(): void {
-    for (const peer of this.peers.values()) if (peer.starved.size > 0) this.relieved.add(peer)
-    this.drainSoon()
   }
 
   /** As Kafka, what those in sync are given counts as well, so that the rate holds for all that leaves for throttled replicas. */
   private spend(hosted: HostedPartition, bytes: number): void {
     if (!hosted.isLeaderThrottled) return
-    const { throttle, env } = this.options
-    const now = env.clock.monotonic()
+    const now = this.options.env.clock.monotonic()
+    this.throttleAt(now).spend(bytes, now)
+  }
+
+  /** At the rate that is set now. */
+  private throttleAt(now: number): ByteBudget {
+    const { throttle } = this.options
     throttle.setRate(this.options.settings().leaderThrottledRate, now)
-    throttle.spend(bytes, now)
+    return throttle
   }
 
   // ---- answering

@@ -7,13 +7,10 @@ import type { Env, Timer } from '../../env/env.js'
 import { errors } from '../../model/errors.js'
 import type { HostedPartition } from '../hosted-partition.js'
 import type { ReplicationSettings } from '../settings.js'
-import type { ByteBudget } from './byte-budget.js'
+import { type ByteBudget, LONGEST_PAUSE_MS } from './byte-budget.js'
 import { type Ask, fetchKey, FetcherState } from './fetcher-state.js'
 import { decodeFetchAnswer, encodeFetchPart, type ReplicaFetchAnswer } from './messages.js'
 import type { FetchPart, ReplicaLink } from './replica-link.js'
-
-/** What is due later is looked at again after this: a throttle's rate may have changed. */
-const LONGEST_PAUSE_MS = 60_000
 
 export interface ReplicaFetcherOptions {
   readonly env: Env
