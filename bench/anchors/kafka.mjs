@@ -17,11 +17,10 @@ import { spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { fail, HERE, maven, needJava, needMaven } from './java.mjs'
 
-const HERE = dirname(fileURLToPath(import.meta.url))
 const JARS = join(HERE, 'kafka')
 const VERSION = '4.4.0'
 const READY_LIMIT_MS = 90_000
@@ -31,31 +30,12 @@ const USAGE =
   'usage: kafka.mjs fetch | start --port PORT --data DIR [--keep] [--heap 1G] [--set key=value]... | stop --data DIR [--wipe] | ' +
   'plan --data DIR --node ID@HOST:PORT:CONTROLLER_PORT... [--heap 1G] [--set key=value]...'
 
-function fail(text) {
-  console.error(text)
-  process.exit(1)
-}
-
-function need(command, flag, hint) {
-  if (spawnSync(command, [flag], { stdio: 'ignore' }).error) fail(`${command} is not installed: ${hint}`)
-}
-
 function fetchJars() {
   if (existsSync(join(JARS, `kafka-server-${VERSION}.jar`))) return
-  need('mvn', '-v', 'apt-get install maven')
+  needMaven()
   console.error(`fetching Apache Kafka ${VERSION} from Maven Central (about 60 MB)`)
   rmSync(JARS, { recursive: true, force: true })
-  const args = [
-    '-q',
-    '-B',
-    '-f',
-    join(HERE, 'kafka.pom.xml'),
-    'dependency:copy-dependencies',
-    `-DoutputDirectory=${JARS}`,
-    '-DincludeScope=runtime',
-  ]
-  const { status } = spawnSync('mvn', args, { stdio: ['ignore', process.stderr.fd, 'inherit'] })
-  if (status !== 0) fail(`Maven ended with ${status}: Kafka's jars did not come`)
+  maven('Kafka', 'kafka.pom.xml', JARS, 'dependency:copy-dependencies', '-DincludeScope=runtime')
 }
 
 /** Kafka's ids are 16 bytes in URL-safe base64; one that begins with a dash would be read as a flag. */
@@ -153,15 +133,11 @@ function settingsOf(options) {
   return Object.fromEntries((options.set ?? []).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]))
 }
 
-function needJava() {
-  need('java', '-version', 'apt-get install openjdk-17-jre-headless')
-  fetchJars()
-}
-
 async function start(options) {
   const port = Number(options.port)
   if (!Number.isInteger(port) || !options.data) fail(USAGE)
   needJava()
+  fetchJars()
   const data = resolve(options.data)
   if (!options.keep) rmSync(join(data, 'logs'), { recursive: true, force: true })
   mkdirSync(data, { recursive: true })
@@ -219,6 +195,7 @@ function plan(options) {
   })
   if (!options.data || nodes.length === 0) fail(USAGE)
   needJava()
+  fetchJars()
   const clusterId = randomUuid()
   const quorum = nodes.map(({ id, host, controllerPort }) => `${id}@${host}:${controllerPort}:${randomUuid()}`).join(',')
   const planned = nodes.map((node) => {

@@ -7,43 +7,26 @@
 //
 // Starts nothing: who asked does it, and ends it. fsync is on, all four-letter words are answered, sessions may be 1 to 60 s.
 
-import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { fail, HERE, maven, needJava, needMaven } from './java.mjs'
 
-const HERE = dirname(fileURLToPath(import.meta.url))
 const JARS = join(HERE, 'zookeeper')
 const VERSION = '3.9.6'
 const OTHERS_OF = '3.9.5'
 const USAGE = 'usage: zookeeper.mjs fetch | plan --data DIR --server ID@HOST:PORT:PEER_PORT:ELECTION_PORT... [--tick 500] [--heap 256m]'
 
-function fail(text) {
-  console.error(text)
-  process.exit(1)
-}
-
-function need(command, flag, hint) {
-  if (spawnSync(command, [flag], { stdio: 'ignore' }).error) fail(`${command} is not installed: ${hint}`)
-}
-
-function maven(...args) {
-  const { status } = spawnSync('mvn', ['-q', '-B', '-f', join(HERE, 'zookeeper.pom.xml'), ...args, `-DoutputDirectory=${JARS}`], {
-    stdio: ['ignore', process.stderr.fd, 'inherit'],
-  })
-  if (status !== 0) fail(`Maven ended with ${status}: ZooKeeper's jars did not come`)
-}
-
 function fetchJars() {
   if (existsSync(join(JARS, 'complete'))) return
-  need('mvn', '-v', 'apt-get install maven')
+  needMaven()
   console.error(`fetching Apache ZooKeeper ${VERSION} from Maven Central (about 15 MB)`)
   rmSync(JARS, { recursive: true, force: true })
-  maven('dependency:copy-dependencies', '-DincludeScope=runtime')
+  const get = (...args) => maven('ZooKeeper', 'zookeeper.pom.xml', JARS, ...args)
+  get('dependency:copy-dependencies', '-DincludeScope=runtime')
   for (const name of ['zookeeper', 'zookeeper-jute']) {
     rmSync(join(JARS, `${name}-${OTHERS_OF}.jar`), { force: true })
-    maven('dependency:copy', `-Dartifact=org.apache.zookeeper:${name}:${VERSION}:jar`)
+    get('dependency:copy', `-Dartifact=org.apache.zookeeper:${name}:${VERSION}:jar`)
   }
   writeFileSync(join(JARS, 'complete'), '')
 }
@@ -73,7 +56,7 @@ function plan(options) {
     return { id: parts[1], host: parts[2], port: parts[3], peer: parts[4], election: parts[5] }
   })
   if (!options.data || servers.length === 0) fail(USAGE)
-  need('java', '-version', 'apt-get install openjdk-17-jre-headless')
+  needJava()
   fetchJars()
   const planned = servers.map((server) => {
     const home = join(resolve(options.data), `server-${server.id}`)

@@ -1,9 +1,9 @@
 // One request to one node, over a connection of its own: what that very node says, and not whichever a client prefers.
 
-import { connect } from 'node:net'
 import { type BodyOf, decodeResponse, encodeRequest } from '../../../src/protocol/codec/index.js'
 import type { MessageOf } from '../../../src/protocol/schema/dsl.js'
 import type { Api } from '../../../src/protocol/schema/index.js'
+import { dial } from './dial.js'
 
 const LIMIT_MS = 5000
 
@@ -13,8 +13,7 @@ export function ask<A extends Api>(
   version: number,
   body: BodyOf<A['request']>,
 ): Promise<MessageOf<A['response']>> {
-  const at = address.lastIndexOf(':')
-  const socket = connect(Number(address.slice(at + 1)), address.slice(0, at))
+  const socket = dial(address)
   return new Promise<MessageOf<A['response']>>((resolve, reject) => {
     let heard = Buffer.alloc(0)
     socket.setTimeout(LIMIT_MS, () => reject(new Error(`${address} did not answer within ${LIMIT_MS} ms`)))

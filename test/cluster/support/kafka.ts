@@ -1,17 +1,13 @@
 // Nodes of Apache Kafka as a cluster of the same shape, planned by bench/anchors/kafka.mjs: every node is broker and controller (KRaft).
 
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { apis } from '../../../src/protocol/schema/index.js'
+import { anchor } from './anchors.js'
 import { ask } from './ask.js'
 import { SmallDisk } from './disk.js'
 import type { Network } from './network.js'
 import { ClusterNode, freePorts, TestCluster } from './nodes.js'
 
-const SCRIPT = fileURLToPath(new URL('../../../../bench/anchors/kafka.mjs', import.meta.url))
-const PLAN_MS = 600_000
 const METADATA_VERSION = 12
 
 export interface KafkaSpec {
@@ -28,7 +24,7 @@ interface Planned {
 
 /** Null: it can be started; else why not. */
 export async function unavailable(): Promise<string | null> {
-  return promisify(execFile)(process.execPath, [SCRIPT, 'fetch'], { timeout: PLAN_MS }).then(
+  return anchor('kafka', 'fetch').then(
     () => null,
     (error: Error) => error.message,
   )
@@ -43,9 +39,7 @@ export async function planKafka(spec: KafkaSpec): Promise<TestCluster> {
   const disks = ids.map((id) => (spec.diskMebibytes === undefined ? undefined : new SmallDisk(dataDir(id), spec.diskMebibytes)))
   const nodes = ids.flatMap((id) => ['--node', `${id}@${kafka(id)}:${ports[(id - 1) * 2 + 1]!}`])
   const settings = spec.settings.flatMap((setting) => ['--set', setting])
-  const args = [SCRIPT, 'plan', '--data', spec.dir, ...nodes, ...settings]
-  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: PLAN_MS })
-  const planned = JSON.parse(stdout) as Planned
+  const planned = JSON.parse(await anchor('kafka', 'plan', '--data', spec.dir, ...nodes, ...settings)) as Planned
   return new TestCluster(
     'kafka',
     planned.nodes.map(

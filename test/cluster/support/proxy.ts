@@ -1,7 +1,8 @@
 // A way to an address of this machine for hosts that cannot reach it themselves (network.ts): bytes are passed on, both ways. When a host is cut
 // off, its end falls silent and the other end is not told, as between two machines.
 
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { dial } from './dial.js'
 
 export class TcpProxy {
   readonly address: string
@@ -16,10 +17,9 @@ export class TcpProxy {
 
   /** Listens on any port of `host`. */
   static async listen(host: string, target: string): Promise<TcpProxy> {
-    const at = target.lastIndexOf(':')
     const sockets = new Set<Socket>()
     const server = createServer((from) => {
-      const to = connect(Number(target.slice(at + 1)), target.slice(0, at))
+      const to = dial(target)
       for (const [socket, other] of [
         [from, to],
         [to, from],

@@ -1,14 +1,9 @@
 // An ensemble of Apache ZooKeeper on this machine, planned by bench/anchors/zookeeper.mjs, for clusters that keep their metadata in one.
 
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { anchor } from './anchors.js'
 import { ClusterNode, freePorts } from './nodes.js'
 import { askWord } from './words.js'
-
-const SCRIPT = fileURLToPath(new URL('../../../../bench/anchors/zookeeper.mjs', import.meta.url))
-const PLAN_MS = 600_000
 
 export interface Zookeeper {
   readonly connect: string
@@ -22,8 +17,7 @@ interface Planned {
 export async function startZookeeper(dir: string, count = 3): Promise<Zookeeper> {
   const ports = await freePorts(count * 3)
   const servers = Array.from({ length: count }, (_, i) => ['--server', `${i + 1}@127.0.0.1:${ports.slice(i * 3, i * 3 + 3).join(':')}`])
-  const { stdout } = await promisify(execFile)(process.execPath, [SCRIPT, 'plan', '--data', dir, ...servers.flat()], { timeout: PLAN_MS })
-  const planned = JSON.parse(stdout) as Planned
+  const planned = JSON.parse(await anchor('zookeeper', 'plan', '--data', dir, ...servers.flat())) as Planned
   const nodes = planned.servers.map(
     ({ id, connect, command }) =>
       new ClusterNode({
