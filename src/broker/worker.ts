@@ -235,6 +235,11 @@ export class BrokerWorker {
     this.processor.turnEnded()
   }
 
+  /** Writes what was staged without waiting for the turn's end. */
+  writeStaged(): void {
+    this.replicas.flush()
+  }
+
   private startReplication(): WorkerReplication {
     return new WorkerReplication({
       env: this.env,

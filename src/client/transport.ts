@@ -18,8 +18,16 @@ export interface DirectResult {
   readonly logAppendTime: number
 }
 
-/** Calls `done` once, before it returns or later; undefined: the connection ended first. */
-export type DirectProduce = (batch: DirectBatch, done: (result: DirectResult | undefined) => void) => void
+/** A way for batches without a request, where the engine is in this process: the same checks, answers and promises. */
+export interface DirectDoor {
+  /** Calls `done` once, before it returns or later; undefined: the connection ended first. */
+  produce(batch: DirectBatch, done: (result: DirectResult | undefined) => void): void
+  /**
+   * No more may be produced before an answer: the log writes what it only staged, or is sent what still lies here. Answers that are there are
+   * given before this returns. Waits for nothing.
+   */
+  push(): void
+}
 
 /** One ordered conversation with one broker. Requests may be pipelined; responses come in order. */
 export interface Connection {
@@ -30,8 +38,7 @@ export interface Connection {
    * when the connection ends first. The pieces must not be touched until it resolves.
    */
   request(pieces: readonly Uint8Array[], correlationId: number, expectResponse: boolean): Promise<Uint8Array>
-  /** A way for batches without a request, where the engine is in this process: the same checks, answers and promises. */
-  readonly produce?: DirectProduce
+  readonly direct?: DirectDoor
   readonly isOpen: boolean
   /** Bytes handed over but not yet taken by the kernel. */
   readonly bufferedBytes: number

@@ -2,7 +2,7 @@
 // with `workers: 0`. No socket, no wire parsing of its own: whole frames go over, whole answers come back. A producer's batches go without
 // a frame, and without a checksum of the client's: the log computes it.
 
-import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { type InProcessAnswers, type InProcessBatch, type InProcessResult, joinAnswer } from '../broker/in-process-connection.js'
 import { native } from '../log/native.js'
 import type { PackRecords } from '../protocol/records/index.js'
@@ -11,7 +11,7 @@ import type { BrokerWorker } from '../broker/worker.js'
 import type { Peer } from '../broker/request-processor.js'
 import { ClientError } from '../client/errors.js'
 import type { DirectBatch } from '../model/direct-batch.js'
-import type { BrokerAddress, Connection, DirectProduce, DirectResult, Transport } from '../client/transport.js'
+import type { BrokerAddress, Connection, DirectDoor, DirectResult, Transport } from '../client/transport.js'
 
 const NOTHING = new Uint8Array(0)
 
@@ -57,7 +57,7 @@ const MEMORY_STEP = 16 * 1024
 const MAX_FREE_MEMORY = 8
 
 class PortConnection implements Connection {
-  readonly produce: DirectProduce
+  readonly direct: DirectDoor = { produce: (batch, done) => this.send(batch, done), push: () => this.push() }
   private readonly port: MessagePort
   private waiting: (Waiting | ((result: DirectResult | undefined) => void))[] = []
   private outbox: (ArrayBuffer | InProcessBatch)[] = []
@@ -68,11 +68,7 @@ class PortConnection implements Connection {
 
   constructor(port: MessagePort) {
     this.port = port
-    this.produce = (batch, done) => this.send(batch, done)
-    port.on('message', (answers: InProcessAnswers) => {
-      for (const answer of answers) this.answered(answer)
-      if (this.waiting.length === 0) port.unref()
-    })
+    port.on('message', (answers: InProcessAnswers) => this.receive(answers))
     port.on('close', () => this.close())
     port.unref()
   }
@@ -97,6 +93,17 @@ class PortConnection implements Connection {
     new Uint8Array(memory).set(records)
     this.post({ ...batch, memory, size: records.length })
     this.waiting.push(done)
+  }
+
+  /** The worker goes on while this thread is busy appending, which its event loop would not let it. */
+  private push(): void {
+    this.flush()
+    for (let message; this.open && (message = receiveMessageOnPort(this.port)) !== undefined;) this.receive(message.message)
+  }
+
+  private receive(answers: InProcessAnswers): void {
+    for (const answer of answers) this.answered(answer)
+    if (this.waiting.length === 0) this.port.unref()
   }
 
   private memoryFor(size: number): ArrayBuffer {
@@ -138,7 +145,7 @@ class PortConnection implements Connection {
   private flush(): void {
     const requests = this.outbox
     this.outbox = []
-    if (!this.open) return
+    if (!this.open || requests.length === 0) return
     this.port.postMessage(
       requests,
       requests.map((request) => (request instanceof ArrayBuffer ? request : request.memory)),
@@ -154,7 +161,7 @@ class SameThreadConnection implements Connection, Peer {
   readonly bufferedBytes = 0
   isOpen = true
   /** See `Connection`: no frame, no copy, no checksum of our own. */
-  readonly produce: DirectProduce
+  readonly direct: DirectDoor = { produce: (batch, done) => this.produceDirect(batch, done), push: () => this.worker.writeStaged() }
   private readonly worker: BrokerWorker
   private readonly unanswered = new Set<Waiting>()
   private readonly unansweredBatches = new Set<(result: undefined) => void>()
@@ -163,7 +170,6 @@ class SameThreadConnection implements Connection, Peer {
 
   constructor(worker: BrokerWorker) {
     this.worker = worker
-    this.produce = (batch, done) => this.produceDirect(batch, done)
   }
 
   request(pieces: readonly Uint8Array[]): Promise<Uint8Array> {

@@ -2,13 +2,14 @@
 // past another one to it (2): the same checks, answers and bytes as with one.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { BatchResult } from '../../src/client/producer/settings.js'
 import { AckPromise, ProducerBatch } from '../../src/client/producer/batch.js'
 import { type Millrace, open } from '../../src/embedded/open.js'
+import { native } from '../../src/log/native.js'
 import { Attribute } from '../../src/protocol/records/batch-layout.js'
 import { batchHeader } from '../../src/protocol/records/index.js'
 
@@ -47,9 +48,13 @@ function columnOf(texts: readonly string[]): { values: Buffer; offsets: Int32Arr
   return { values, offsets }
 }
 
+function logFile(dataDir: string, name: string): string {
+  return join(dataDir, `${name}-0`, `${'0'.repeat(20)}.log`)
+}
+
 /** Every batch of the only segment, as it lies in the file. */
 function storedBatches(dataDir: string, name: string): Buffer[] {
-  const file = readFileSync(join(dataDir, `${name}-0`, `${'0'.repeat(20)}.log`))
+  const file = readFileSync(logFile(dataDir, name))
   const batches: Buffer[] = []
   for (let at = 0; at < file.length; at += batches.at(-1)!.length) batches.push(file.subarray(at, at + batchHeader.batchSize(file, at)))
   return batches
@@ -187,6 +192,44 @@ test('onBatch is never called from within an append, and may append itself', asy
   await producer.flush()
   await producer.flush()
   assert.equal((await valuesOf(millrace, 'turns', 1, 5006)).flat().length, 5006)
+})
+
+test('small batches of a loop that gives nobody a turn are written meanwhile, as many at once as may be in flight (workers: 0)', async (t) => {
+  const { millrace, dataDir } = await opened(t)
+  await topic(millrace, 'busy')
+  const producer = millrace.producer({ batchSize: 4096, maxInFlightRequestsPerConnection: 3 })
+  await producer.send({ topic: 'busy', partition: 0, value: 'the identity is there now' })
+  const addon = native()
+  const { segmentFlush } = addon
+  t.after(() => void (addon.segmentFlush = segmentFlush))
+  const sizes: number[] = [statSync(logFile(dataDir, 'busy')).size]
+  addon.segmentFlush = (handle) => {
+    const size = segmentFlush(handle)
+    sizes.push(size)
+    return size
+  }
+  const value = Buffer.alloc(1000)
+  for (let i = 0; i < 400; i++) assert.ok(producer.append('busy', 0, null, value))
+  const written = sizes.at(-1)! - sizes[0]!
+  assert.ok(written > 390 * value.length, `${written} bytes were written by the loop`)
+  const writes = sizes.slice(1).map((size, i) => Math.round((size - sizes[i]!) / 3050))
+  assert.deepEqual(writes, Array(writes.length).fill(3), 'three batches with each write')
+  await producer.flush()
+  assert.equal((await valuesOf(millrace, 'busy', 1, 401)).flat().length, 401)
+})
+
+test('a thread that appends without a turn of its event loop is given answers meanwhile, and sends what they make room for (workers: 1)', async (t) => {
+  const { millrace, dataDir } = await opened(t, 1)
+  await topic(millrace, 'busy')
+  const producer = millrace.producer({ batchSize: 4096, bufferMemory: 1 << 28 })
+  await producer.send({ topic: 'busy', partition: 0, value: 'the identity is there now' })
+  const value = Buffer.alloc(1000)
+  let count = 1
+  // Five are sent without an answer.
+  for (; statSync(logFile(dataDir, 'busy')).size < 20 * 4096; count += 4)
+    for (let i = 0; i < 4; i++) assert.ok(producer.append('busy', 0, null, value), 'the log got nothing before the buffer was full')
+  await producer.flush()
+  assert.equal((await valuesOf(millrace, 'busy', 1, count)).flat().length, count)
 })
 
 test('a batch that a log has patched is sent again as it was', () => {

@@ -11,7 +11,7 @@ import { MILLRACE_ACK_FEATURE } from '../../protocol/schema/api-versions.js'
 import type { MessageOf } from '../../protocol/schema/dsl.js'
 import { type Api, apis } from '../../protocol/schema/index.js'
 import { ClientError, isClientError } from '../errors.js'
-import type { BrokerAddress, Connection, DirectProduce, Transport } from '../transport.js'
+import type { BrokerAddress, Connection, DirectDoor, Transport } from '../transport.js'
 import { backoffMs, type KeepAlive } from './backoff.js'
 
 export interface BrokerOptions {
@@ -107,9 +107,9 @@ export class Broker {
   }
 
   /** The way past requests, of the connection that stands. */
-  get directProduce(): DirectProduce | undefined {
+  get directDoor(): DirectDoor | undefined {
     const connection = this.#ready?.connection
-    return connection?.isOpen ? connection.produce : undefined
+    return connection?.isOpen ? connection.direct : undefined
   }
 
   async request<A extends Api>(api: A, input: BodyOf<A['request']>, options: RequestOptions = {}): Promise<MessageOf<A['response']>> {

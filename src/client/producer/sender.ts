@@ -11,7 +11,7 @@ import { backoffMs, sleep } from '../cluster/backoff.js'
 import type { Broker } from '../cluster/broker.js'
 import { type Cluster, meansStaleMetadata } from '../cluster/cluster.js'
 import { ClientError, isRetriable, KafkaError } from '../errors.js'
-import type { DirectProduce, DirectResult } from '../transport.js'
+import type { DirectDoor, DirectResult } from '../transport.js'
 import type { Accumulator } from './accumulator.js'
 import { AckPromise, type ProducerBatch } from './batch.js'
 import type { PartitionQueue, ProducerIdentity } from './partition-queue.js'
@@ -88,13 +88,20 @@ export class Sender {
     })
   }
 
-  /** A batch is full. A log on this thread takes it at once, while it is in the cache; another broker with the next pass. */
+  /**
+   * A batch is full. An engine in this process takes it at once, while it is in the cache; another broker with the next pass. Once as many as
+   * may be are in flight they are pushed, or a loop of appends would fill all of the buffer before the first of them is written.
+   */
   full(queue: PartitionQueue): void {
     if (!this.#closed && this.#refusals === 0 && queue.failures === 0 && (!this.#options.idempotent || this.#identity)) {
       const nodeId = this.#cluster.metadata.leader(queue.topic, queue.partition)
-      const produce = nodeId < 0 ? undefined : this.#doorTo(this.#cluster.broker(nodeId))
-      if (produce) {
-        this.#sendDirect(nodeId, produce, queue)
+      const door = nodeId < 0 ? undefined : this.#doorTo(this.#cluster.broker(nodeId))
+      if (door) {
+        this.#sendDirect(nodeId, door, queue)
+        if (queue.waitingCount > 0) {
+          door.push()
+          this.#sendDirect(nodeId, door, queue)
+        }
         return
       }
     }
@@ -123,20 +130,20 @@ export class Sender {
       if (!broker) this.#cluster.requestRefresh()
       else if (!broker.isConnected) this.#connect(nodeId, broker)
       else {
-        const produce = this.#doorTo(broker)
-        if (produce) for (const queue of queues) this.#sendDirect(nodeId, produce, queue)
+        const door = this.#doorTo(broker)
+        if (door) for (const queue of queues) this.#sendDirect(nodeId, door, queue)
         else this.#sendTo(nodeId, broker, queues)
       }
     }
   }
 
   /** Without acks there is no answer to give: that stays a request. */
-  #doorTo(broker: Broker | undefined): DirectProduce | undefined {
-    return this.#options.acks === 0 ? undefined : broker?.directProduce
+  #doorTo(broker: Broker | undefined): DirectDoor | undefined {
+    return this.#options.acks === 0 ? undefined : broker?.directDoor
   }
 
   /** What of one partition may be sent, batch by batch, without a request around it. */
-  #sendDirect(nodeId: number, produce: DirectProduce, queue: PartitionQueue): void {
+  #sendDirect(nodeId: number, door: DirectDoor, queue: PartitionQueue): void {
     const { acks, requestTimeoutMs: timeoutMs, compression, idempotent, maxInFlight } = this.#options
     const { clientId } = this.#cluster.options
     const { topic, partition } = queue
@@ -150,7 +157,7 @@ export class Sender {
       this.#inFlight.set(nodeId, (this.#inFlight.get(nodeId) ?? 0) + 1)
       const topicId = this.#cluster.metadata.topics.get(topic)?.id ?? ZERO_UUID
       const call = { topic, topicId, partition, records, acks, millraceAck: batch.ack, timeoutMs, clientId }
-      produce(call, (result) => this.#directAnswered(nodeId, queue, batch, result))
+      door.produce(call, (result) => this.#directAnswered(nodeId, queue, batch, result))
     }
   }
 
