@@ -58,9 +58,11 @@ export class Quarantine {
     }
   }
 
-  /** The log was cut at `offset`: what lay above is gone with it. */
+  /** The log was cut at `offset`: what lay above is gone with it, and what comes there is other records. */
   forgetFrom(offset: number): void {
-    if (this.#ranges.some((range) => range.firstOffset >= offset)) this.#store(this.#ranges.filter((range) => range.firstOffset < offset))
+    if (!this.#ranges.some((range) => range.lastOffset >= offset)) return
+    const below = this.#ranges.filter((range) => range.firstOffset < offset)
+    this.#store(below.map((range) => ({ ...range, lastOffset: Math.min(range.lastOffset, offset - 1) })))
   }
 
   #store(ranges: QuarantinedRange[]): void {

@@ -159,6 +159,38 @@ test('the lost end of an earlier segment is a corrupt range when a later segment
   assert.equal(offsetsIn(log, 8).length, 4)
 })
 
+test('a cut to where a batch is torn in a closed segment, and one behind it, leave none of its bytes', async (t) => {
+  const { dir } = await filled(t, 10, { segmentBytes: 2000 })
+  for (const [cut, end] of [
+    [6, 1000],
+    [7, 1000],
+    [5, 500],
+  ] as const) {
+    const copy = killed(t, dir)
+    truncateSync(file(copy, 4), 1250)
+    const log = await openLog(t, { dir: copy, config: { segmentBytes: 2000 } })
+    assert.deepEqual(
+      log.quarantined.map((r) => [r.firstOffset, r.lastOffset]),
+      [[6, 7]],
+    )
+    log.truncateTo(cut)
+    assert.equal(log.logEndOffset, cut)
+    assert.equal(statSync(file(copy, 4)).size, end)
+    log.appendAsFollower(batch(1, { baseOffset: cut, leaderEpoch: 1 }))
+    log.flushStaged()
+    assert.deepEqual(
+      log.quarantined.map((r) => [r.firstOffset, r.lastOffset]),
+      cut === 7 ? [[6, 6]] : [],
+      'what is appended is not refused for what stood there before',
+    )
+    assert.deepEqual(offsetsIn(log, cut), [[cut, cut]])
+    await log.close(false)
+    const again = await openLog(t, { dir: copy, config: { segmentBytes: 2000 } })
+    assert.equal(again.logEndOffset, cut + 1)
+    assert.ok(again.quarantined.every((r) => r.size === 250 || r.size === 0))
+  }
+})
+
 test('segments behind the last valid batch are taken away, their bytes kept aside', async (t) => {
   const { dir } = await filled(t, 9, { segmentBytes: 2000 })
   const copy = killed(t, dir)

@@ -100,6 +100,12 @@ impl Indexes {
         self.offsets.get(at).map(|e| e.position as u64)
     }
 
+    /// Last indexed position before `position`; 0 when there is none.
+    pub fn position_before(&self, position: u64) -> u64 {
+        let at = self.offsets.partition_point(|e| (e.position as u64) < position);
+        at.checked_sub(1).map_or(0, |at| self.offsets[at].position as u64)
+    }
+
     /// Relative offset of the last time entry whose timestamp is at most `timestamp`.
     pub fn lookup_time(&self, timestamp: i64) -> i64 {
         let after = self.times.partition_point(|e| e.timestamp <= timestamp);

@@ -678,16 +678,17 @@ impl Segment {
         }
     }
 
-    /// Cuts so that no batch holding an offset at or after `offset` remains. Returns the new size.
+    /// Cuts right behind the last whole batch below `offset`: no batch that holds an offset at or after it remains, and no
+    /// torn or damaged bytes behind that batch, which what is appended next would follow. Returns the new size.
     pub fn truncate(&mut self, offset: i64) -> Result<u64> {
         if !self.writable {
             return Err(Error::new("ERR_MILLRACE_READ_ONLY", format!("{} is open for reading", self.path.display())));
         }
         self.flush()?;
-        if offset >= self.next_offset {
+        let position = self.end_below(offset)?;
+        if position == self.written {
             return Ok(self.written);
         }
-        let position = self.find(offset)?.map_or(self.written, |(position, ..)| position);
         let file = self.file()?;
         self.io(file.truncate(position), "cannot truncate")?;
         self.written = position;
@@ -697,6 +698,28 @@ impl Segment {
         self.resume_indexer()?;
         self.set_mark();
         Ok(position)
+    }
+
+    /// Where the last whole batch ends that lies below `offset`. Not where the next one begins: what is between them is
+    /// no batch, and there may be no next one.
+    fn end_below(&mut self, offset: i64) -> Result<u64> {
+        let mut from = self.indexes.lookup(offset - 1 - self.base_offset);
+        loop {
+            let mut end = None;
+            self.walk(from, self.written, |position, header| {
+                let below = header.last_offset() < offset;
+                if below {
+                    end = Some(position + header.size as u64);
+                }
+                below
+            })?;
+            match end {
+                Some(end) => return Ok(end),
+                None if from == 0 => return Ok(0),
+                // The batch of the entry itself is damaged.
+                None => from = self.indexes.position_before(from),
+            }
+        }
     }
 
     /// Writes both indexes out, with the largest timestamp as the last time entry. Not for what is staged.

@@ -222,3 +222,41 @@ fn a_batch_of_an_older_epoch_behind_a_newer_one_is_in_the_report() {
     let epochs: Vec<(i64, i32)> = scan(&storage, 0).batches.iter().map(|b| (b.base_offset, b.leader_epoch)).collect();
     assert_eq!(epochs, [(0, 3), (2, 5), (4, 4)]);
 }
+
+#[test]
+fn a_cut_ends_behind_the_last_whole_batch_whatever_stood_there() {
+    let storage = LossyStorage::default();
+    let (bytes, starts) = log_of(&storage, 20);
+    let path = log_path(Path::new(DIR), 0);
+    let mut hole = bytes.clone();
+    hole[starts[7] as usize..starts[9] as usize].fill(0xee);
+    let torn = bytes[..starts[12] as usize + 100].to_vec();
+    for (damaged, is_whole) in [(hole, (|i| !(7..9).contains(&i)) as fn(usize) -> bool), (torn, |i| i < 12)] {
+        for offset in 0..=61 {
+            storage.put(&path, &damaged);
+            scan(&storage, 0);
+            let mut segment = open(&storage, -1);
+            let last = (0..20).rev().find(|&i| is_whole(i) && (i as i64) * 3 + 2 < offset);
+            let end = last.map_or(0, |i| starts.get(i + 1).copied().unwrap_or(bytes.len() as u64));
+            assert_eq!(segment.truncate(offset).unwrap(), end, "cut to {offset}");
+            assert_eq!(storage.bytes(&path).unwrap(), damaged[..end as usize], "cut to {offset}");
+            append(&mut segment, offset, &[Rec::of("k", Some("v"))], &Make::default());
+            segment.flush().unwrap();
+            assert_eq!(segment.plan(offset, i64::MAX, 1, true).unwrap().position, Some(end), "what is appended follows it");
+        }
+    }
+}
+
+#[test]
+fn a_cut_behind_a_damaged_batch_that_has_an_index_entry_takes_it_too() {
+    let storage = LossyStorage::default();
+    let (bytes, starts) = log_of(&storage, 20);
+    let index = storage.bytes(&index_path(Path::new(DIR), 0)).unwrap();
+    let times = storage.bytes(&time_index_path(Path::new(DIR), 0)).unwrap();
+    let entries = Indexes::decode(&index, &times, bytes.len() as u64).unwrap().offsets;
+    let victim = starts.iter().position(|&s| s == entries[3].position as u64).unwrap();
+    let mut damaged = bytes.clone();
+    damaged[starts[victim] as usize..starts[victim + 1] as usize].fill(0xee);
+    storage.put(&log_path(Path::new(DIR), 0), &damaged);
+    assert_eq!(open(&storage, -1).truncate(victim as i64 * 3 + 3).unwrap(), starts[victim]);
+}
