@@ -3,7 +3,7 @@
 // that znode's version. Runs on the thread coordinator.
 //
 //   standby    /controller is another's: its view is kept warm, nothing is read or written
-//   candidate  /controller is vacant: one multi. Lost answer: read back, the incarnation decides
+//   candidate  /controller is vacant, or its own: one multi. Lost answer: read back, the incarnation decides
 //   controller its view has reached the election; it writes what has to change, and answers
 //
 // It resigns when the session has ended, when it was not heard for so long that it might have, when a write is fenced,
@@ -123,14 +123,18 @@ export class Candidate {
     } as Standing
   }
 
-  /** Null: somebody else is controller, or was faster. */
+  /** Of this session, an earlier term's or an attempt's whose answer was lost; or of an earlier life of this node. */
+  #isOwn(client: ZnodeClient, owner: bigint, said: ControllerNode): boolean {
+    return owner === client.sessionId || said.identity === this.#options.identity
+  }
+
+  /** Null: somebody else is controller, or was faster; or what an attempt with a lost answer did came in late. */
   async #attempt(client: ZnodeClient, { controller, epoch }: Standing): Promise<Won | null> {
     const { brokerId, identity } = this.#options
-    if (controller && controller.owner !== client.sessionId && controller.said.identity !== identity) return null
+    if (controller && !this.#isOwn(client, controller.owner, controller.said)) return null
     const next = (epoch?.value ?? 0) + 1
     const incarnation = Buffer.from(this.#env.random.bytes(12)).toString('base64url')
     const ops: MultiOp[] = [epochOp(epoch, next)]
-    // Of an earlier session, or an earlier term of this one.
     if (controller) ops.push({ kind: 'delete', path: CONTROLLER, version: controller.version })
     const data = encodeController({ brokerId, epoch: next, incarnation, identity }, this.#env.clock.now())
     ops.push({ kind: 'create', path: CONTROLLER, data, mode: 'ephemeral' })
@@ -202,9 +206,12 @@ export class Candidate {
     }
   }
 
-  /** Resolves when the view sees no controller, or its session is another. */
+  /** Resolves when the view sees no controller but this node, which a session that lives would never take away; or the session is another. */
   async #untilVacant(client: ZnodeClient): Promise<void> {
-    const isVacant = (): boolean => !this.#isLive(client) || this.#view.node(CONTROLLER) === undefined
+    const isVacant = (): boolean => {
+      const node = this.#view.node(CONTROLLER)
+      return !this.#isLive(client) || node === undefined || this.#isOwn(client, node.ephemeralOwner, decodeController(node.data))
+    }
     // The one who was faster may not be in the view yet: a pause, and the state is read again if it still is not.
     if (isVacant()) return this.#pause(client)
     await new Promise<void>((resolve) => {

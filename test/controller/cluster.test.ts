@@ -99,6 +99,33 @@ test('the answer of an election is lost: the incarnation tells that it was won',
   assert.equal((await create(next, 'a', [[next.id]]))[0]!.errorCode, 0)
 })
 
+for (const [what, fault, epoch] of [
+  ['answer of its next election', 'loseAnswers', 2],
+  ['request of its next election', 'loseRequests', 2],
+  ['answer of its next election, which comes in late,', 'lateRequests', 3],
+] as const) {
+  test(
+    `a controller that resigned on an uncertain session, and lost the ${what} does not wait for itself to go`,
+    { timeout },
+    async (t) => {
+      const { cluster } = await three(t)
+      const first = await cluster.controller()
+      const { controller: former } = first.node
+      first.session()[fault] = 1
+      first.session().set('suspended', 0)
+      await until(() => first.session()[fault] === 0)
+      assert.equal(first.node.controller, null)
+      first.session().set('connected')
+      await until(() => first.node.controller !== null)
+      const { view } = first.node
+      assert.deepEqual([view.image.controllerId, view.image.controllerEpoch], [first.id, epoch])
+      assert.equal(view.node('/controller_epoch')!.version, epoch - 1, 'a term is never taken up again')
+      assert.equal((await create(first, 'a', [[1, 2, 3]]))[0]!.errorCode, 0)
+      await assert.rejects(former!.deleteTopics([]), { code: 'ERR_MILLRACE_NOT_CONTROLLER' })
+    },
+  )
+}
+
 for (const [what, fault] of [
   ['answer', 'loseAnswers'],
   ['request', 'loseRequests'],

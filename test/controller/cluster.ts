@@ -19,6 +19,9 @@ export class FaultySession {
   loseAnswers = 0
   /** Fail before they take effect: how many of the next writes. */
   loseRequests = 0
+  /** Answer connectionLoss, and take effect right before the next write: how many of the next writes. */
+  lateRequests = 0
+  readonly #late: (() => unknown)[] = []
   #state: ClientState = 'connected'
   #mayActUntil = Infinity
   readonly #listeners = new Set<(state: ClientState) => void>()
@@ -53,6 +56,12 @@ export class FaultySession {
       this.loseRequests--
       return Promise.reject(new ZnodeError(ZkCode.connectionLoss, null))
     }
+    if (writes && this.lateRequests > 0) {
+      this.lateRequests--
+      this.#late.push(run)
+      return Promise.reject(new ZnodeError(ZkCode.connectionLoss, null))
+    }
+    if (writes) for (const late of this.#late.splice(0)) void late()
     const result = run()
     if (!writes || this.loseAnswers === 0) return result
     this.loseAnswers--
