@@ -25,6 +25,7 @@ import { DataDirs } from './data-dirs.js'
 import { handOver } from './hand-over.js'
 import { Hosting } from './hosting.js'
 import { LeaseCell } from './lease-cell.js'
+import { LinkKind } from './link-kinds.js'
 import type {
   ControllerCall,
   ListenCommand,
@@ -36,12 +37,12 @@ import type {
   WorkerUpdate,
 } from './messages.js'
 import { type NodeEnsemble, openEnsemble } from './node-ensemble.js'
-import { LINK_LISTENER, NodeLinks } from './node-links.js'
 import { NodeConnections } from './node-connections.js'
+import { LINK_LISTENER, type NodeCallKind, NodeLinks } from './node-links.js'
+import { NodeQuorum } from './node-quorum.js'
 import { RecoveryThreads } from './recovery-threads.js'
 import { ReplicaMoves } from './replica-moves.js'
 import { ReplicaReports } from './replica-reports.js'
-import type { QuorumMember } from './handlers/services.js'
 import type { BrokerWorker } from './worker.js'
 import { WorkerPool } from './worker-pool.js'
 
@@ -106,6 +107,7 @@ class Node implements Broker {
   private readonly cluster: ClusterOptions
   private ensemble: NodeEnsemble | undefined
   private links: NodeLinks | undefined
+  private readonly quorum: NodeQuorum
   /** Resolves when this node's partitions are open and it listens: from then on it may lead. */
   private readonly catchUp: Promise<void>
   private caughtUp: () => void = () => undefined
@@ -135,6 +137,11 @@ class Node implements Broker {
     this.cluster = options.cluster ?? ALONE
     this.leaseCell = this.replicates ? new LeaseCell(env.clock) : null
     this.hosting = new Hosting(options.nodeId, options.workers, () => this.dirs!, !this.replicates)
+    this.quorum = new NodeQuorum({
+      clock: env.clock,
+      server: () => this.ensemble?.server ?? null,
+      call: (peer, body, timeoutMs) => this.callPeer(peer, LinkKind.quorum, body, timeoutMs),
+    })
     this.catchUp = new Promise((resolve) => (this.caughtUp = resolve))
   }
 
@@ -275,7 +282,9 @@ class Node implements Broker {
         // Alone there is nobody who could have more: the epochs rise, and that is all.
         lostWrites: this.replicates ? dirs.lostWrites : unclean,
       }),
-      ...(this.replicates ? { catchUp: () => this.catchUp, call: (peer, body, timeoutMs) => this.callPeer(peer, body, timeoutMs) } : {}),
+      ...(this.replicates
+        ? { catchUp: () => this.catchUp, call: (peer, body, timeoutMs) => this.callPeer(peer, LinkKind.control, body, timeoutMs) }
+        : {}),
     })
   }
 
@@ -288,9 +297,9 @@ class Node implements Broker {
     return link ? [{ name: LINK_LISTENER, ...(linkAdvertised ?? link), securityProtocol: 'PLAINTEXT' }] : []
   }
 
-  private callPeer(peer: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
+  private callPeer(peer: number, kind: NodeCallKind, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     if (!this.links) return Promise.reject(new Error('the links to other nodes are not there yet'))
-    return this.links.call(peer, body, timeoutMs)
+    return this.links.call(peer, kind, body, timeoutMs)
   }
 
   /** The cluster's id is in every handshake: the links wait until somebody has made it. */
@@ -301,7 +310,10 @@ class Node implements Broker {
       cluster: this.cluster,
       logLevel: this.options.logLevel ?? 'silent',
       clusterId: () => this.clusterId,
-      control: (peer, body) => this.control!.router.handle(peer, body),
+      handlers: new Map([
+        [LinkKind.control, (peer: number, body: Uint8Array) => this.control!.router.handle(peer, body)],
+        [LinkKind.quorum, () => this.quorum.answer()],
+      ]),
       onWorkerPort: (worker, port) => this.giveLink(worker, port),
     })
     for (let worker = 0; worker < workers.count; worker++) this.giveLink(worker, this.links.attachWorker(worker))
@@ -419,7 +431,7 @@ class Node implements Broker {
   private startWorkers(): WorkerPool {
     const handlers = new Map<string, MailboxHandler>([
       ['controller', (call: ControllerCall) => this.callController(call)],
-      ['quorum', () => this.quorum()],
+      ['quorum', () => this.quorum.describe()],
       ['pool', (task: PoolTask) => this.recoveryThreads.submit(task)],
       ...this.connections.handlers(),
       ['move-replicas', (requests: readonly MoveRequest[]) => this.moves!.alter(requests)],
@@ -484,21 +496,6 @@ class Node implements Broker {
     // A leader that asks for another ISR is a worker: it must not wait for what it has to take itself.
     if (method !== 'alterPartition') await this.broadcasts
     return result
-  }
-
-  /** The members as this node knows them: how far the others are is known to the leader alone. Empty with a ZooKeeper elsewhere. */
-  private quorum(): QuorumMember[] {
-    const server = this.ensemble?.server
-    return (server?.members() ?? []).map(({ id, host, port, voter, lastZxid, lagMs, connected }) => ({
-      id,
-      host,
-      port,
-      voter,
-      leader: id === server!.leaderId,
-      zxid: id === server!.memberId ? server!.tree.lastZxid : lastZxid,
-      lagMs,
-      connected,
-    }))
   }
 
   private broadcast(zxid: bigint, changes: readonly MetadataChange[]): void {

@@ -5,4 +5,6 @@ export const LinkKind = {
   replicaFetch: 1,
   /** Thread coordinator → thread coordinator of the controller: a call of the ControllerApi. */
   control: 2,
+  /** Thread coordinator → thread coordinator of the ensemble's leader: what DescribeQuorum answers. */
+  quorum: 3,
 } as const

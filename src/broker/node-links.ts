@@ -13,14 +13,17 @@ import { LinkKind } from './link-kinds.js'
 /** The endpoint of a broker's registration that other nodes dial. */
 export const LINK_LISTENER = 'LINK'
 
+/** What thread coordinators ask each other. */
+export type NodeCallKind = typeof LinkKind.control | typeof LinkKind.quorum
+
 export interface NodeLinksOptions {
   readonly env: Env
   readonly nodeId: number
   readonly cluster: ClusterOptions
   readonly logLevel: string
   clusterId(): string
-  /** Answers a call that another node makes to the controller. */
-  control(fromPeer: number, body: Uint8Array): Promise<Uint8Array>
+  /** Answers what other nodes ask this one's thread coordinator. */
+  readonly handlers: ReadonlyMap<NodeCallKind, (fromPeer: number, body: Uint8Array) => Promise<Uint8Array>>
   /** There is another link thread: this is the worker's way to it. */
   onWorkerPort(worker: number, port: MessagePort): void
 }
@@ -49,14 +52,16 @@ export class NodeLinks {
       logLevel,
       onWorkerPort: (worker, port) => options.onWorkerPort(worker, port),
     })
-    link.door.handle(LinkKind.control, (peer, parts, answer) => {
-      parts.forEach(({ body }, index) => {
-        options.control(peer, Uint8Array.from(body)).then(
-          (reply) => answer(index, reply),
-          (error: Error) => env.logger.error({ peer, error: error.message }, 'a call of another node was not answered'),
-        )
+    for (const [kind, handle] of options.handlers) {
+      link.door.handle(kind, (peer, parts, answer) => {
+        parts.forEach(({ body }, index) => {
+          handle(peer, Uint8Array.from(body)).then(
+            (reply) => answer(index, reply),
+            (error: Error) => env.logger.error({ peer, error: error.message }, 'a call of another node was not answered'),
+          )
+        })
       })
-    })
+    }
     return new NodeLinks(link, nodeId)
   }
 
@@ -67,12 +72,12 @@ export class NodeLinks {
   }
 
   /** One call to the thread coordinator of another node. */
-  readonly call = async (nodeId: number, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> => {
+  async call(nodeId: number, kind: NodeCallKind, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     let reply: Uint8Array | undefined
     const parts = [{ topicId: null, partition: 0, body }]
     await this.link.door.call(
       nodeId,
-      LinkKind.control,
+      kind,
       parts,
       (_, answer, status) => {
         if (status === LinkStatus.ok) reply = Uint8Array.from(answer)

@@ -38,7 +38,7 @@ function portOver(client: Admin): AdminPort {
       const own = changes.map(({ name: setting, operation, value }) => ({ name: setting, operation, ...(value === null ? {} : { value }) }))
       return client.incrementalAlterConfigs([{ type: kind, name, changes: own }], { validateOnly })
     },
-    describeQuorum: () => client.describeQuorum(),
+    describeQuorum: (timeoutMs) => client.describeQuorum({ timeoutMs }),
     reassign: (wanted) => client.alterPartitionReassignments(wanted),
     reassignments: () => client.listPartitionReassignments(),
     electLeaders: (kind, partitions) => client.electLeaders(kind, partitions),

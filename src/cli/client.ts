@@ -100,7 +100,7 @@ export interface AdminPort {
   deleteGroups(groupIds: readonly string[]): Promise<void>
   describeConfigs(kind: ConfigKind, name: string): Promise<readonly ConfigRow[]>
   alterConfigs(kind: ConfigKind, name: string, changes: readonly ConfigChange[], validateOnly: boolean): Promise<void>
-  describeQuorum(): Promise<QuorumDescription>
+  describeQuorum(timeoutMs: number): Promise<QuorumDescription>
   /** `replicas` null takes a move back. */
   reassign(wanted: readonly ReplicaAssignment[]): Promise<void>
   reassignments(): Promise<readonly Reassignment[]>

@@ -43,7 +43,7 @@ const RETRY_MS = 50
 /** The only key of what stands for a bigint. */
 const BIG = '$bigint'
 
-export function encodeBody(body: object): Uint8Array {
+export function encodeBody(body: object | null): Uint8Array {
   return Buffer.from(JSON.stringify(body, (_, value: unknown) => (typeof value === 'bigint' ? { [BIG]: value.toString() } : value)))
 }
 

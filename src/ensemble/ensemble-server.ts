@@ -6,7 +6,7 @@ import type { ZnodeTree } from './tree/znode-tree.js'
 
 export type MemberRole = 'standalone' | 'leader' | 'follower' | 'observer' | 'looking'
 
-/** One member as srvr, mntr, conf, DescribeQuorum and /zookeeper/config show it. */
+/** One member as srvr, mntr, conf and /zookeeper/config show it. */
 export interface MemberView {
   readonly id: number
   readonly host: string
@@ -16,9 +16,29 @@ export interface MemberView {
   readonly clientAddress: string | null
   /** The newest transaction it is known to hold durably; -1n when nobody here knows (only the leader does). */
   readonly lastZxid: bigint
-  /** How long ago the leader heard from it; -1 when nobody here knows. */
-  readonly lagMs: number
   readonly connected: boolean
+}
+
+/** A member's log as the leader knows it. Members that follow without being in the configuration are there too, as observers without an address. */
+export interface LogView {
+  readonly id: number
+  readonly host: string
+  /** 0: not known. */
+  readonly port: number
+  readonly voter: boolean
+  /** The newest transaction that it is known to hold durably; -1n: it has not followed this leader. */
+  readonly lastZxid: bigint
+  /** Milliseconds since the leader heard of it; null: it has not. */
+  readonly heardAgoMs: number | null
+  /** Milliseconds since it had all that the leader had; null: not in this leader's time. */
+  readonly caughtUpAgoMs: number | null
+}
+
+export interface QuorumView {
+  readonly leaderId: number
+  readonly epoch: number
+  readonly committed: bigint
+  readonly logs: readonly LogView[]
 }
 
 export interface NewSession {
@@ -62,6 +82,8 @@ export interface EnsembleServer {
   /** A session ended, by its client or by expiry; told on every member as it is applied there. */
   onSessionEnded(listener: (sessionId: bigint) => void): () => void
   members(): readonly MemberView[]
+  /** What the leader alone knows; null: this member does not lead. */
+  quorum(): QuorumView | null
 }
 
 /** What stands in the tree's watch tables; a delivery happens before the answer to the transaction that caused it. */

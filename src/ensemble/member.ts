@@ -12,6 +12,7 @@ import {
   type MemberRole,
   type MemberView,
   type NewSession,
+  type QuorumView,
   type TreeWatcher,
 } from './ensemble-server.js'
 import { Listeners } from './listeners.js'
@@ -243,8 +244,14 @@ export class Member implements EnsembleServer {
   }
 
   members(): readonly MemberView[] {
-    const view = { id: this.memberId, host: '', port: 0, voter: true, lagMs: 0, connected: true }
+    const view = { id: this.memberId, host: '', port: 0, voter: true, connected: true }
     return [{ ...view, clientAddress: this.#options.clientAddress ?? null, lastZxid: this.tree.lastZxid }]
+  }
+
+  quorum(): QuorumView {
+    const { lastZxid } = this.tree
+    const log = { id: this.memberId, host: '', port: 0, voter: true, lastZxid, heardAgoMs: 0, caughtUpAgoMs: 0 }
+    return { leaderId: this.memberId, epoch: Number(lastZxid >> 32n), committed: lastZxid, logs: [log] }
   }
 
   /** Writes a snapshot now. */

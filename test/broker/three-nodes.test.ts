@@ -128,4 +128,36 @@ describe('three nodes', { timeout: 5 * LIMIT_MS }, () => {
       }
     }
   })
+
+  /** The last one: a node is gone after it. */
+  test('whichever node is asked, the leader of the ensemble says how far each member is', async () => {
+    const quorumAt = async (id: number) => {
+      const topics = [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }]
+      const { topics: answered, nodes } = await ask(at(id), apis.describeQuorum, 2, { topics })
+      return { ...answered[0]!.partitions[0]!, nodes }
+    }
+    const began = Date.now()
+    const said = await Promise.all([1, 2, 3].map(quorumAt))
+    const { leaderId, leaderEpoch } = said[0]!
+    for (const { errorCode, nodes, observers, currentVoters, highWatermark, ...rest } of said) {
+      assert.deepEqual([errorCode, rest.leaderId, rest.leaderEpoch, observers], [0, leaderId, leaderEpoch, []])
+      assert.equal(Math.floor(highWatermark / 2 ** 32), leaderEpoch)
+      assert.deepEqual(
+        nodes.map(({ nodeId }) => nodeId),
+        [1, 2, 3],
+      )
+      for (const { replicaId, logEndOffset, lastFetchTimestamp, lastCaughtUpTimestamp } of currentVoters) {
+        const times = [lastFetchTimestamp, lastCaughtUpTimestamp].map((time) => Math.abs(time - began) < LIMIT_MS)
+        assert.deepEqual([replicaId, logEndOffset > 0, ...times], [replicaId, true, true, true])
+      }
+    }
+    const gone = leaderId === 1 ? 2 : 1
+    const left = leaderId === 3 ? 2 : 3
+    await cluster.broker(gone).close()
+    await withAdmin(at(left), (admin) => admin.createTopics([{ name: 'without-it', assignments: [[left]] }]))
+    const { currentVoters, highWatermark } = await quorumAt(left)
+    const away = currentVoters.find(({ replicaId }) => replicaId === gone)!
+    assert.ok(away.logEndOffset < highWatermark)
+    assert.ok(away.logEndOffset > 0 && away.lastFetchTimestamp >= away.lastCaughtUpTimestamp && away.lastCaughtUpTimestamp > 0)
+  })
 })

@@ -1,12 +1,12 @@
 // API 55, DescribeQuorum, v0-v2. 1: times of the last fetch. 2: nodes, directory ids and messages. Kafka asks for the
-// quorum of __cluster_metadata; here the ensemble stands for it: its voters and observers, its leader, and zxids as
-// offsets.
+// quorum of __cluster_metadata; here the ensemble stands for it: its voters and observers, its leader, and zxids (an epoch and a counter in it) as
+// offsets. Whichever node is asked, the leader of the ensemble answers; who cannot reach it says NOT_LEADER_OR_FOLLOWER, which clients try again.
 
 import type { DescribeQuorumRequest, DescribeQuorumResponse } from '../../protocol/schema/describe-quorum.js'
 import { errors } from '../../model/errors.js'
 import { ZERO_UUID } from '../../model/topic-partition.js'
 import type { HandlerContext, RequestContext } from './handler.js'
-import type { QuorumMember } from './services.js'
+import type { QuorumReplica } from './services.js'
 
 const METADATA_TOPIC = '__cluster_metadata'
 
@@ -29,18 +29,17 @@ export async function handleDescribeQuorum(
     })
     return { errorCode: errors.NONE.code, errorMessage: null, topics: unknown, nodes: [] }
   }
-  const members = await broker.services.quorum()
-  const leader = members.find((member) => member.leader)
-  const now = broker.env.clock.now()
-  const states = (voter: boolean) => members.filter((member) => member.voter === voter).map((member) => stateOf(member, now))
+  const quorum = await broker.services.quorum()
+  if ('errorCode' in quorum) return refused(quorum)
+  const { leaderId, leaderEpoch, highWatermark, replicas } = quorum
+  const states = (voter: boolean) => replicas.filter((replica) => replica.voter === voter).map(stateOf)
   const partition = {
     partitionIndex: 0,
-    errorCode: leader ? errors.NONE.code : errors.LEADER_NOT_AVAILABLE.code,
+    errorCode: errors.NONE.code,
     errorMessage: null,
-    leaderId: leader?.id ?? -1,
-    // A zxid is an epoch and a counter in it.
-    leaderEpoch: leader ? Number(leader.zxid >> 32n) : -1,
-    highWatermark: Number(leader?.zxid ?? -1n),
+    leaderId,
+    leaderEpoch,
+    highWatermark: Number(highWatermark),
     currentVoters: states(true),
     observers: states(false),
   }
@@ -48,19 +47,24 @@ export async function handleDescribeQuorum(
     errorCode: errors.NONE.code,
     errorMessage: null,
     topics: [{ topicName: METADATA_TOPIC, partitions: [partition] }],
-    nodes: members
-      .filter((member) => member.voter && member.port > 0)
+    nodes: replicas
+      .filter((replica) => replica.voter && replica.port > 0)
       .map(({ id, host, port }) => ({ nodeId: id, listeners: [{ name: 'ENSEMBLE', host, port }] })),
   }
 }
 
-function stateOf({ id, zxid, lagMs, leader, connected }: QuorumMember, now: number) {
-  const heard = connected ? now : -1
+function refused({ errorCode, message }: { readonly errorCode: number; readonly message: string }): DescribeQuorumResponse {
+  const nothing = { leaderId: -1, leaderEpoch: -1, highWatermark: -1, currentVoters: [], observers: [] }
+  const partition = { partitionIndex: 0, errorCode, errorMessage: message, ...nothing }
+  return { errorCode: errors.NONE.code, errorMessage: null, topics: [{ topicName: METADATA_TOPIC, partitions: [partition] }], nodes: [] }
+}
+
+function stateOf({ id, logEndOffset, lastFetchTimestamp, lastCaughtUpTimestamp }: QuorumReplica) {
   return {
     replicaId: id,
     replicaDirectoryId: ZERO_UUID,
-    logEndOffset: Number(zxid),
-    lastFetchTimestamp: heard,
-    lastCaughtUpTimestamp: !connected ? -1 : leader ? now : now - lagMs,
+    logEndOffset: Number(logEndOffset),
+    lastFetchTimestamp,
+    lastCaughtUpTimestamp,
   }
 }

@@ -12,26 +12,34 @@ export interface LogDirStatus {
   readonly failed: boolean
 }
 
-/** A member of the ensemble as DescribeQuorum shows it. Its peers' address; port 0: none. */
-export interface QuorumMember {
+/** A member of the ensemble as DescribeQuorum shows it. Its peers' address; port 0: none. Of one that is not there offset and times are -1. */
+export interface QuorumReplica {
   readonly id: number
   readonly host: string
   readonly port: number
   readonly voter: boolean
-  readonly leader: boolean
-  readonly zxid: bigint
-  /** Milliseconds since it had all that the leader has. */
-  readonly lagMs: number
-  readonly connected: boolean
+  readonly logEndOffset: bigint
+  readonly lastFetchTimestamp: number
+  readonly lastCaughtUpTimestamp: number
 }
+
+export interface QuorumState {
+  readonly leaderId: number
+  readonly leaderEpoch: number
+  readonly highWatermark: bigint
+  readonly replicas: readonly QuorumReplica[]
+}
+
+/** Or why nobody could say. */
+export type QuorumAnswer = QuorumState | { readonly errorCode: number; readonly message: string }
 
 export interface BrokerServices {
   /** The APIs this node serves. */
   readonly handledKeys: readonly number[]
   /** Topics, partitions, configs, ids: runs on the thread coordinator, which hosts the controller. Each call resolves after this thread's image has the change. */
   readonly controller: ControllerApi
-  /** The members of the ensemble. */
-  quorum(): Promise<readonly QuorumMember[]>
+  /** The ensemble as its leader sees it, wherever that is. */
+  quorum(): Promise<QuorumAnswer>
   /** Effective settings (override → dynamic default → static → built-in default) with their source. */
   readonly configs: ConfigStore
   /** Produce, fetch plans and questions to partitions, wherever their owner is. */

@@ -1,6 +1,7 @@
 // `millrace cluster status`: brokers, controller, ensemble, and what is not as it should be.
 
 import type { Command } from 'commander'
+import type { QuorumDescription } from '../../client/index.js'
 import type { AdminPort } from '../client.js'
 import { ExitCode } from '../errors.js'
 import { type ClientFlags, formatAddress, withClientFlags } from '../options.js'
@@ -29,16 +30,31 @@ interface Status {
     readonly logEndOffset: number
     readonly lag: number | null
   }[]
+  /** Why nobody could say who is in the ensemble; null: it was said. */
+  readonly ensembleProblem: string | null
   readonly partitions: number
   readonly withoutLeader: readonly string[]
   readonly underReplicated: readonly string[]
   readonly moving: number
 }
 
+/** A cluster that is asked because it is in trouble may have no leader of the ensemble: the rest is shown all the same. */
+const QUORUM_MS = 5_000
+const UNKNOWN_QUORUM = { leaderId: -1, voters: [], observers: [] }
+
+type Quorum = Pick<QuorumDescription, 'leaderId' | 'voters' | 'observers'> & { readonly problem: string | null }
+
+function quorumOf(port: AdminPort): Promise<Quorum> {
+  return port.describeQuorum(QUORUM_MS).then(
+    (quorum) => ({ ...quorum, problem: null }),
+    (error: Error) => ({ ...UNKNOWN_QUORUM, problem: error.message }),
+  )
+}
+
 async function read(port: AdminPort): Promise<Status> {
   const [cluster, quorum, names, moving] = await Promise.all([
     port.describeCluster(),
-    port.describeQuorum(),
+    quorumOf(port),
     port.listTopics(),
     port.reassignments(),
   ])
@@ -65,9 +81,9 @@ async function read(port: AdminPort): Promise<Status> {
       id: member.nodeId,
       role,
       logEndOffset: member.logEndOffset,
-      // Only the leader knows how far the others are.
       lag: member.logEndOffset < 0 ? null : Math.max(0, end - member.logEndOffset),
     })),
+    ensembleProblem: quorum.problem,
     partitions: partitions.length,
     withoutLeader: partitions.filter(({ leader }) => leader < 0).map(({ name }) => name),
     underReplicated: partitions.filter(({ isr, replicas }) => isr.length < replicas.length).map(({ name }) => name),
@@ -91,24 +107,16 @@ async function status(flags: ClientFlags): Promise<number> {
     ['broker', 'address', 'rack', 'leads', 'replicas'],
     now.brokers.map(({ id, address, rack, leads, replicas }) => [id, address, rack, leads, replicas]),
   )
-  await printTable(
-    ['member', 'role', 'log end', 'lag'],
-    now.ensemble.map(({ id, role, logEndOffset, lag }) => [id, role, logEndOffset < 0 ? null : logEndOffset, lag]),
-  )
-  tellWhoKnows(now)
+  if (now.ensembleProblem !== null) process.stdout.write(`the ensemble could not be described: ${now.ensembleProblem}\n`)
+  else
+    await printTable(
+      ['member', 'role', 'log end', 'lag'],
+      now.ensemble.map(({ id, role, logEndOffset, lag }) => [id, role, logEndOffset < 0 ? null : logEndOffset, lag]),
+    )
   list('without a leader', now.withoutLeader)
   list('under-replicated', now.underReplicated)
   if (sound) process.stdout.write('every partition has its leader and all its replicas in sync\n')
   return code
-}
-
-/** Another member than the ensemble's leader was asked: an empty column would look as if nobody knew. */
-function tellWhoKnows({ ensemble, brokers }: Pick<Status, 'ensemble' | 'brokers'>): void {
-  const leader = ensemble.find(({ role }) => role === 'leader')
-  if (!leader || ensemble.every(({ logEndOffset }) => logEndOffset >= 0)) return
-  const at = brokers.find(({ id }) => id === leader.id)?.address
-  const ask = at === undefined ? `member ${leader.id}` : `member ${leader.id} (-b ${at})`
-  process.stdout.write(`the node that was asked does not know the log ends of the other members; the ensemble's leader does: ask ${ask}\n`)
 }
 
 function list(what: string, names: readonly string[]): void {

@@ -119,7 +119,8 @@ export function describeQuorum(cluster: Cluster, options: AdminCallOptions): Pro
     })
     if (answer.errorCode !== 0) throw new KafkaError(answer.errorCode, 'describeQuorum', answer.errorMessage)
     const [row] = answer.topics.flatMap(({ partitions }) => partitions)
-    if (!row || row.errorCode !== 0) throw new KafkaError(row?.errorCode ?? errors.UNKNOWN_TOPIC_OR_PARTITION.code, 'describeQuorum')
+    if (!row || row.errorCode !== 0)
+      throw new KafkaError(row?.errorCode ?? errors.UNKNOWN_TOPIC_OR_PARTITION.code, 'describeQuorum', row?.errorMessage)
     const member = (state: (typeof row.currentVoters)[number]): QuorumMember => ({
       nodeId: state.replicaId,
       logEndOffset: state.logEndOffset,

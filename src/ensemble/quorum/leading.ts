@@ -26,10 +26,17 @@ interface Learner {
   /** All up to here is durable there. */
   match: bigint
   heardAt: number
+  /** The leader's log end when it was last heard. */
+  heardEnd: bigint
+  /** When it last had all that the leader had then; null: not yet. */
+  caughtUpAt: number | null
   round: number
   /** The newest round it had answered when the round under way began. */
   basis: number
 }
+
+/** How far a member's log is durable, when it was heard of, and when it had all. */
+export type LearnerProgress = Readonly<Pick<Learner, 'match' | 'heardAt' | 'caughtUpAt'>>
 
 const CHUNK_BYTES = 256 * 1024
 /** Chunks of a snapshot on the way to one learner. */
@@ -41,6 +48,8 @@ export class Leading {
   /** Stepped down: nothing more is said in this epoch. */
   #over = false
   readonly #learners = new Map<number, Learner>()
+  /** What was last known of those that followed and do not any more. */
+  readonly #former = new Map<number, LearnerProgress>()
   #phase: 'discovering' | 'syncing' | 'established' = 'discovering'
   #epoch = -1
   #epochSaved = false
@@ -79,9 +88,18 @@ export class Leading {
     return this.#epoch
   }
 
-  /** What a leader knows of a member: its durable log end and when it was heard of. */
-  learner(id: number): { readonly match: bigint; readonly heardAt: number; readonly upToDate: boolean } | undefined {
+  learner(id: number): { readonly match: bigint; readonly upToDate: boolean } | undefined {
     return this.#learners.get(id)
+  }
+
+  /** Of one that is away, or has just come back: what was last known of it. */
+  progress(id: number): LearnerProgress | undefined {
+    const learner = this.#learners.get(id)
+    return learner && learner.caughtUpAt !== null ? learner : (this.#former.get(id) ?? learner)
+  }
+
+  get learnerIds(): number[] {
+    return [...this.#learners.keys()]
   }
 
   start(): void {
@@ -95,6 +113,7 @@ export class Leading {
     }
     const learner = this.#learners.get(from)
     if (!learner || !('epoch' in message) || message.epoch !== this.#epoch) return
+    const before = learner.heardAt
     learner.heardAt = this.#core.now
     switch (message.kind) {
       case 'ackEpoch':
@@ -119,6 +138,15 @@ export class Leading {
         break
       default:
     }
+    this.#noteCaughtUp(learner, before)
+  }
+
+  /** Under load it never has the newest: having what the log ended with when it was heard before, it was caught up at that time. */
+  #noteCaughtUp(learner: Learner, before: number): void {
+    const { log, now } = this.#core
+    if (learner.match >= log.last) learner.caughtUpAt = now
+    else if (learner.match >= learner.heardEnd) learner.caughtUpAt = before
+    learner.heardEnd = log.last
   }
 
   #join(from: number, { acceptedEpoch, virgin }: Extract<Message, { kind: 'followerInfo' }>): void {
@@ -128,6 +156,7 @@ export class Leading {
       this.#stepDown(`member ${from} has promised epoch ${acceptedEpoch}`)
       return
     }
+    this.#drop(from)
     this.#learners.set(from, {
       acceptedEpoch,
       virgin,
@@ -138,11 +167,19 @@ export class Leading {
       upToDate: false,
       match: 0n,
       heardAt: this.#core.now,
+      heardEnd: this.#core.log.last,
+      caughtUpAt: null,
       round: 0,
       basis: 0,
     })
     if (this.#epochSaved) this.#core.send(from, { kind: 'leaderInfo', epoch: this.#epoch })
     else this.#chooseEpoch()
+  }
+
+  #drop(id: number): void {
+    const learner = this.#learners.get(id)
+    if (learner && learner.caughtUpAt !== null) this.#former.set(id, learner)
+    this.#learners.delete(id)
   }
 
   #chooseEpoch(): void {
@@ -366,7 +403,7 @@ export class Leading {
     }
     for (const [id, learner] of this.#learners) {
       const limit = learner.upToDate ? timing.syncLimit : timing.initLimit
-      if (now - learner.heardAt > limit * timing.tickMs) this.#learners.delete(id)
+      if (now - learner.heardAt > limit * timing.tickMs) this.#drop(id)
     }
     this.#checkFollowing()
     if (this.#over) return
@@ -374,7 +411,7 @@ export class Leading {
   }
 
   peerDown(id: number): void {
-    this.#learners.delete(id)
+    this.#drop(id)
     this.#checkFollowing()
   }
 

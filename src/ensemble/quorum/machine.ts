@@ -4,7 +4,7 @@
 
 import { Core, type CoreOptions, type Effect, type MachineRole } from './core.js'
 import { Election } from './election.js'
-import { Leading } from './leading.js'
+import { Leading, type LearnerProgress } from './leading.js'
 import { Learning } from './learning.js'
 import type { Entry } from './log-window.js'
 import type { Message } from './messages.js'
@@ -89,8 +89,16 @@ export class QuorumMachine {
     return voters.filter(({ id }) => id === this.#core.id || this.#leading?.learner(id)?.upToDate).length * 2 > voters.length
   }
 
-  learner(id: number): { readonly match: bigint; readonly heardAt: number } | undefined {
+  learner(id: number): { readonly match: bigint } | undefined {
     return this.#leading?.learner(id)
+  }
+
+  progress(id: number): LearnerProgress | undefined {
+    return this.#leading?.progress(id)
+  }
+
+  get learnerIds(): readonly number[] {
+    return this.#leading?.learnerIds ?? []
   }
 
   /** Of a leader: no session was confirmed to live longer than from this moment on, by whoever led before. */

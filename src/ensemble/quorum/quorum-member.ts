@@ -9,9 +9,11 @@ import {
   DEFAULT_TICK_MS,
   IN_PROCESS,
   type EnsembleServer,
+  type LogView,
   type MemberRole,
   type MemberView,
   type NewSession,
+  type QuorumView,
   type TreeWatcher,
 } from '../ensemble-server.js'
 import { Listeners } from '../listeners.js'
@@ -656,7 +658,6 @@ export class QuorumMember implements EnsembleServer {
   }
 
   members(): readonly MemberView[] {
-    const now = this.#env.clock.monotonic()
     return this.#machine.config.servers.map(({ id, host, port, voter, clientAddress }) => {
       const own = id === this.memberId
       const learner = this.#machine.learner(id)
@@ -667,10 +668,32 @@ export class QuorumMember implements EnsembleServer {
         voter,
         clientAddress,
         lastZxid: own ? this.#machine.lastZxid : (learner?.match ?? -1n),
-        lagMs: own ? 0 : learner ? now - learner.heardAt : -1,
         connected: own || this.#machine.connected.has(id),
       }
     })
+  }
+
+  quorum(): QuorumView | null {
+    const machine = this.#machine
+    if (machine.role !== 'leader') return null
+    const known = new Set(machine.config.servers.map(({ id }) => id))
+    const others = machine.learnerIds.filter((id) => !known.has(id)).map((id) => ({ id, host: '', port: 0, voter: false }))
+    return {
+      leaderId: this.memberId,
+      epoch: machine.epoch,
+      committed: machine.committed,
+      logs: [...machine.config.servers, ...others].map((server) => this.#logOf(server)),
+    }
+  }
+
+  #logOf({ id, host, port, voter }: Omit<LogView, 'lastZxid' | 'heardAgoMs' | 'caughtUpAgoMs'>): LogView {
+    const server = { id, host, port, voter }
+    if (id === this.memberId) return { ...server, lastZxid: this.#machine.lastZxid, heardAgoMs: 0, caughtUpAgoMs: 0 }
+    const progress = this.#machine.progress(id)
+    if (!progress) return { ...server, lastZxid: -1n, heardAgoMs: null, caughtUpAgoMs: null }
+    const now = this.#env.clock.monotonic()
+    const { match, heardAt, caughtUpAt } = progress
+    return { ...server, lastZxid: match, heardAgoMs: now - heardAt, caughtUpAgoMs: caughtUpAt === null ? null : now - caughtUpAt }
   }
 
   /** Writes a snapshot now. */
