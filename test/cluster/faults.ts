@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Network } from './support/network.js'
 import type { TestCluster } from './support/nodes.js'
-import { allInSync, controllerOf, leaderOf } from './support/state.js'
+import { allInSync, controllerOf, eventually, leaderOf } from './support/state.js'
 
 export interface FaultContext {
   readonly cluster: TestCluster
@@ -40,6 +40,14 @@ async function leader({ cluster, topic, round }: FaultContext): Promise<number> 
   return leaderOf(cluster.bootstrap, topic, round % 3)
 }
 
+/** After a round that went badly it may take a moment until there is one again. */
+function controller({ cluster }: FaultContext): Promise<number> {
+  return eventually('there is a controller', SETTLED_MS, async () => {
+    const id = await controllerOf(cluster)
+    return id >= 0 ? id : null
+  })
+}
+
 async function killAndRestart({ cluster }: FaultContext, id: number): Promise<void> {
   await cluster.node(id).end('SIGKILL')
   await pause(LASTS_MS)
@@ -54,7 +62,7 @@ async function follower(context: FaultContext): Promise<number> {
 
 export const FAULTS: readonly Fault[] = [
   { name: 'kill-leader', run: async (context) => killAndRestart(context, await leader(context)) },
-  { name: 'kill-controller', run: async (context) => killAndRestart(context, await controllerOf(context.cluster)) },
+  { name: 'kill-controller', run: async (context) => killAndRestart(context, await controller(context)) },
   {
     name: 'stop-leader',
     run: async (context) => {
