@@ -14,6 +14,7 @@ pub mod index;
 pub mod lossy;
 pub mod net;
 pub mod pack;
+mod preallocation;
 pub mod recovery;
 pub mod segment;
 #[cfg(any(test, feature = "lossy"))]

@@ -14,6 +14,7 @@ use crate::batch::{self, Header};
 use crate::codec;
 use crate::error::{Error, Result};
 use crate::index::{Indexer, Indexes, OFFSET_ENTRY};
+use crate::preallocation::Preallocation;
 use crate::storage::{read_file, read_full, write_all, File, Mode, Storage};
 use crate::walk::Records;
 use crate::writeback;
@@ -128,6 +129,7 @@ pub struct Segment {
     file: Option<Arc<dyn File>>,
     written: u64,
     writeback_at: u64,
+    preallocation: Preallocation,
     staged: Vec<u8>,
     loaded: bool,
     indexes: Indexes,
@@ -188,6 +190,8 @@ impl Segment {
         let written = if size < 0 { length } else { (size as u64).min(length) };
         if writable && written < length {
             file.truncate(written).map_err(|e| Error::io(&e, "cannot truncate", &path))?;
+        } else if writable {
+            file.release_preallocated();
         }
         let indexer = Indexer::new(base_offset, interval, max_index_bytes / OFFSET_ENTRY);
         let mut segment = Segment {
@@ -201,6 +205,7 @@ impl Segment {
             file: Some(file),
             written,
             writeback_at: written,
+            preallocation: Preallocation::default(),
             staged: Vec::new(),
             loaded: false,
             indexes: Indexes::default(),
@@ -488,8 +493,10 @@ impl Segment {
     fn write(&mut self, block: Option<&[u8]>) -> Result<()> {
         let file = self.file()?;
         let block = block.unwrap_or(&[]);
+        self.preallocation.reach(file.as_ref(), self.written, (self.staged.len() + block.len()) as u64);
         if let Err(error) = write_all(file.as_ref(), &[&self.staged, block], self.written) {
             let cut = file.truncate(self.written);
+            self.preallocation.cut();
             if cut.is_err() || error.raw_os_error() == Some(libc::EIO) {
                 self.poisoned.store(true, Ordering::Release);
             }
@@ -691,6 +698,7 @@ impl Segment {
         }
         let file = self.file()?;
         self.io(file.truncate(position), "cannot truncate")?;
+        self.preallocation.cut();
         self.written = position;
         self.writeback_at = self.writeback_at.min(position);
         self.indexes.truncate(position, offset - self.base_offset);
@@ -722,9 +730,13 @@ impl Segment {
         }
     }
 
-    /// Writes both indexes out, with the largest timestamp as the last time entry. Not for what is staged.
+    /// For a segment that is full, or closed: writes both indexes out, with the largest timestamp as the last time entry,
+    /// and gives back the space that was kept for more.
     pub fn flush_indexes(&mut self) -> Result<()> {
-        self.store_indexes().map(drop)
+        self.store_indexes()?;
+        let file = self.file()?;
+        self.preallocation.release(file.as_ref());
+        Ok(())
     }
 
     fn store_indexes(&mut self) -> Result<Vec<Arc<dyn File>>> {
@@ -747,7 +759,7 @@ impl Segment {
     /// Writes what is left and, for a writable segment, the indexes.
     pub fn close(mut self) -> Result<()> {
         if self.writable && !self.poisoned.load(Ordering::Acquire) {
-            self.store_indexes()?;
+            self.flush_indexes()?;
         }
         Ok(())
     }
