@@ -141,6 +141,9 @@ impl File for DiskFile {
         Ok(self.0.metadata()?.len())
     }
 
+    /// Starts only. Linux tells an error of write-back once to each open file description (errseq_t), and waiting for a range counts as being
+    /// told: with SYNC_FILE_RANGE_WAIT_BEFORE or _AFTER here it would end here. The fsync that promises the data would succeed without it: a
+    /// page that failed is clean, and not written again. Who wants to wait needs a description of its own.
     #[cfg(target_os = "linux")]
     fn start_writeback(&self, position: u64, length: u64) {
         // SAFETY: plain system call on a descriptor that `self` keeps open. Its result is ignored: a hint.

@@ -6,3 +6,5 @@ mod crash;
 mod pack;
 mod segment;
 mod verify;
+#[cfg(target_os = "linux")]
+mod writeback_error;
