@@ -4,27 +4,38 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { AppendResult } from '../log/types.js'
 import type { DirectBatch } from '../model/direct-batch.js'
+import { errors } from '../model/errors.js'
 import type { ResponsePiece } from './listener/response-writer.js'
 import type { Peer, RequestProcessor } from './request-processor.js'
 
-/** A batch and the memory it lies in from 0 on, which goes back with the answer. */
-export interface InProcessBatch extends Omit<DirectBatch, 'records'> {
-  readonly memory: ArrayBuffer
-  readonly size: number
+/** Memory of both threads that batches lie in, from its beginning. null: `slot` is not used any more. */
+export interface BatchMemory {
+  readonly slot: number
+  readonly memory: SharedArrayBuffer | null
 }
 
-export interface InProcessResult {
-  readonly result: AppendResult
-  readonly memory: ArrayBuffer
+/** What batches are sent under. */
+export interface BatchTerms {
+  readonly slot: number
+  readonly terms: Omit<DirectBatch, 'records'>
 }
 
-/** Caller → worker: request frames without length, and batches, in order. */
-export type InProcessRequests = readonly (ArrayBuffer | InProcessBatch)[]
-/** Worker → caller: the answers without length, and results, in the order of what was asked; null for a request that has none. */
-export type InProcessAnswers = readonly (ArrayBuffer | InProcessResult | null)[]
+/**
+ * Caller → worker, in order: request frames without length; memory and terms, each before they are first used; and batches. A batch is three
+ * numbers, its size and the slots of memory and terms: an object and a buffer that changes hands for each batch took half of the CPU of both threads,
+ * to be written, read and collected. The memory is the worker's until its answer.
+ */
+export type InProcessRequests = readonly (ArrayBuffer | BatchMemory | BatchTerms | number)[]
+/**
+ * Worker → caller, in the order of what was asked: answers without length, null for a request that has none; two numbers for a batch that was taken,
+ * its base offset and the log's time; for another batch why not.
+ */
+export type InProcessAnswers = readonly (ArrayBuffer | null | number | AppendResult)[]
+
+type Answer = ArrayBuffer | AppendResult | null
 
 interface Slot {
-  answer: ArrayBuffer | InProcessResult | null | undefined
+  answer: Answer | undefined
 }
 
 type Produce = (batch: DirectBatch, done: (result: AppendResult) => void) => void
@@ -39,6 +50,8 @@ export class InProcessConnection implements Peer {
   private readonly produce: Produce
   private readonly closed: () => void
   private slots: Slot[] = []
+  private readonly memory: (Buffer | undefined)[] = []
+  private readonly terms: BatchTerms['terms'][] = []
   private flushScheduled = false
   private open = true
 
@@ -64,26 +77,42 @@ export class InProcessConnection implements Peer {
 
   private receive(requests: InProcessRequests): void {
     try {
-      for (const request of requests) {
-        const slot: Slot = { answer: undefined }
-        this.slots.push(slot)
-        if (request instanceof ArrayBuffer) {
-          this.processor.request(this, Buffer.from(request), 0, request.byteLength, (pieces) => {
-            slot.answer = pieces === null ? null : joinAnswer(pieces)
-            this.scheduleFlush()
-          })
-        } else {
-          const { memory, size, ...batch } = request
-          this.produce({ ...batch, records: Buffer.from(memory, 0, size) }, (result) => {
-            slot.answer = { result, memory }
-            this.scheduleFlush()
-          })
-        }
+      for (let at = 0; at < requests.length; at++) {
+        const request = requests[at]!
+        if (typeof request === 'number') {
+          this.receiveBatch(request, requests[++at] as number, requests[++at] as number)
+        } else if (request instanceof ArrayBuffer) this.receiveFrame(request)
+        else if ('terms' in request) this.terms[request.slot] = request.terms
+        else this.memory[request.slot] = request.memory === null ? undefined : Buffer.from(request.memory)
       }
     } catch (error) {
       this.destroy((error as Error).message)
     }
     this.processor.turnEnded()
+  }
+
+  private receiveFrame(frame: ArrayBuffer): void {
+    const slot = this.takeSlot()
+    this.processor.request(this, Buffer.from(frame), 0, frame.byteLength, (pieces) => {
+      slot.answer = pieces === null ? null : joinAnswer(pieces)
+      this.scheduleFlush()
+    })
+  }
+
+  private receiveBatch(size: number, memory: number, terms: number): void {
+    const slot = this.takeSlot()
+    const { topic, topicId, partition, acks, millraceAck, timeoutMs, clientId } = this.terms[terms]!
+    const records = this.memory[memory]!.subarray(0, size)
+    this.produce({ topic, topicId, partition, records, acks, millraceAck, timeoutMs, clientId }, (result) => {
+      slot.answer = result
+      this.scheduleFlush()
+    })
+  }
+
+  private takeSlot(): Slot {
+    const slot: Slot = { answer: undefined }
+    this.slots.push(slot)
+    return slot
   }
 
   private scheduleFlush(): void {
@@ -96,15 +125,19 @@ export class InProcessConnection implements Peer {
   }
 
   private flush(): void {
-    const answers: (ArrayBuffer | InProcessResult | null)[] = []
-    while (this.slots.length > answers.length && this.slots[answers.length]!.answer !== undefined)
-      answers.push(this.slots[answers.length]!.answer!)
-    if (answers.length === 0 || !this.open) return
-    this.slots.splice(0, answers.length)
-    this.port.postMessage(
-      answers satisfies InProcessAnswers,
-      answers.filter((answer) => answer !== null).map((answer) => (answer instanceof ArrayBuffer ? answer : answer.memory)),
-    )
+    const answers: (Answer | number)[] = []
+    const frames: ArrayBuffer[] = []
+    let count = 0
+    for (; count < this.slots.length; count++) {
+      const { answer } = this.slots[count]!
+      if (answer === undefined) break
+      if (answer instanceof ArrayBuffer) frames.push(answer)
+      if (answer === null || answer instanceof ArrayBuffer || answer.errorCode !== errors.NONE.code) answers.push(answer)
+      else answers.push(answer.baseOffset, answer.logAppendTime)
+    }
+    if (count === 0 || !this.open) return
+    this.slots.splice(0, count)
+    this.port.postMessage(answers satisfies InProcessAnswers, frames)
   }
 }
 

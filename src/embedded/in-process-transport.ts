@@ -3,7 +3,7 @@
 // a frame, and without a checksum of the client's: the log computes it.
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import { type InProcessAnswers, type InProcessBatch, type InProcessResult, joinAnswer } from '../broker/in-process-connection.js'
+import { type InProcessAnswers, type InProcessRequests, joinAnswer } from '../broker/in-process-connection.js'
 import { native } from '../log/native.js'
 import type { PackRecords } from '../protocol/records/index.js'
 import type { Broker } from '../broker/broker.js'
@@ -11,7 +11,10 @@ import type { BrokerWorker } from '../broker/worker.js'
 import type { Peer } from '../broker/request-processor.js'
 import { ClientError } from '../client/errors.js'
 import type { DirectBatch } from '../model/direct-batch.js'
+import { errors } from '../model/errors.js'
 import type { BrokerAddress, Connection, DirectDoor, DirectResult, Transport } from '../client/transport.js'
+
+import { type Lent, SharedMemory, TermsTable } from './shared-batches.js'
 
 const NOTHING = new Uint8Array(0)
 
@@ -51,18 +54,19 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-/** Memory for batches comes in steps of this size, so that what comes back fits the next batch too. */
-const MEMORY_STEP = 16 * 1024
-/** As many as are on their way with the default of maxInFlightRequestsPerConnection, and some. */
-const MAX_FREE_MEMORY = 8
+interface WaitingBatch {
+  readonly done: (result: DirectResult | undefined) => void
+  readonly memory: Lent
+}
 
 class PortConnection implements Connection {
   readonly direct: DirectDoor = { produce: (batch, done) => this.send(batch, done), push: () => this.push() }
   private readonly port: MessagePort
-  private waiting: (Waiting | ((result: DirectResult | undefined) => void))[] = []
-  private outbox: (ArrayBuffer | InProcessBatch)[] = []
-  /** Came back with answers: fresh memory of a batch's size costs a system call, a page fault per page, and zeros. */
-  private free: ArrayBuffer[] = []
+  private waiting: (Waiting | WaitingBatch)[] = []
+  private outbox: InProcessRequests[number][] = []
+  private frames: ArrayBuffer[] = []
+  private readonly memory = new SharedMemory((slot, memory) => this.post({ slot, memory }))
+  private readonly terms = new TermsTable((slot, terms) => this.post({ slot, terms }))
   private open = true
   bufferedBytes = 0
 
@@ -79,20 +83,24 @@ class PortConnection implements Connection {
 
   request(pieces: readonly Uint8Array[]): Promise<Uint8Array> {
     if (!this.open) return Promise.reject(disconnected())
-    this.post(joinPieces(pieces).buffer as ArrayBuffer)
-    return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }))
+    const frame = joinPieces(pieces).buffer as ArrayBuffer
+    this.frames.push(frame)
+    this.post(frame)
+    return new Promise((resolve, reject) => this.wait({ resolve, reject }))
   }
 
   /** The batch is copied: should the worker end, it is sent again from the producer's own memory. */
-  private send({ records, ...batch }: DirectBatch, done: (result: DirectResult | undefined) => void): void {
+  private send(batch: DirectBatch, done: (result: DirectResult | undefined) => void): void {
     if (!this.open) {
       done(undefined)
       return
     }
-    const memory = this.memoryFor(records.length)
-    new Uint8Array(memory).set(records)
-    this.post({ ...batch, memory, size: records.length })
-    this.waiting.push(done)
+    const { records } = batch
+    const memory = this.memory.take(records.length)
+    native().copyBytes(memory.bytes, records)
+    const terms = this.terms.slotOf(batch)
+    this.post(records.length, memory.slot, terms)
+    this.wait({ done, memory })
   }
 
   /** The worker goes on while this thread is busy appending, which its event loop would not let it. */
@@ -102,31 +110,29 @@ class PortConnection implements Connection {
   }
 
   private receive(answers: InProcessAnswers): void {
-    for (const answer of answers) this.answered(answer)
+    for (let at = 0; at < answers.length; at++) {
+      const answer = answers[at]!
+      const waiting = this.waiting.shift()
+      if (waiting === undefined) break
+      if ('resolve' in waiting) waiting.resolve(answer === null ? NOTHING : new Uint8Array(answer as ArrayBuffer))
+      else {
+        const result = typeof answer === 'number' ? taken(answer, answers[++at] as number) : (answer as DirectResult)
+        this.memory.giveBack(waiting.memory)
+        waiting.done(result)
+      }
+    }
     if (this.waiting.length === 0) this.port.unref()
   }
 
-  private memoryFor(size: number): ArrayBuffer {
-    const at = this.free.findLastIndex((memory) => memory.byteLength >= size)
-    return at >= 0 ? this.free.splice(at, 1)[0]! : new ArrayBuffer(Math.ceil(size / MEMORY_STEP) * MEMORY_STEP)
-  }
-
-  private post(request: ArrayBuffer | InProcessBatch): void {
+  private wait(waiting: Waiting | WaitingBatch): void {
     // An answer that is owed keeps the process alive, an idle connection does not.
     if (this.waiting.length === 0) this.port.ref()
-    if (this.outbox.length === 0) queueMicrotask(() => this.flush())
-    this.outbox.push(request)
+    this.waiting.push(waiting)
   }
 
-  private answered(answer: ArrayBuffer | InProcessResult | null): void {
-    const waiting = this.waiting.shift()
-    if (answer === null || answer instanceof ArrayBuffer) {
-      if (typeof waiting === 'object') waiting.resolve(answer === null ? NOTHING : new Uint8Array(answer))
-      return
-    }
-    this.free.push(answer.memory)
-    if (this.free.length > MAX_FREE_MEMORY) this.free.shift()
-    if (typeof waiting === 'function') waiting(answer.result)
+  private post(...requests: InProcessRequests): void {
+    if (this.outbox.length === 0) queueMicrotask(() => this.flush())
+    this.outbox.push(...requests)
   }
 
   close(): void {
@@ -135,21 +141,18 @@ class PortConnection implements Connection {
     this.port.close()
     const { waiting } = this
     this.waiting = []
-    this.free = []
     for (const one of waiting) {
-      if (typeof one === 'function') one(undefined)
+      if ('done' in one) one.done(undefined)
       else one.reject(disconnected())
     }
   }
 
   private flush(): void {
-    const requests = this.outbox
+    const { outbox, frames } = this
+    if (outbox.length === 0) return
     this.outbox = []
-    if (!this.open || requests.length === 0) return
-    this.port.postMessage(
-      requests,
-      requests.map((request) => (request instanceof ArrayBuffer ? request : request.memory)),
-    )
+    this.frames = []
+    if (this.open) this.port.postMessage(outbox satisfies InProcessRequests, frames)
   }
 }
 
@@ -236,6 +239,10 @@ function joinInto(target: Buffer, pieces: readonly Uint8Array[]): Buffer {
     at += piece.length
   }
   return target
+}
+
+function taken(baseOffset: number, logAppendTime: number): DirectResult {
+  return { errorCode: errors.NONE.code, errorMessage: null, recordErrors: null, baseOffset, logAppendTime }
 }
 
 /** Retriable: a worker that ended is replaced, and the next connection reaches its successor. */

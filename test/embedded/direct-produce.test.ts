@@ -232,6 +232,30 @@ test('a thread that appends without a turn of its event loop is given answers me
   assert.equal((await valuesOf(millrace, 'busy', 1, count)).flat().length, count)
 })
 
+test('batches on their way to a worker that dies are sent to its successor: each is there once, in order (workers: 1)', async (t) => {
+  const { millrace } = await opened(t, 1)
+  await topic(millrace, 'killed')
+  const results: BatchResult[] = []
+  const producer = millrace.producer({ batchSize: 4096, onBatch: (result) => results.push(result) })
+  await producer.send({ topic: 'killed', partition: 0, value: '0' })
+  let count = 1
+  const append = (): void => {
+    for (let i = 0; i < 500; i++) assert.ok(producer.append('killed', 0, null, Buffer.from(`${count++}`.padStart(100))))
+  }
+  append()
+  const killed = millrace.killWorker(0)
+  append()
+  await killed
+  append()
+  await producer.flush()
+  assert.deepEqual(
+    results.filter(({ error }) => error),
+    [],
+  )
+  const values = (await valuesOf(millrace, 'killed', 1, count))[0]!
+  assert.deepEqual(values.map(Number), [...Array(count).keys()])
+})
+
 test('a batch that a log has patched is sent again as it was', () => {
   const batch = new ProducerBatch('t', 0, 0, 1000, 0, 1000, AckPromise.topic)
   batch.append(5, null, Buffer.from('value'), undefined, undefined)

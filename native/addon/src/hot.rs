@@ -2,7 +2,8 @@
 //! length of the call, and answers a number.
 //!
 //! Every `bytes`/`doubles` call here is sound for the same reason: the call is synchronous, no JavaScript runs
-//! until it returns, and each borrows a different argument, or ends before the next begins.
+//! until it returns, and each borrows a different argument, or ends before the next begins. Memory that two threads
+//! see is one's at a time: it changes hands with a message.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -18,10 +19,11 @@ use crate::raw::{argument, error_value, Arguments, Outcome};
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const FUNCTIONS: [(&CStr, Callback); 11] = [
+const FUNCTIONS: [(&CStr, Callback); 12] = [
     (c"crc32c", crc32c),
     (c"verifyBatch", verify_batch),
     (c"packRecords", pack_records),
+    (c"copyBytes", copy_bytes),
     (c"segmentAppend", segment_append),
     (c"segmentFlush", segment_flush),
     (c"segmentSize", segment_size),
@@ -116,6 +118,23 @@ unsafe extern "C" fn pack_records(env: sys::napi_env, info: sys::napi_callback_i
         let out = unsafe { args.doubles(8, 1) }?;
         out[0] = packed.next as f64;
         Ok(packed.position as f64)
+    })())
+}
+
+unsafe extern "C" fn copy_bytes(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: the arguments of this callback.
+    let args = unsafe { Arguments::<2>::read(env, info) };
+    args.finish((|| {
+        // SAFETY: see the head of this file; that they are different memory is checked below, before they are used.
+        let source = unsafe { args.all_bytes(1) }?;
+        // SAFETY: as above.
+        let target = unsafe { args.bytes(0, 0, source.len()) }?;
+        let (to, of) = (target.as_ptr_range(), source.as_ptr_range());
+        if to.start < of.end && of.start < to.end {
+            return Err(argument("the bytes must not lie in the memory that they are copied to"));
+        }
+        target.copy_from_slice(source);
+        Ok(source.len() as f64)
     })())
 }
 

@@ -31,8 +31,6 @@ export interface TopicQueues {
   readonly sticky: StickyChoice
 }
 
-const MAX_FREE_BUILDERS = 256
-
 interface FlushWaiter {
   readonly remaining: Set<ProducerBatch>
   resolve(): void
@@ -68,7 +66,7 @@ export class Accumulator {
   #lastPartition = -1
   #lastQueue: PartitionQueue | undefined
   #lastBatch: ProducerBatch | undefined
-  /** Builders of `batchSize` bytes to be used again: fresh memory costs page faults. */
+  /** Builders of `batchSize` bytes to be used again, up to `bufferMemory`: fresh memory costs page faults. */
   readonly #free: BatchBuilder[] = []
 
   constructor(env: Env, options: ProducerOptions, pack: PackRecords = packRecords) {
@@ -319,7 +317,12 @@ export class Accumulator {
   /** Nobody reads the batch any more: the next one is built in its memory, which is still in the cache when that happens at once. */
   releaseBuilder(batch: ProducerBatch): void {
     const builder = batch.releaseBuilder()
-    if (!builder || batch.memoryBytes !== this.#options.batchSize || this.#free.length >= MAX_FREE_BUILDERS) return
+    if (
+      !builder ||
+      batch.memoryBytes !== this.#options.batchSize ||
+      (this.#free.length + 1) * batch.memoryBytes > this.#options.bufferMemory
+    )
+      return
     builder.reset()
     this.#free.push(builder)
   }

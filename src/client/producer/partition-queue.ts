@@ -127,9 +127,7 @@ export class PartitionQueue {
 
   /** Answered for good, well or badly: it leaves. */
   done(batch: ProducerBatch): void {
-    remove(this.#answered, batch)
-    remove(this.#inFlight, batch)
-    remove(this.#waiting, batch)
+    if (remove(this.#answered, batch) || remove(this.#inFlight, batch) || remove(this.#waiting, batch)) return
     if (this.open === batch) this.open = undefined
   }
 
@@ -196,7 +194,9 @@ function sameIdentity(a: ProducerIdentity, b: ProducerIdentity | undefined): boo
   return b !== undefined && a.producerId === b.producerId && a.epoch === b.epoch
 }
 
-function remove<T>(list: T[], item: T): void {
+function remove<T>(list: T[], item: T): boolean {
   const at = list.indexOf(item)
-  if (at >= 0) list.splice(at, 1)
+  if (at < 0) return false
+  list.splice(at, 1)
+  return true
 }
