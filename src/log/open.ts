@@ -49,7 +49,7 @@ export async function openState(o: LogOptions): Promise<OpenedState> {
   const epochs = isFresh ? new LeaderEpochCache(o.dir, true) : openEpochs(o)
   const snapshots = new SnapshotFiles(o.dir, isFresh)
 
-  const found = await findEnd(o, baseOffsets, swapped, epochs === undefined)
+  const found = await findEnd(o, baseOffsets, swapped, epochs)
   quarantine.add(found.quarantined)
   for (const range of found.quarantined)
     o.env.logger.error({ dir: o.dir, ...range }, 'a corrupt range was quarantined: reads of it are refused, nothing was deleted')
@@ -113,7 +113,12 @@ interface FoundEnd {
   readonly mustRoll: boolean
 }
 
-async function findEnd(o: LogOptions, baseOffsets: readonly number[], swapped: readonly number[], scanAll: boolean): Promise<FoundEnd> {
+async function findEnd(
+  o: LogOptions,
+  baseOffsets: readonly number[],
+  swapped: readonly number[],
+  epochs: LeaderEpochCache | undefined,
+): Promise<FoundEnd> {
   if (baseOffsets.length === 0) return { baseOffsets, reports: new Map(), quarantined: [], nextOffset: 0, mustRoll: false }
   if (baseOffsets.length === 1 && isEmpty(o.dir, baseOffsets[0]!))
     return { baseOffsets, reports: new Map(), quarantined: [], nextOffset: baseOffsets[0]!, mustRoll: false }
@@ -121,7 +126,7 @@ async function findEnd(o: LogOptions, baseOffsets: readonly number[], swapped: r
   let first = baseOffsets.length
   if (o.cleanShutdown) {
     const end = cleanEnd(o.dir, baseOffsets[lastIndex]!)
-    if (end !== undefined && swapped.length === 0 && !scanAll)
+    if (end !== undefined && swapped.length === 0 && epochs !== undefined)
       return { baseOffsets, reports: new Map(), quarantined: [], nextOffset: end, mustRoll: false }
     // the marker says clean, the file says otherwise: believe the file
     first = lastIndex
@@ -135,8 +140,8 @@ async function findEnd(o: LogOptions, baseOffsets: readonly number[], swapped: r
   const missingIndex = baseOffsets.findIndex((baseOffset) => !existsSync(join(o.dir, fileName(baseOffset, SUFFIX.index))))
   if (missingIndex !== -1) first = Math.min(first, missingIndex)
   for (const baseOffset of swapped) first = Math.min(first, Math.max(baseOffsets.indexOf(baseOffset), 0))
-  if (scanAll) first = 0
-  return recoverSegments(o, baseOffsets, first)
+  if (epochs === undefined) first = 0
+  return recoverSegments(o, baseOffsets, first, epochs)
 }
 
 /** Nothing was ever written, or all was cut: there is nothing to scan, however the stop was. */

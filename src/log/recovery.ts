@@ -2,13 +2,15 @@
 // Bad bytes at the very end of the log are a torn tail: cut, the cut bytes kept aside. Bad bytes with valid batches
 // after them, in the same segment or a later one, are a corrupt middle: quarantined, nothing changed, nothing deleted.
 // A batch of an older leader epoch than one before it is of a tail that had been cut and came back with the machine: it
-// is cut again, with all that follows.
+// is cut again, with all that follows. A single batch with an epoch that nobody knows is damaged (stray-epochs.ts).
 
 import { copyFileSync, existsSync, statSync, truncateSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileName, removeIfAny, SUFFIX, syncPath } from './files.js'
+import type { LeaderEpochCache } from './leader-epoch-cache.js'
 import type { RecoveryReport } from './native.js'
+import { setStrayEpochsAside } from './stray-epochs.js'
 import type { LogOptions, QuarantinedRange } from './types.js'
 
 export interface Recovered {
@@ -25,8 +27,13 @@ export interface Recovered {
 
 const PROGRESS_AFTER_MS = 1000
 
-/** Scans `baseOffsets[first…]`. */
-export async function recoverSegments(o: LogOptions, baseOffsets: readonly number[], first: number): Promise<Recovered> {
+/** Scans `baseOffsets[first…]`. `epochs`: what the file of leader epochs says; undefined: there is none that holds together. */
+export async function recoverSegments(
+  o: LogOptions,
+  baseOffsets: readonly number[],
+  first: number,
+  epochs: LeaderEpochCache | undefined,
+): Promise<Recovered> {
   const scanned = baseOffsets.slice(first)
   const started = o.env.clock.monotonic()
   let done = 0
@@ -36,10 +43,23 @@ export async function recoverSegments(o: LogOptions, baseOffsets: readonly numbe
     if (o.env.clock.monotonic() - started > PROGRESS_AFTER_MS) o.onProgress?.(done, scanned.length)
     return report
   })
-  const reports = await Promise.all(scans)
+  const found = await Promise.all(scans)
+  const { reports, quarantined } = epochs
+    ? setStrayEpochsAside(found, scanned, epochs, o.env.clock.now())
+    : { reports: found, quarantined: [] }
   const back = cameBack(o, reports)
-  if (back === undefined) return judge(o, baseOffsets, first, reports)
-  const { index, position } = back
+  const judged = back ? await judgeCutAgain(o, baseOffsets, first, reports, back) : await judge(o, baseOffsets, first, reports)
+  return { ...judged, quarantined: [...judged.quarantined, ...quarantined.filter(({ lastOffset }) => lastOffset < judged.nextOffset)] }
+}
+
+async function judgeCutAgain(
+  o: LogOptions,
+  baseOffsets: readonly number[],
+  first: number,
+  reports: readonly RecoveryReport[],
+  { index, position }: Back,
+): Promise<Recovered> {
+  const scanned = baseOffsets.slice(first)
   const cutBytes = await cutAgain(o, scanned.slice(index), reports.slice(index), position)
   const kept = [...reports.slice(0, index), await scan(o, scanned[index]!)]
   const judged = await judge(o, baseOffsets.slice(0, first + kept.length), first, kept)
@@ -57,8 +77,14 @@ function scan(o: LogOptions, baseOffset: number): Promise<RecoveryReport> {
   })
 }
 
+interface Back {
+  /** Among the reports. */
+  readonly index: number
+  readonly position: number
+}
+
 /** Where the first batch lies whose leader epoch is older than one before it. What is below the recovery point was synced, and stays. */
-function cameBack(o: LogOptions, reports: readonly RecoveryReport[]): { readonly index: number; readonly position: number } | undefined {
+function cameBack(o: LogOptions, reports: readonly RecoveryReport[]): Back | undefined {
   let newest = -1
   for (const [index, { batches }] of reports.entries()) {
     for (const { leaderEpoch, baseOffset, position } of batches) {

@@ -86,6 +86,31 @@ test('batches of an older leader epoch behind a newer one are a tail that had be
   assert.equal(kept.logEndOffset, 6, 'what was synced stays')
 })
 
+/** Turns bits of a stored batch's leader epoch, which no checksum covers. */
+function turnEpoch(path: string, position: number, leaderEpoch: number): void {
+  const content = readFileSync(path)
+  content.writeInt32BE(leaderEpoch, position + 12)
+  writeFileSync(path, content)
+}
+
+for (const [what, epochs, stray] of [
+  ['a later one', [0, 0, 0, 0, 0], 134_217_728],
+  ['an earlier one', [5, 5, 5, 5, 5], 4],
+] as const) {
+  test(`a batch whose leader epoch is ${what} by a turned bit is quarantined, and nothing behind it is cut`, async (t) => {
+    const { dir } = await withEpochs(t, epochs)
+    turnEpoch(file(dir, 2), 0, stray)
+    const log = await openLog(t, { dir, config: { segmentBytes: 200 } })
+    assert.equal(log.logEndOffset, 5)
+    assert.equal(log.latestEpoch, epochs[0])
+    assert.deepEqual(
+      log.quarantined.map(({ firstOffset, lastOffset, position, size }) => ({ firstOffset, lastOffset, position, size })),
+      [{ firstOffset: 2, lastOffset: 2, position: 0, size: 75 }],
+    )
+    assert.ok(!readdirSync(join(dir, 'events-0')).some((name) => name.includes('.torn-')))
+  })
+}
+
 test('a second torn tail does not overwrite the first', async (t) => {
   const { dir, log } = await filled(t, 2)
   await log.close(false)

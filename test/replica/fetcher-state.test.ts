@@ -166,14 +166,30 @@ test('a diverging log is cut where both agree on the epoch, else at the end of t
 })
 
 test("out of range: cut to the leader's end, begin anew at its start, or just ask again", () => {
-  assert.deepEqual(outOfRangePoint(0, 5, log([[0, 0]], 9)), { kind: 'truncate', offset: 5 })
-  assert.deepEqual(outOfRangePoint(20, 40, log([[0, 0]], 9)), { kind: 'restart', offset: 20 })
-  assert.deepEqual(outOfRangePoint(0, 3, log([[0, 5]], 9, 5)), { kind: 'restart', offset: 0 })
-  assert.deepEqual(outOfRangePoint(0, 9, log([[0, 0]], 9)), { kind: 'continue' })
+  const leader = (logStartOffset: number, logEndOffset: number) => ({ leaderEpoch: 3, logStartOffset, logEndOffset })
+  assert.deepEqual(outOfRangePoint(leader(0, 5), log([[0, 0]], 9)), { kind: 'truncate', offset: 5 })
+  assert.deepEqual(outOfRangePoint(leader(20, 40), log([[0, 0]], 9)), { kind: 'restart', offset: 20 })
+  assert.deepEqual(outOfRangePoint(leader(0, 3), log([[0, 5]], 9, 5)), { kind: 'restart', offset: 0 })
+  assert.deepEqual(outOfRangePoint(leader(0, 9), log([[0, 0]], 9)), { kind: 'continue' })
   const state = following()
   const [ask] = state.take(0, settings)
   const answer = { ...ANSWER, errorCode: errors.OFFSET_OUT_OF_RANGE.code, logEndOffset: 5 }
   assert.deepEqual(state.answered(ask!.key, ask!.id, answer, log([[0, 0]], 9), 0, settings), { kind: 'truncate', offset: 5 })
+})
+
+test("batches of an epoch later than the leader's, which a turned bit can make, are cut", () => {
+  const leader = { leaderEpoch: 3, logStartOffset: 0, logEndOffset: 20 }
+  const stray = log(
+    [
+      [0, 0],
+      [3, 4],
+      [134_217_731, 7],
+    ],
+    9,
+  )
+  assert.deepEqual(outOfRangePoint(leader, stray), { kind: 'truncate', offset: 7 })
+  // All there is: the log is cut to its start, and no further.
+  assert.deepEqual(outOfRangePoint(leader, log([[4, 2]], 9, 5)), { kind: 'truncate', offset: 5 })
 })
 
 test("a byte budget gives a second's worth, goes into debt and pays it back", () => {

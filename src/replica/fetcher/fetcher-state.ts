@@ -173,7 +173,7 @@ export class FetcherState {
     if (!entry || entry.asked !== id) return { kind: 'stale' }
     this.unask(entry)
     if (answer.errorCode === errors.OFFSET_OUT_OF_RANGE.code && answer.logEndOffset >= 0) {
-      const step = outOfRangePoint(answer.logStartOffset, answer.logEndOffset, local)
+      const step = outOfRangePoint(answer, local)
       if (step.kind === 'continue') this.backOff(entry, now, settings)
       return step.kind === 'continue' ? { kind: 'wait', errorCode: answer.errorCode } : step
     }

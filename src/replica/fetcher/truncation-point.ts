@@ -28,10 +28,26 @@ export type RangeStep =
   | { readonly kind: 'restart'; readonly offset: number }
   | { readonly kind: 'continue' }
 
-/** The leader's log does not reach to where this one asks: it ends before (an unclean election), or it begins after. */
-export function outOfRangePoint(leaderStart: number, leaderEnd: number, local: LocalLog): RangeStep {
-  if (leaderEnd < local.logEndOffset) {
-    return leaderEnd < local.logStartOffset ? { kind: 'restart', offset: leaderStart } : { kind: 'truncate', offset: leaderEnd }
+/** What a leader says of its log. */
+export interface LeaderLog {
+  readonly leaderEpoch: number
+  readonly logStartOffset: number
+  readonly logEndOffset: number
+}
+
+/**
+ * The leader has nothing for this log's end: its log ends before (an unclean election) or begins after. Or it never heard of the epoch that is
+ * named here, though none is later than the leader's own: then a bit of a batch's epoch, which no checksum covers, has turned on this disk, and what
+ * bears such an epoch is cut.
+ */
+export function outOfRangePoint(leader: LeaderLog, local: LocalLog): RangeStep {
+  const known = local.epochEndOffset(leader.leaderEpoch)
+  if (known.endOffset >= 0 && known.endOffset < local.logEndOffset) {
+    return { kind: 'truncate', offset: Math.max(known.endOffset, local.logStartOffset) }
   }
-  return leaderStart > local.logEndOffset ? { kind: 'restart', offset: leaderStart } : { kind: 'continue' }
+  if (leader.logEndOffset < local.logEndOffset) {
+    const { logStartOffset, logEndOffset } = leader
+    return logEndOffset < local.logStartOffset ? { kind: 'restart', offset: logStartOffset } : { kind: 'truncate', offset: logEndOffset }
+  }
+  return leader.logStartOffset > local.logEndOffset ? { kind: 'restart', offset: leader.logStartOffset } : { kind: 'continue' }
 }
