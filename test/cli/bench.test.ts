@@ -132,6 +132,8 @@ test('bench against a node', async (t) => {
       '16 KiB,latency',
       '-p',
       '2',
+      '--prepare',
+      'echo prepared >&2',
     ]
     const table = await cli(args)
     assert.equal(table.code, 0, table.stderr)
@@ -141,6 +143,11 @@ test('bench against a node', async (t) => {
     assert.match(table.stdout, /^latency at 2,000\/s, end-to-end\t/m)
     const order = [...table.stderr.matchAll(/^round (\d) {2}(Millrace(?: 2)?) {2}produce/gm)].map(([, round, name]) => `${round} ${name}`)
     assert.deepEqual(order, ['1 Millrace', '1 Millrace 2', '2 Millrace 2', '2 Millrace'])
+    assert.equal([...table.stderr.matchAll(/^prepared\nround \d/gm)].length, 8, 'before each of two rows on each server in two rounds')
+
+    const failing = await cli([...args, '--prepare', 'exit 3'])
+    assert.equal(failing.code, 1)
+    assert.match(failing.stderr, /--prepare "exit 3" ended with 3/)
   })
 
   await t.test('latency in a topic that others write to counts only its own records', async (tt) => {

@@ -61,6 +61,7 @@ export interface CompareFlags {
   readonly workers?: string
   readonly only?: string
   readonly pause?: string
+  readonly prepare?: string
   readonly dataDir?: string
   readonly json?: boolean
   readonly out?: string
@@ -162,6 +163,7 @@ function registerCompare(bench: Command): void {
     .option('--replicas <count>', 'of the topics', '1')
     .option('--workers <count>', 'of the Millrace that is started')
     .option('--pause <time>', 'after each row, for the deletion of its topic (default: 1.5s)')
+    .option('--prepare <command>', 'run this in a shell before each row on each server, such as one that touches memory')
     .option('--only <text>', 'only rows whose name contains this; several separated by commas')
     .option('--data-dir <dir>', 'where both servers keep their data (default: a temporary directory)')
     .option('--json', 'print JSON')

@@ -9,6 +9,7 @@ import { CliError, ExitCode, usageError } from '../errors.js'
 import { parseWhole } from '../options.js'
 import { isTerminal, printTable, startProgress, type Cell } from '../output.js'
 import type { CompareFlags } from './command.js'
+import { Preparation } from './compare/prepare.js'
 import { attach, dataDirOf, startKafka, startMillrace, type Contestant } from './compare/servers.js'
 import { shapesOf, Topics, type CompareSettings, type Shape } from './compare/shapes.js'
 import { distinctName, summarize, type Figure } from './compare/summary.js'
@@ -26,6 +27,7 @@ export async function benchCompare(flags: CompareFlags): Promise<number> {
   makeDirectories(dataDir)
   const contestants: Contestant[] = []
   const interrupted = watchInterrupt()
+  const preparation = new Preparation(flags.prepare)
   let over = false
   /** What came up after an interruption must not stay. */
   const keep = async (contestant: Contestant): Promise<void> => {
@@ -43,12 +45,12 @@ export async function benchCompare(flags: CompareFlags): Promise<number> {
           : attach(undefined, flags.against, parsePids(flags.againstPid))),
       )
       await keep(await subject(flags, dataDir, contestants[0]!))
-      const rows = await runRounds(contestants, shapes, settings, flags.json === true)
+      const rows = await runRounds(contestants, shapes, settings, preparation, flags.json === true)
       return resultOf(
         'bench compare',
         startedAt,
         contestants.map(({ server }) => server),
-        { ...settings, quick: flags.quick === true },
+        { ...settings, quick: flags.quick === true, prepare: flags.prepare ?? null },
         rows,
       )
     }
@@ -60,6 +62,7 @@ export async function benchCompare(flags: CompareFlags): Promise<number> {
   } finally {
     over = true
     interrupted.stop()
+    preparation.stop()
     for (const contestant of contestants) await contestant.stop()
     // A server on its way up when the interruption came is stopped there.
     await working?.catch(() => undefined)
@@ -101,6 +104,7 @@ async function runRounds(
   contestants: readonly Contestant[],
   shapes: readonly Shape[],
   settings: CompareSettings,
+  preparation: Preparation,
   quiet: boolean,
 ): Promise<Row[]> {
   const rows: Row[] = []
@@ -123,6 +127,7 @@ async function runRounds(
       const order = round % 2 === 1 ? contestants : [...contestants].reverse()
       for (const shape of shapes) {
         for (const contestant of order) {
+          await preparation.run()
           say(`round ${round}, ${contestant.server.name}: ${shape.name}`)
           const row = await topics.get(contestant)!.with(shape, (topic) => measureShape(contestant, shape, topic, settings, round))
           rows.push(row)
