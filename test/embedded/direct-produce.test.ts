@@ -232,6 +232,47 @@ test('a thread that appends without a turn of its event loop is given answers me
   assert.equal((await valuesOf(millrace, 'busy', 1, count)).flat().length, count)
 })
 
+test('under the promise disk a loop of appends is answered by no write alone, and no more is under way than may be (workers: 0)', async (t) => {
+  const { millrace, dataDir } = await opened(t)
+  await topic(millrace, 'durable', { 'millrace.ack': 'disk' })
+  const results: BatchResult[] = []
+  const producer = millrace.producer({ batchSize: 4096, onBatch: (result) => results.push(result) })
+  await producer.send({ topic: 'durable', partition: 0, value: 'the identity is there now' })
+  const before = statSync(logFile(dataDir, 'durable')).size
+  const addon = native()
+  const { segmentSync } = addon
+  t.after(() => void (addon.segmentSync = segmentSync))
+  let sync = (): void => {}
+  const held = new Promise<void>((resolve) => (sync = resolve))
+  addon.segmentSync = (handle, withIndexes) => held.then(() => segmentSync(handle, withIndexes))
+  results.length = 0
+  for (let i = 0; i < 400; i++) assert.ok(producer.append('durable', 0, null, Buffer.alloc(1000)))
+  const flushed = producer.flush()
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(results, [])
+  assert.ok(statSync(logFile(dataDir, 'durable')).size - before <= 5 * 4096)
+  sync()
+  await flushed
+  assert.equal(
+    results.reduce((sum, { recordCount, error }) => sum + (error ? 0 : recordCount), 0),
+    400,
+  )
+})
+
+for (const workers of [0, 1]) {
+  test(`close writes what nobody waited for (workers: ${workers})`, async (t) => {
+    const { millrace, dataDir } = await opened(t, workers)
+    await topic(millrace, 'closed')
+    const producer = millrace.producer({ batchSize: 4096, lingerMs: 1000 })
+    await producer.ready('closed')
+    for (let i = 0; i < 1001; i++) assert.ok(producer.append('closed', 0, null, `${i}`.padStart(100)))
+    await millrace.close()
+    const again = await open({ dataDir, workers })
+    t.after(() => again.close())
+    assert.deepEqual((await valuesOf(again, 'closed', 1, 1001))[0]!.map(Number), [...Array(1001).keys()])
+  })
+}
+
 test('batches on their way to a worker that dies are sent to its successor: each is there once, in order (workers: 1)', async (t) => {
   const { millrace } = await opened(t, 1)
   await topic(millrace, 'killed')
