@@ -125,6 +125,8 @@ class Node implements Broker {
   private broadcasts: Promise<unknown> = Promise.resolve()
   private nextConnection = 0
   private closing: Promise<void> | undefined
+  /** They are being closed: what changes from now on is for none of them. */
+  private workersEnd = false
 
   constructor(options: BrokerOptions, env: Env) {
     this.options = options
@@ -236,6 +238,7 @@ class Node implements Broker {
     this.workers?.keepAlive(true)
     if (this.replicates) await this.handOver()
     this.reports?.close()
+    this.workersEnd = true
     for (const caller of this.workers?.callers ?? []) {
       try {
         checkpoints.push(...(await caller.call<LogCheckpoint[]>('close', true)))
@@ -499,6 +502,7 @@ class Node implements Broker {
   }
 
   private broadcast(zxid: bigint, changes: readonly MetadataChange[]): void {
+    if (this.workersEnd) return
     const { placement, open, drop } = this.hosting.follow(changes, this.image)
     for (const [name] of placement) this.placeLinks(name)
     this.links?.follow(this.image)
@@ -507,7 +511,7 @@ class Node implements Broker {
     const sent = this.workers!.callers.map((caller, worker) =>
       caller.call('update', { delta, placement, open: open[worker]!, drop: drop[worker]! } satisfies WorkerUpdate).catch((error: Error) => {
         // Its replacement starts from the newest image, so nothing is lost.
-        this.env.logger.warn({ worker, error: error.message }, 'a worker did not take a metadata change')
+        if (!this.workersEnd) this.env.logger.warn({ worker, error: error.message }, 'a worker did not take a metadata change')
       }),
     )
     this.broadcasts = Promise.all([this.broadcasts, ...sent])

@@ -12,7 +12,7 @@ import type {
 } from '../client/index.js'
 import { firstReachable } from './doctor/network.js'
 import { CliError, ExitCode } from './errors.js'
-import { bootstrapOf, parseWhole } from './options.js'
+import { bootstrapOf, timeoutOf } from './options.js'
 import type { ClientFlags } from './options.js'
 
 export interface TopicPartitionOffset {
@@ -118,7 +118,7 @@ export async function reach(
   flags: Reach,
 ): Promise<{ bootstrapServers: string[]; clientId: string; requestTimeoutMs: number; defaultApiTimeoutMs: number }> {
   const bootstrapServers = bootstrapOf(flags as ClientFlags)
-  const timeoutMs = parseWhole(flags.timeout, '--timeout', 1, 2_147_483_647)
+  const timeoutMs = timeoutOf(flags)
   if (!(await firstReachable(bootstrapServers))) {
     throw new CliError(
       `no broker answers at ${bootstrapServers.join(', ')}`,
@@ -140,11 +140,12 @@ export async function withAdmin<T>(flags: Reach, use: (admin: AdminPort) => Prom
   }
 }
 
-export async function createProducer(flags: Reach, own: Partial<ProducerSettings>): Promise<Producer> {
+export async function createProducer(flags: Reach, own: Partial<ProducerSettings> & { readonly lingerMs: number }): Promise<Producer> {
   const settings = await reach(flags)
   const { Producer: ProducerClass } = await import('../client/producer/producer.js')
-  const deliveryTimeoutMs = Math.max(120_000, settings.requestTimeoutMs + (own.lingerMs ?? 0))
-  return new ProducerClass({ ...settings, deliveryTimeoutMs, maxBlockMs: settings.requestTimeoutMs, ...own })
+  // Who says how long does not mean each of the attempts of two minutes.
+  const giveUp = flags.timeout === undefined ? {} : { deliveryTimeoutMs: settings.requestTimeoutMs + own.lingerMs }
+  return new ProducerClass({ ...settings, ...giveUp, maxBlockMs: settings.requestTimeoutMs, ...own })
 }
 
 export async function createConsumer(flags: Reach, own: Partial<ConsumerSettings>): Promise<Consumer> {

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { ExitCode } from './errors.js'
-import { bootstrapOf, collect, parseWhole, withClientFlags } from './options.js'
+import { bootstrapOf, collect, timeoutOf, withClientFlags } from './options.js'
 import type { ClientFlags } from './options.js'
 import { printJson } from './output.js'
 import { run } from './run.js'
@@ -60,7 +60,7 @@ async function doctor(flags: DoctorFlags, command: Command): Promise<number> {
   const running = await network.firstReachable(servers)
   for (const address of options.listen) add(await network.checkPort(address, running))
   add(...(await network.checkAdvertised(options.listen, options.advertise)))
-  if (running) add(...(await network.checkBroker(running, parseWhole(flags.timeout, '--timeout', 1, 2_147_483_647))))
+  if (running) add(...(await network.checkBroker(running, timeoutOf(flags))))
   else {
     const text = `no broker answers at ${servers.join(', ')}${explicit ? '' : '; checked this machine only'}`
     add({

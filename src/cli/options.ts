@@ -9,6 +9,7 @@ export interface HostPort {
   readonly port: number
 }
 
+export const DEFAULT_TIMEOUT_MS = 30_000
 export const DEFAULT_BOOTSTRAP = '127.0.0.1:9092'
 
 /** `HOST:PORT`, `:PORT` (every address), `[v6]:PORT`. Port 0: any free one. */
@@ -68,7 +69,8 @@ export function parseTime(text: string, flag: string, now = Date.now()): number 
 export interface ClientFlags {
   readonly bootstrap: string
   readonly json?: boolean
-  readonly timeout: string
+  /** Absent: DEFAULT_TIMEOUT_MS. */
+  readonly timeout?: string
 }
 
 export function withClientFlags(command: Command): Command {
@@ -78,8 +80,12 @@ export function withClientFlags(command: Command): Command {
       'broker to start from; several separated by commas',
       process.env['MILLRACE_BOOTSTRAP'] ?? DEFAULT_BOOTSTRAP,
     )
-    .option('--timeout <ms>', 'give up on a request after this long', '30000')
+    .option('--timeout <ms>', `give up on a request after this long; default ${DEFAULT_TIMEOUT_MS}`)
     .option('--json', 'print JSON')
+}
+
+export function timeoutOf({ timeout }: Pick<ClientFlags, 'timeout'>): number {
+  return timeout === undefined ? DEFAULT_TIMEOUT_MS : parseWhole(timeout, '--timeout', 1, 2_147_483_647)
 }
 
 export function bootstrapOf(flags: ClientFlags): string[] {

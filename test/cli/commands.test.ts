@@ -2,11 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { cli, startNode, temporaryDir } from './run-cli.js'
+import { cli, startCli, startNode, temporaryDir } from './run-cli.js'
 import type { Node, Result, RunOptions } from './run-cli.js'
 
 let node: Node
@@ -218,5 +219,21 @@ describe('commands against a node', () => {
       'b',
       'c',
     ])
+  })
+
+  test('produce --timeout: a record that nobody takes is given up after that long, with its attempts', async (t) => {
+    const node = await startNode(t)
+    await cli(['topics', 'create', 'left', '-b', node.bootstrap])
+    const producing = startCli(t, ['produce', 'left', '-b', node.bootstrap, '--timeout', '1500'], 'pipe')
+    const ended = once(producing.process, 'close')
+    producing.process.stdin!.write('taken\n')
+    const taken = await cli(['consume', 'left', '-b', node.bootstrap, '--from', 'beginning', '--max', '1'])
+    assert.equal(taken.stdout, 'taken\n')
+    await node.stop('SIGKILL')
+    const began = performance.now()
+    producing.process.stdin!.end('left\n')
+    assert.notDeepEqual(await ended, [0, null])
+    assert.match(producing.errors(), /not delivered within 15\d\d ms/)
+    assert.ok(performance.now() - began < 60_000)
   })
 })

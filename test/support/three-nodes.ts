@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type Broker, startBroker } from '../../src/broker/broker.js'
 import { loadStaticConfig } from '../../src/broker/config/static-config.js'
 import { brokerOptions } from '../../src/cli/serve/node-options.js'
+import type { Logger } from '../../src/env/env.js'
 import { silentLogger } from '../../src/env/real.js'
 import { freePorts } from '../cluster/support/nodes.js'
 
@@ -18,7 +19,7 @@ export interface ThreeNodes {
 }
 
 /** `settings`: `name=value`, for every node. */
-export async function startThreeNodes(settings: readonly string[] = []): Promise<ThreeNodes> {
+export async function startThreeNodes(settings: readonly string[] = [], logger: Logger = silentLogger): Promise<ThreeNodes> {
   const dir = await mkdtemp(join(tmpdir(), 'millrace-three-'))
   const ports = await freePorts(9)
   const ids = [1, 2, 3]
@@ -35,7 +36,7 @@ export async function startThreeNodes(settings: readonly string[] = []): Promise
       'millrace.log.level=silent',
     ]
     const { properties } = loadStaticConfig({ set: [...own, ...settings] })
-    return startBroker({ ...brokerOptions(properties), logger: silentLogger })
+    return startBroker({ ...brokerOptions(properties), logger })
   }
   const started = await Promise.allSettled(ids.map(start))
   const brokers = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
