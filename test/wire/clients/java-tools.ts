@@ -2,28 +2,10 @@
 
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { run, type RunOptions } from './child.js'
 import { check, CODECS, until, type Bench, type Client, type Codec, type Scenario } from './client.js'
-import { installJavaTools, SOURCES } from './install.js'
-
-const TOOLS = 'org.apache.kafka.tools'
-let classPath = ''
-
-async function tool(name: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
-  const logging = `-Dlog4j2.configurationFile=${join(SOURCES, 'java/log4j2.yaml')}`
-  const jvm = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', logging, '-cp', classPath]
-  const { stdout, stderr } = await run('java', [...jvm, name.startsWith('kafka.') ? name : `${TOOLS}.${name}`, ...args], {
-    timeoutMs: 120_000,
-    ...options,
-  })
-  return stdout + stderr
-}
+import { installTools, says, tool } from './kafka-tool.js'
 
 const server = (bench: Bench): readonly string[] => ['--bootstrap-server', bench.bootstrap]
-
-function says(output: string, pattern: RegExp): void {
-  check(pattern.test(output), `expected ${pattern} in:\n${output.slice(0, 1500)}`)
-}
 
 async function produce(bench: Bench, topic: string, codec: Codec, rows: readonly string[]): Promise<void> {
   const parsing = ['parse.key=true', 'parse.headers=true', 'headers.delimiter=|', 'key.separator=\t'].flatMap((each) => [
@@ -280,9 +262,7 @@ export const JAVA_TOOLS: Client = {
   name: 'java-tools',
   tier: 'short',
   codecs: CODECS,
-  install: async () => {
-    classPath = await installJavaTools()
-  },
+  install: installTools,
   produce,
   consume,
   scenarios: [

@@ -1,5 +1,6 @@
 // Runs other people's clients against a Kafka-compatible server: this project's own unless --bootstrap names another.
 // Command: node dist/test/wire/clients/main.js [--all] [--bootstrap HOST:PORT [--data-dir DIR]] [--only TEXT]
+// Then Kafka's tools against three nodes, this project's own; `--cluster kafka`: only that, against three of Apache Kafka.
 // With the word `zookeeper`: other people's ZooKeeper suites instead (../zookeeper/main.ts).
 // Ends with one line: N passed, N failed, N skipped.
 
@@ -8,7 +9,11 @@ import { Context } from '../odd-requests/context.js'
 import { acrossScenarios } from './across.js'
 import { endAllChildren } from './child.js'
 import { codecScenario, Unavailable, type Bench, type Client, type Scenario } from './client.js'
+import { ClusterBench } from './cluster/bench.js'
+import { MOVE_SCENARIOS } from './cluster/moves.js'
+import { STATE_SCENARIOS } from './cluster/state.js'
 import { JAVA_TOOLS } from './java-tools.js'
+import { installTools } from './kafka-tool.js'
 import { KAFKAJS } from './kafkajs.js'
 import { KCAT } from './kcat.js'
 import { MILLRACE } from './millrace.js'
@@ -25,6 +30,7 @@ const { values: OPTIONS, positionals: WORDS } = parseArgs({
     bootstrap: { type: 'string' },
     'data-dir': { type: 'string' },
     only: { type: 'string' },
+    cluster: { type: 'string' },
   },
 })
 
@@ -86,7 +92,31 @@ function scenariosOf(client: Client): [string, Scenario][] {
   return [codecScenario(client), ...client.scenarios].map((scenario) => [`${client.name}: ${scenario.name}`, scenario])
 }
 
-async function main(): Promise<void> {
+/** Three nodes are started once there is something to do with them. */
+async function runCluster(system: 'millrace' | 'kafka'): Promise<void> {
+  const all = [...STATE_SCENARIOS, ...MOVE_SCENARIOS].filter(({ tier }) => OPTIONS.all === true || tier === 'short')
+  const scenarios = all
+    .filter(({ ownOnly }) => system === 'millrace' || ownOnly !== true)
+    .map((scenario) => ({ ...scenario, label: `java-tools on three nodes: ${scenario.name}` }))
+    .filter(({ label }) => wanted(label))
+  if (scenarios.length === 0) return
+  try {
+    await installTools()
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error
+    counts.skipped += scenarios.length
+    return console.log(`  SKIPPED java-tools on three nodes: ${error.message}`)
+  }
+  const bench = await ClusterBench.start(system)
+  console.log(`three nodes of ${system}: ${bench.bootstrap}`)
+  try {
+    for (const { label, run } of scenarios) await timed(label, () => run(bench))
+  } finally {
+    await bench.close()
+  }
+}
+
+async function runOne(): Promise<void> {
   const server = OPTIONS.bootstrap === undefined ? await startServer({ args: ['--set', 'group.initial.rebalance.delay.ms=0'] }) : null
   const bootstrap = server?.bootstrap ?? OPTIONS.bootstrap!
   const wire = new Context(bootstrap)
@@ -99,6 +129,12 @@ async function main(): Promise<void> {
     await server?.stop()
     endAllChildren()
   }
+}
+
+async function main(): Promise<void> {
+  const { cluster, bootstrap } = OPTIONS
+  if (cluster === undefined) await runOne()
+  if (bootstrap === undefined) await runCluster(cluster === 'kafka' ? 'kafka' : 'millrace')
   if (failures.length > 0) console.log(`\nfailed:\n${failures.map((text) => `  ${text.split('\n')[0]}`).join('\n')}`)
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
   // kafkajs may leave timers behind.
