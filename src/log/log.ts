@@ -13,7 +13,7 @@ import { abortedTransactionsIn, findMaxTimestamp, findTimestamp } from './reads.
 import { applyRetention, flushIfDue } from './retention/apply.js'
 import { deleteRecordsBefore, truncateFullyAndStartAt, truncateTo } from './truncation.js'
 import { closedSegments, keepAside, scrub, verifyBatchAt } from './verify.js'
-import type { ScrubStep } from './verify.js'
+import type { ScrubPlace, ScrubStep } from './verify.js'
 import type { LogError } from './codes.js'
 import type { Cleanable } from './compaction/cleanable.js'
 import type { CompactionSummary } from './compaction/compactor.js'
@@ -258,8 +258,8 @@ export class Log {
   }
 
   /** Checks part of a closed segment on the pool; what is wrong is quarantined and named. */
-  async scrub(baseOffset: number, position: number, maxBytes: number): Promise<ScrubStep> {
-    return scrub(this.#state, baseOffset, position, maxBytes)
+  async scrub(baseOffset: number, from: ScrubPlace, maxBytes: number): Promise<ScrubStep> {
+    return scrub(this.#state, baseOffset, from, maxBytes)
   }
 
   /** Keeps copies of the segments from `offset` on as `<base>.log.damaged-<n>`, before they are cut. */

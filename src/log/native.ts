@@ -47,8 +47,11 @@ export const VerifyOut = {
   length: 70,
 } as const
 
-/** Slots of `out` in `readPlan` (a batch-aligned range in one segment file). `position` -1: nothing at or after the offset. */
-export const PlanOut = { position: 0, size: 1, firstBatchSize: 2, length: 3 } as const
+/**
+ * Slots of `out` in `readPlan` (a batch-aligned range in one segment file). `position` -1: nothing at or after the offset. `damagedFrom` not -1:
+ * what held the offset is damaged, `position` and `size` are the damage's, which may have held these offsets.
+ */
+export const PlanOut = { position: 0, size: 1, firstBatchSize: 2, damagedFrom: 3, damagedTo: 4, firstBaseOffset: 5, length: 6 } as const
 
 export interface RecoveredBatch {
   readonly baseOffset: number

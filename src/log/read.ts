@@ -4,7 +4,7 @@
 import { storageError } from './append-results.js'
 import { Code, LogError } from './codes.js'
 import { PlanOut } from './native.js'
-import { describeRange } from './quarantine.js'
+import { describeRange, quarantine } from './quarantine.js'
 import { withEpoch } from './reads.js'
 import { assertPlanned } from './planned.js'
 import type { Segment } from './segment.js'
@@ -36,6 +36,7 @@ export function planRead(log: LogState, offset: number, maxBytes: number, upperB
       if (segment.baseOffset >= bound) break
       log.addon.segmentReadPlan(segment.readHandle(), offset, bound, maxBytes, minOne, planned)
       if (planned[PlanOut.position]! < 0) continue
+      if (planned[PlanOut.damagedFrom]! >= 0) return damagedPlan(log, i)
       return {
         kind: 'plan',
         dir: log.dir,
@@ -43,6 +44,7 @@ export function planRead(log: LogState, offset: number, maxBytes: number, upperB
         position: planned[PlanOut.position]!,
         size: planned[PlanOut.size]!,
         firstBatchSize: planned[PlanOut.firstBatchSize]!,
+        firstBaseOffset: planned[PlanOut.firstBaseOffset]!,
         offset,
         generation: segment.generation,
       }
@@ -53,6 +55,22 @@ export function planRead(log: LogState, offset: number, maxBytes: number, upperB
   }
 }
 
+/** The offset was looked for and is not where the batches around it say: the range is remembered, and whoever owns the replica told. */
+function damagedPlan(log: LogState, index: number): OffsetError {
+  const range = {
+    segmentBaseOffset: log.segments.at(index).baseOffset,
+    position: planned[PlanOut.position]!,
+    size: planned[PlanOut.size]!,
+    firstOffset: planned[PlanOut.damagedFrom]!,
+    lastOffset: Math.min(planned[PlanOut.damagedTo]!, log.segments.endOffsetOf(index, log.logEndOffset) - 1),
+    foundAtMs: log.env.clock.now(),
+  }
+  quarantine(log, [range])
+  const errorMessage = describeRange(log.dir, range)
+  log.options.onDamaged?.(range.firstOffset, errorMessage)
+  return { kind: 'error', errorCode: Code.corruptMessage, errorMessage }
+}
+
 function emptyPlan(log: LogState, offset: number): ReadPlan {
   return {
     kind: 'plan',
@@ -61,6 +79,7 @@ function emptyPlan(log: LogState, offset: number): ReadPlan {
     position: 0,
     size: 0,
     firstBatchSize: 0,
+    firstBaseOffset: -1,
     offset,
     generation: log.active.generation,
   }

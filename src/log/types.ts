@@ -48,6 +48,7 @@ export interface ReadPlan {
   readonly size: number
   /** The first batch alone, for callers that must shrink a plan and still deliver one. */
   readonly firstBatchSize: number
+  readonly firstBaseOffset: number
   /** The offset that was asked for. */
   readonly offset: number
   /** Changes when the file behind `segmentBaseOffset` is replaced or cut: cached handles of older numbers are stale. */
@@ -131,4 +132,6 @@ export interface LogOptions {
   readonly onCheckpointDue?: () => void
   /** Told once when a failed write, read or fsync took this log out of service. */
   readonly onFailed?: (error: Error) => void
+  /** Told of damage that a read came upon, which is quarantined now. */
+  readonly onDamaged?: (offset: number, message: string) => void
 }

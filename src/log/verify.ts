@@ -1,14 +1,15 @@
 // Looks again at bytes that were written long ago. What is found wrong is quarantined like what recovery finds: remembered on disk, refused to
 // readers, never deleted. Making it good is the replica's business.
 
-import { At, HEADER_SIZE, int32At, LOG_OVERHEAD } from '../protocol/records/batch-layout.js'
+import { At, HEADER_SIZE, int32At, int64At, LOG_OVERHEAD } from '../protocol/records/batch-layout.js'
 import { Code } from './codes.js'
 import { fileName, SUFFIX } from './files.js'
+import { quarantine } from './quarantine.js'
 import { planRead, readInto } from './read.js'
+import type { BadBatch } from './scrub-file.js'
 import { replicatedBatchError } from './validation.js'
 import { join } from 'node:path'
 import type { LogState } from './log-state.js'
-import type { QuarantinedRange } from './types.js'
 
 /** What is wrong with the batch that holds `offset`; undefined: it is sound, or there is none. Throws LogError when it cannot be read. */
 export function verifyBatchAt(log: LogState, offset: number): string | undefined {
@@ -17,7 +18,7 @@ export function verifyBatchAt(log: LogState, offset: number): string | undefined
   if (plan.size === 0) return undefined
   const bytes = Buffer.allocUnsafe(plan.size)
   const size = readInto(log, plan, bytes, 0)
-  const wrong = size < plan.size ? 'the file ends within the batch' : batchError(bytes)
+  const wrong = size < plan.size ? 'the file ends within the batch' : batchError(bytes, plan.firstBaseOffset)
   if (wrong === undefined) return undefined
   const delta = size >= HEADER_SIZE ? int32At(bytes, At.lastOffsetDelta) : 0
   quarantine(log, [
@@ -33,22 +34,26 @@ export function verifyBatchAt(log: LogState, offset: number): string | undefined
   return wrong
 }
 
-function batchError(bytes: Uint8Array): string | undefined {
+/** `baseOffset`: as memory has it, for a batch that was appended not long ago. */
+function batchError(bytes: Uint8Array, baseOffset: number): string | undefined {
   if (int32At(bytes, At.batchLength) + LOG_OVERHEAD !== bytes.length) return 'the batch does not have the size it says'
-  return replicatedBatchError(bytes, 0)?.message
+  const base = int64At(bytes, At.baseOffset)
+  return base === baseOffset ? replicatedBatchError(bytes, 0)?.message : `the batch at offset ${baseOffset} says ${base}`
 }
 
-export function quarantine(log: LogState, ranges: readonly QuarantinedRange[]): void {
-  for (const range of ranges)
-    log.env.logger.error({ dir: log.dir, ...range }, 'a corrupt range was quarantined: reads of it are refused, nothing was deleted')
-  log.quarantine.add(ranges)
+/** How far a scrub of a segment has come. */
+export interface ScrubPlace {
+  /** -1: the segment is done, or is not what it was. */
+  readonly position: number
+  /** Offset after the last sound batch before it. */
+  readonly nextOffset: number
 }
 
 export interface ScrubStep {
   /** Bytes looked at. */
   readonly bytes: number
-  /** Where to go on; -1: the segment is done, or is not what it was. */
-  readonly position: number
+  /** Where to go on. */
+  readonly place: ScrubPlace
   /** First offset that cannot be read any more. */
   readonly damagedOffset: number | undefined
 }
@@ -59,41 +64,29 @@ export function closedSegments(log: LogState): { readonly baseOffset: number; re
 }
 
 /** Checks part of a closed segment on the pool; what is wrong is quarantined. */
-export async function scrub(log: LogState, baseOffset: number, position: number, maxBytes: number): Promise<ScrubStep> {
+export async function scrub(log: LogState, baseOffset: number, from: ScrubPlace, maxBytes: number): Promise<ScrubStep> {
+  const over = { position: -1, nextOffset: -1 }
   const segment = log.segments.all.find((one) => one.baseOffset === baseOffset)
   if (segment === undefined || segment.isActive || log.failure !== undefined || log.closed)
-    return { bytes: 0, position: -1, damagedOffset: undefined }
+    return { bytes: 0, place: over, damagedOffset: undefined }
   const { generation, size } = segment
   const path = join(log.dir, fileName(baseOffset, SUFFIX.log))
-  const found = await log.options.runInPool({ name: 'scrubFile', path, position, endPosition: size, maxBytes })
-  const bytes = found.position - position
+  const endOffset = log.segments.endOffsetOf(log.segments.all.indexOf(segment), log.logEndOffset)
+  const found = await log.options.runInPool({ name: 'scrubFile', path, ...from, endPosition: size, endOffset, maxBytes })
+  const bytes = found.position - from.position
   // Cut, compacted or gone meanwhile: what was read is not this segment's any more.
-  const index = log.segments.all.indexOf(segment)
-  if (index === -1 || segment.generation !== generation || log.closed) return { bytes, position: -1, damagedOffset: undefined }
-  const next = found.position < size ? found.position : -1
+  if (!log.segments.all.includes(segment) || segment.generation !== generation || log.closed)
+    return { bytes, place: over, damagedOffset: undefined }
+  const place = found.position < size ? { position: found.position, nextOffset: found.nextOffset } : over
   const { bad } = found
-  if (
-    bad === null ||
-    log.quarantine.ranges.some(
-      (known) =>
-        known.segmentBaseOffset === baseOffset && known.position <= bad.position && bad.position < known.position + Math.max(known.size, 1),
-    )
-  )
-    return { bytes, position: next, damagedOffset: undefined }
-  const end = log.segments.endOffsetOf(index, log.logEndOffset)
-  const isSane = bad.baseOffset >= Math.max(baseOffset, found.nextOffset) && bad.lastOffset < end
-  const firstOffset = isSane ? bad.baseOffset : found.nextOffset === -1 ? baseOffset : found.nextOffset
-  quarantine(log, [
-    {
-      segmentBaseOffset: baseOffset,
-      position: bad.position,
-      size: bad.size,
-      firstOffset,
-      lastOffset: isSane ? bad.lastOffset : end - 1,
-      foundAtMs: log.env.clock.now(),
-    },
-  ])
-  return { bytes, position: next, damagedOffset: firstOffset }
+  if (bad === null || log.quarantine.ranges.some((known) => known.segmentBaseOffset === baseOffset && overlaps(known, bad)))
+    return { bytes, place, damagedOffset: undefined }
+  quarantine(log, [{ segmentBaseOffset: baseOffset, ...bad, foundAtMs: log.env.clock.now() }])
+  return { bytes, place, damagedOffset: bad.firstOffset }
+}
+
+function overlaps(known: { readonly position: number; readonly size: number }, { position }: BadBatch): boolean {
+  return known.position <= position && position < known.position + Math.max(known.size, 1)
 }
 
 /** Copies every segment that holds offsets from `offset` on to `<base>.log.damaged-<n>`, on the pool. */

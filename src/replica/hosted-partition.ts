@@ -57,7 +57,7 @@ export interface ReplicatedAppend {
   readonly errorCode: number
   /** Bytes appended. */
   readonly size: number
-  /** The batch that was not appended because its checksum is wrong; undefined: none. */
+  /** The batch that was not appended because its checksum or its offset is wrong; undefined: none. */
   readonly corrupt: { readonly offset: number; readonly message: string } | undefined
 }
 
@@ -336,9 +336,9 @@ export class HostedPartition {
    * Batches of a leader's answer: checked as a whole, then appended; nothing behind a wrong checksum is. Staged only: `flushReplicated` is owed
    * before the next fetch says that they are here.
    */
-  appendReplicated(records: Uint8Array, leaderEpoch: number): ReplicatedAppend {
+  appendReplicated(records: Uint8Array, leaderEpoch: number, leaderEndOffset: number): ReplicatedAppend {
     const { log } = this
-    const checked = checkReplicated(records, leaderEpoch, log.logEndOffset)
+    const checked = checkReplicated(records, leaderEpoch, log.logEndOffset, leaderEndOffset)
     if (checked.size === 0) return { errorCode: 0, size: 0, corrupt: checked.corrupt }
     // The leader's log start may lie within its first batch, which comes whole.
     if (checked.baseOffset < log.logEndOffset && checked.firstLastOffset >= log.logEndOffset) this.truncate(checked.baseOffset)

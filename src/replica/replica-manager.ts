@@ -197,6 +197,7 @@ export class ReplicaManager {
         onProgress: (done, total) => this.options.onRecoveryProgress(topic, partition, done, total),
         onCheckpointDue: () => this.checkpointDue(topic, partition, log),
         onFailed: (error) => this.options.onLogFailed(topic, partition, dir, error),
+        onDamaged: (offset, message) => this.logDamaged(topic, partition, log, offset, message),
       })
       // What a killed process left may be in the page cache only: on the `disk` promise nobody reads it before it is durable.
       if (promiseOf(settings) === 'disk') await log.sync()
@@ -257,8 +258,14 @@ export class ReplicaManager {
       // Until it takes over nobody keeps its offsets; then it is the partition's log like any other.
       onCheckpointDue: () => void opened.then((log) => current.log === log && this.checkpointDue(topic, partition, log)),
       onFailed: (error) => void opened.then((log) => current.log === log && this.options.onLogFailed(topic, partition, log.dir, error)),
+      onDamaged: (offset, message) => void opened.then((log) => this.logDamaged(topic, partition, log, offset, message)),
     })
     return opened
+  }
+
+  private logDamaged(topic: string, partition: number, log: Log, offset: number, message: string): void {
+    const known = this.find(topic, partition)
+    if (known?.log === log) this.replication?.damaged(known, offset, message)
   }
 
   /** A log that was replaced by a move has nothing to say any more. */

@@ -2,6 +2,7 @@
 // it. The reading is done on the pool; here it is only paced. Runs on the worker that owns the partitions.
 
 import type { Env, Timer } from '../env/env.js'
+import type { ScrubPlace } from '../log/verify.js'
 import type { HostedPartition } from './hosted-partition.js'
 
 /** A step reads this much, then pauses for as long as the rate asks. */
@@ -18,16 +19,16 @@ export interface ScrubberOptions {
   onDamaged(hosted: HostedPartition, offset: number, message: string): void
 }
 
-interface Place {
+interface Pending {
   readonly hosted: HostedPartition
   readonly baseOffset: number
-  position: number
+  place: ScrubPlace
 }
 
 export class Scrubber {
   readonly counters = { bytes: 0, segments: 0, passes: 0, damages: 0 }
   private readonly options: ScrubberOptions
-  private pending: Place[] = []
+  private pending: Pending[] = []
   private timer: Timer | undefined
   private closed = false
 
@@ -60,26 +61,23 @@ export class Scrubber {
     const rate = this.options.bytesPerSecond()
     if (rate <= 0) return REST_MS
     if (this.pending.length === 0) this.plan()
-    const place = this.pending[0]
-    if (place === undefined) return REST_MS
-    if (!this.options.isHosted(place.hosted)) {
+    const segment = this.pending[0]
+    if (segment === undefined) return REST_MS
+    const { hosted, baseOffset } = segment
+    if (!this.options.isHosted(hosted)) {
       this.pending.shift()
       return 0
     }
-    const { bytes, position, damagedOffset } = await place.hosted.log.scrub(place.baseOffset, place.position, STEP_BYTES)
+    const { bytes, place, damagedOffset } = await hosted.log.scrub(baseOffset, segment.place, STEP_BYTES)
     this.counters.bytes += bytes
-    place.position = position
-    if (position === -1) {
+    segment.place = place
+    if (place.position === -1) {
       this.pending.shift()
       this.counters.segments++
     }
     if (damagedOffset !== undefined && !this.closed) {
       this.counters.damages++
-      this.options.onDamaged(
-        place.hosted,
-        damagedOffset,
-        `scrubbing segment ${place.baseOffset} found a bad batch at offset ${damagedOffset}`,
-      )
+      this.options.onDamaged(hosted, damagedOffset, `scrubbing segment ${baseOffset} found a bad batch at offset ${damagedOffset}`)
     }
     if (this.pending.length > 0) return Math.ceil((bytes * 1000) / rate)
     this.counters.passes++
@@ -88,7 +86,8 @@ export class Scrubber {
 
   private plan(): void {
     for (const hosted of this.options.partitions()) {
-      for (const { baseOffset } of hosted.log.closedSegments()) this.pending.push({ hosted, baseOffset, position: 0 })
+      for (const { baseOffset } of hosted.log.closedSegments())
+        this.pending.push({ hosted, baseOffset, place: { position: 0, nextOffset: baseOffset } })
     }
   }
 }

@@ -131,6 +131,29 @@ describe('a fetch answer', () => {
     })
   }
 
+  for (const [what, base] of [
+    ['behind its place', 0],
+    ['before its place', 2],
+    ['beyond the end of the log', 2 ** 60],
+  ] as const) {
+    test(`a batch ${what} is an error where it should be, and a later poll meets it again`, () => {
+      const partition = state()
+      partition.endOffset = 3
+      const fetched = new Fetched(partition, Buffer.concat([batch(0, ['a']), batch(base, ['b']), batch(2, ['c'])]), [], {})
+      assert.equal(fetched.endOffset, 1)
+      assert.ok(fetched.next())
+      fetched.take()
+      assert.throws(() => fetched.next(), /t-0 at offset 1: a record batch says offset \d+, which does not fit/)
+      assert.ok(fetched.isBroken)
+      assert.equal(partition.position, 1)
+    })
+  }
+
+  test('offsets that were compacted away are no damage', () => {
+    const fetched = new Fetched(state(), Buffer.concat([batch(3, ['a']), batch(7, ['b']), batch(9, ['c'])]), [], {})
+    assert.deepEqual(readAll(fetched), ['a', 'b', 'c'])
+  })
+
   test('a partial batch at the end does not count', () => {
     const bytes = Buffer.concat([batch(0, ['a']), batch(1, ['b']).subarray(0, 30)])
     assert.equal(new Fetched(state(), bytes, [], {}).endOffset, 1)

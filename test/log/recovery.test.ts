@@ -155,6 +155,29 @@ test('a corrupt middle is quarantined: refused by name, kept, and remembered', a
   }
 })
 
+for (const bit of [0, 11, 30, 60]) {
+  test(`bit ${bit} of a batch's offset flips in a closed segment: a read there is refused, quarantined and told, all others are answered`, async (t) => {
+    const { dir, log } = await filled(t, 12, { segmentBytes: 2000 })
+    await log.close(true)
+    const bytes = readFileSync(file(dir, 4))
+    bytes[500 + 7 - (bit >> 3)]! ^= 1 << (bit & 7)
+    writeFileSync(file(dir, 4), bytes)
+    const told: number[] = []
+    const again = await openLog(t, { dir, clean: true, recoveryPoint: 12, overrides: { onDamaged: (offset) => told.push(offset) } })
+    for (const offset of [5, 4, 6, 7, 8, 11]) {
+      const plan = again.planRead(offset, 1, again.writtenOffset, true)
+      if (offset === 5) assert.ok(plan.kind === 'error' && plan.errorCode === 2)
+      else assert.deepEqual(plan.kind === 'plan' && [plan.segmentBaseOffset, plan.position], [offset & ~3, (offset & 3) * 500])
+    }
+    assert.deepEqual(told, [5])
+    assert.deepEqual(
+      again.quarantined.map((r) => [r.segmentBaseOffset, r.firstOffset, r.lastOffset, r.position, r.size]),
+      [[4, 5, 5, 500, 500]],
+    )
+    await again.close(true)
+  })
+}
+
 test('a corrupt middle followed by a torn tail is both', async (t) => {
   const { dir } = await filled(t, 10)
   const copy = killed(t, dir)

@@ -174,11 +174,15 @@ unsafe extern "C" fn segment_read_plan(env: sys::napi_env, info: sys::napi_callb
         let (handle, start, max_offset) = (args.number(0)?, args.integer(1)?, args.integer(2)?);
         let (max_bytes, min_one) = (args.size(3)? as u64, args.boolean(4)?);
         // SAFETY: see the head of this file.
-        let out = unsafe { args.doubles(5, 3) }?;
+        let out = unsafe { args.doubles(5, 6) }?;
         let plan = handles::with(handle, |s| s.plan(start, max_offset, max_bytes, min_one))?;
         out[0] = plan.position.map_or(-1.0, |p| p as f64);
         out[1] = plan.size as f64;
         out[2] = plan.first_batch_size as f64;
+        let (first, last) = plan.damaged.unwrap_or((-1, -1));
+        out[3] = first as f64;
+        out[4] = last as f64;
+        out[5] = plan.first_base_offset as f64;
         Ok(plan.size as f64)
     })())
 }

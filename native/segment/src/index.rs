@@ -100,6 +100,18 @@ impl Indexes {
         self.offsets.get(at).map(|e| e.position as u64)
     }
 
+    /// Relative offset that batches from `position` (0 or an indexed one) on begin at or above: what the entry before it says.
+    pub fn offset_before(&self, position: u64) -> i64 {
+        let at = self.offsets.partition_point(|e| (e.position as u64) < position);
+        at.checked_sub(1).map_or(0, |at| self.offsets[at].relative as i64 + 1)
+    }
+
+    /// Relative offset of the entry for `position`.
+    pub fn offset_at(&self, position: u64) -> Option<i64> {
+        let at = self.offsets.partition_point(|e| (e.position as u64) < position);
+        self.offsets.get(at).filter(|e| e.position as u64 == position).map(|e| e.relative as i64)
+    }
+
     /// Last indexed position before `position`; 0 when there is none.
     pub fn position_before(&self, position: u64) -> u64 {
         let at = self.offsets.partition_point(|e| (e.position as u64) < position);

@@ -68,7 +68,7 @@ pub fn recover(storage: &dyn Storage, dir: &Path, base_offset: i64, from_positio
     let mut position = start;
     let mut first_bad = None;
     while position < file_bytes {
-        if let Some((header, bytes)) = reader.batch(position, base_offset, scan.next_offset)? {
+        if let Some((header, bytes)) = reader.placed(position, base_offset, scan.next_offset)? {
             let bytes_len = header.size as u64;
             scan.accept(&header, bytes, position, position >= from);
             position += bytes_len;
@@ -269,6 +269,19 @@ impl<'a> Reader<'a> {
         let Some(header) = self.header(position, base_offset, next_offset)? else { return Ok(None) };
         let bytes = self.bytes(position, header.size)?;
         Ok((bytes.len() == header.size && batch::crc_matches(bytes)).then_some((header, bytes)))
+    }
+
+    /// The same, unless its offset cannot be true, which no checksum covers: the batch behind it has a smaller one that fits.
+    fn placed(&mut self, position: u64, base_offset: i64, next_offset: i64) -> Result<Option<(Header, &[u8])>> {
+        let Some((header, _)) = self.batch(position, base_offset, next_offset)? else { return Ok(None) };
+        if header.base_offset > next_offset {
+            let after = position + header.size as u64;
+            let following = if after < self.file_bytes { self.batch(after, base_offset, next_offset)? } else { None };
+            if following.is_some_and(|(f, _)| f.base_offset <= header.last_offset()) {
+                return Ok(None);
+            }
+        }
+        self.batch(position, base_offset, next_offset)
     }
 
     /// The first position from `position` on where a valid batch starts.

@@ -79,6 +79,55 @@ pub struct Plan {
     pub position: Option<u64>,
     pub size: u64,
     pub first_batch_size: u64,
+    pub first_base_offset: i64,
+    /// What held the offset is damaged: the offsets that it may have held, to the segment's end where the last is i64::MAX - 1.
+    /// `position` and `size` are then the damage's.
+    pub damaged: Option<(i64, i64)>,
+}
+
+/// Bytes that are no batch, or one whose offsets cannot be true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hole {
+    position: u64,
+    /// The first offset that it may have held.
+    first_offset: i64,
+}
+
+/// Where an offset is.
+enum Place {
+    /// Position, size, base offset.
+    Batch(u64, u64, i64),
+    /// In damage that ends at this position, and before this offset.
+    Damage(Hole, u64, i64),
+    None,
+}
+
+/// The headers of a file through a small buffer.
+struct Headers<'a> {
+    file: &'a dyn File,
+    limit: u64,
+    /// Read at once.
+    step: usize,
+    chunk: [u8; WALK_CHUNK],
+    at: u64,
+    length: usize,
+}
+
+impl Headers<'_> {
+    /// `None`: there is none, or it says more bytes than are there.
+    fn read(&mut self, position: u64) -> std::io::Result<Option<Header>> {
+        if position + batch::OVERHEAD as u64 > self.limit {
+            return Ok(None);
+        }
+        let inside = position >= self.at && position + batch::OVERHEAD as u64 <= self.at + self.length as u64;
+        if !inside {
+            let want = (self.limit - position).min(self.step as u64) as usize;
+            self.length = read_full(self.file, &mut self.chunk[..want], position)?;
+            self.at = position;
+        }
+        let from = (position - self.at) as usize;
+        Ok(Header::parse(&self.chunk[from.min(self.length)..self.length]).filter(|h| position + h.size as u64 <= self.limit))
+    }
 }
 
 /// A record found by timestamp.
@@ -139,6 +188,8 @@ pub struct Segment {
     mark: Mark,
     recent: [Recent; RECENT],
     recent_count: usize,
+    /// Damage follows the last batch. Known once `loaded`.
+    ends_damaged: bool,
     poisoned: Arc<AtomicBool>,
 }
 
@@ -214,6 +265,7 @@ impl Segment {
             mark: Mark { indexer, offsets: 0, times: 0, next_offset: base_offset },
             recent: [Recent::default(); RECENT],
             recent_count: 0,
+            ends_damaged: false,
             poisoned: Arc::new(AtomicBool::new(false)),
         };
         if writable {
@@ -298,10 +350,11 @@ impl Segment {
         }
         let start = self.indexes.offsets.last().map_or(0, |e| e.position as u64);
         let had_entry = !self.indexes.offsets.is_empty();
-        let mut next_offset = self.base_offset;
+        // The batch of the last entry may be damaged.
+        let mut next_offset = self.indexes.offsets.last().map_or(self.base_offset, |e| self.base_offset + e.relative as i64 + 1);
         let mut indexes = std::mem::take(&mut self.indexes);
         let mut first = true;
-        self.walk(start, self.written, |position, header| {
+        let hole = self.walk(start, self.written, |position, header| {
             let size = header.size as u64;
             if first && had_entry {
                 // The entry for this one exists; what it left behind counts towards the next.
@@ -314,9 +367,10 @@ impl Segment {
                 indexer.add(&mut indexes, header.last_offset(), header.max_timestamp, position, size);
             }
             first = false;
-            next_offset = header.last_offset() + 1;
+            next_offset = next_offset.max(header.last_offset() + 1);
             true
         })?;
+        self.ends_damaged = hole.is_some();
         self.indexes = indexes;
         self.indexer = indexer;
         self.next_offset = next_offset;
@@ -341,45 +395,75 @@ impl Segment {
         self.recent_count = 0;
     }
 
-    /// Calls `visit` for every batch header from `start` (a batch boundary) below `limit`; stops when it says
-    /// false, at the limit, or at bytes that are no header (then jumps to the next indexed batch, if any).
-    fn walk(&mut self, start: u64, limit: u64, visit: impl FnMut(u64, &Header) -> bool) -> Result<()> {
+    /// Calls `visit` for every batch from `start` (0 or an indexed position) below `limit`; stops when it says false, at the
+    /// limit, or at bytes that are no header (then jumps to the next indexed batch, if any). No checksum covers a base
+    /// offset: a batch whose offsets do not fit between those around it is passed over. Returns what is damaged directly
+    /// before the stop.
+    fn walk(&mut self, start: u64, limit: u64, visit: impl FnMut(u64, &Header) -> bool) -> Result<Option<Hole>> {
         let sparse = self.indexes.next_position(start).unwrap_or(limit).saturating_sub(start) > 2 * WALK_CHUNK as u64;
         self.walk_by(if sparse { batch::OVERHEAD } else { WALK_CHUNK }, start, limit, visit)
     }
 
     /// `first_read`: a header alone where batches are larger than a chunk, so that a step costs one small pread.
-    fn walk_by(&mut self, first_read: usize, start: u64, limit: u64, mut visit: impl FnMut(u64, &Header) -> bool) -> Result<()> {
+    fn walk_by(
+        &mut self,
+        first_read: usize,
+        start: u64,
+        limit: u64,
+        mut visit: impl FnMut(u64, &Header) -> bool,
+    ) -> Result<Option<Hole>> {
         let file = self.file()?;
-        let mut step = first_read;
-        let mut chunk = [0u8; WALK_CHUNK];
-        let (mut chunk_at, mut chunk_len) = (0u64, 0usize);
+        let mut headers = Headers { file: file.as_ref(), limit, step: first_read, chunk: [0; WALK_CHUNK], at: 0, length: 0 };
         let mut position = start;
-        while position + batch::OVERHEAD as u64 <= limit {
-            let inside = position >= chunk_at && position + batch::OVERHEAD as u64 <= chunk_at + chunk_len as u64;
-            if !inside {
-                let want = (limit - position).min(step as u64) as usize;
-                chunk_at = position;
-                chunk_len = self.io(read_full(file.as_ref(), &mut chunk[..want], position), "cannot read")?;
+        // Where the batch is not the one its entry names, only those before it tell what it should be.
+        while let Some(relative) = self.indexes.offset_at(position).filter(|_| position > 0) {
+            let header = self.io(headers.read(position), "cannot read")?;
+            if header.is_some_and(|h| h.last_offset().wrapping_sub(self.base_offset) == relative) {
+                break;
             }
-            let at = (position - chunk_at) as usize;
-            let header = Header::parse(&chunk[at.min(chunk_len)..chunk_len])
-                .filter(|h| h.is_plausible(self.base_offset, self.base_offset) && position + h.size as u64 <= limit);
-            match header {
-                Some(header) => {
-                    if !visit(position, &header) {
-                        return Ok(());
-                    }
-                    position += header.size as u64;
-                    step = if header.size * 2 > WALK_CHUNK { batch::OVERHEAD } else { WALK_CHUNK };
-                }
-                None => match self.indexes.next_position(position) {
-                    Some(next) if next < limit => position = next,
-                    _ => return Ok(()),
-                },
-            }
+            position = self.indexes.position_before(position);
         }
-        Ok(())
+        let mut next_offset = self.base_offset + self.indexes.offset_before(position);
+        let mut hole: Option<Hole> = None;
+        while position + batch::OVERHEAD as u64 <= limit {
+            let header = self.io(headers.read(position), "cannot read")?;
+            let Some(header) = header.filter(|h| h.magic == 2) else {
+                hole.get_or_insert(Hole { position, first_offset: next_offset });
+                match self.indexes.next_position(position) {
+                    Some(next) if next < limit => position = next,
+                    _ => return Ok(hole),
+                }
+                continue;
+            };
+            headers.step = if header.size * 2 > WALK_CHUNK { batch::OVERHEAD } else { WALK_CHUNK };
+            if self.is_placed(&mut headers, position, &header, next_offset)? {
+                if position >= start && !visit(position, &header) {
+                    return Ok(hole);
+                }
+                hole = None;
+                next_offset = header.last_offset() + 1;
+            } else {
+                hole.get_or_insert(Hole { position, first_offset: next_offset });
+            }
+            position += header.size as u64;
+        }
+        if position < limit {
+            hole.get_or_insert(Hole { position, first_offset: next_offset });
+        }
+        Ok(hole)
+    }
+
+    /// The batch can have these offsets. Where some are left out before it, the index or the batch behind it has to agree.
+    fn is_placed(&self, headers: &mut Headers<'_>, position: u64, header: &Header, next_offset: i64) -> Result<bool> {
+        let last_offset = header.last_offset();
+        if !header.is_plausible(self.base_offset, next_offset) {
+            return Ok(false);
+        }
+        if header.base_offset == next_offset || self.indexes.offset_at(position) == Some(last_offset - self.base_offset) {
+            return Ok(true);
+        }
+        let following = self.io(headers.read(position + header.size as u64), "cannot read")?;
+        Ok(!following.is_some_and(|f| f.magic == 2 && (next_offset..=last_offset).contains(&f.base_offset)))
     }
 
     /// Appends whole batches. Returns the bytes staged afterwards.
@@ -517,11 +601,26 @@ impl Segment {
     /// The range of the file that answers a read.
     pub fn plan(&mut self, start_offset: i64, max_offset: i64, max_bytes: u64, min_one: bool) -> Result<Plan> {
         self.load()?;
-        let nothing = Plan { position: None, size: 0, first_batch_size: 0 };
-        if start_offset >= self.mark.next_offset || start_offset >= max_offset {
+        let nothing = Plan { position: None, size: 0, first_batch_size: 0, first_base_offset: -1, damaged: None };
+        if start_offset >= max_offset {
             return Ok(nothing);
         }
-        let Some((position, first_size, first_base)) = self.find(start_offset)? else { return Ok(nothing) };
+        let place =
+            if start_offset < self.mark.next_offset || self.ends_damaged { self.find(start_offset)? } else { Place::None };
+        let (position, first_size, first_base) = match place {
+            Place::Batch(position, size, base_offset) => (position, size, base_offset),
+            Place::Damage(Hole { position, first_offset }, end, next_offset) => {
+                let damaged = Some((first_offset.min(start_offset), next_offset - 1));
+                return Ok(Plan {
+                    position: Some(position),
+                    size: end - position,
+                    first_batch_size: 0,
+                    first_base_offset: -1,
+                    damaged,
+                });
+            }
+            Place::None => return Ok(nothing),
+        };
         if first_base >= max_offset {
             return Ok(nothing);
         }
@@ -535,11 +634,17 @@ impl Segment {
         } else {
             max_bytes
         };
-        Ok(Plan { position: Some(position), size: wanted.min(limit - position), first_batch_size: first_size })
+        Ok(Plan {
+            position: Some(position),
+            size: wanted.min(limit - position),
+            first_batch_size: first_size,
+            first_base_offset: first_base,
+            damaged: None,
+        })
     }
 
-    /// The written batch that holds `offset`, or the first one after it: position, size, base offset.
-    fn find(&mut self, offset: i64) -> Result<Option<(u64, u64, i64)>> {
+    /// The written batch that holds `offset`, or the first one after it.
+    fn find(&mut self, offset: i64) -> Result<Place> {
         let count = self.recent_count.min(RECENT);
         for back in 1..=count {
             let r = self.recent[(self.recent_count - back) % RECENT];
@@ -551,32 +656,37 @@ impl Segment {
                 p.last_offset < offset
             };
             if (r.base_offset <= offset || previous_ends_before) && r.position < self.written {
-                return Ok(Some((r.position, r.size, r.base_offset)));
+                return Ok(Place::Batch(r.position, r.size, r.base_offset));
             }
         }
         let from = self.indexes.lookup(offset - self.base_offset);
         if let Some(found) = self.find_in_next_entry(from, offset)? {
-            return Ok(Some(found));
+            return Ok(found);
         }
         let mut found = None;
-        self.walk(from, self.written, |position, header| {
+        let hole = self.walk(from, self.written, |position, header| {
             if header.last_offset() >= offset {
                 found = Some((position, header.size as u64, header.base_offset));
             }
             found.is_none()
         })?;
-        Ok(found)
+        Ok(match (found, hole) {
+            (Some((position, _, base_offset)), Some(hole)) if base_offset > offset => Place::Damage(hole, position, base_offset),
+            (Some((position, size, base_offset)), _) => Place::Batch(position, size, base_offset),
+            (None, Some(hole)) => Place::Damage(hole, self.written, i64::MAX),
+            (None, None) => Place::None,
+        })
     }
 
     /// Where every batch has an entry, the one that holds `offset` is that of the next entry: one pread, no walk.
-    fn find_in_next_entry(&mut self, from: u64, offset: i64) -> Result<Option<(u64, u64, i64)>> {
+    fn find_in_next_entry(&mut self, from: u64, offset: i64) -> Result<Option<Place>> {
         let Some(next) = self.indexes.next_position(from).filter(|next| next - from > WALK_CHUNK as u64) else {
             return Ok(None);
         };
         let mut found = None;
         self.walk_by(batch::OVERHEAD, next, self.written, |position, header| {
             if header.base_offset <= offset && header.last_offset() >= offset {
-                found = Some((position, header.size as u64, header.base_offset));
+                found = Some(Place::Batch(position, header.size as u64, header.base_offset));
             }
             false
         })?;
@@ -667,8 +777,8 @@ impl Segment {
         let mut position = from;
         loop {
             let mut candidate = None;
-            self.walk(position, self.written, |at, header| {
-                if batch_fits(header) {
+            self.walk(from, self.written, |at, header| {
+                if at >= position && batch_fits(header) {
                     candidate = Some((at, *header));
                 }
                 candidate.is_none()

@@ -114,6 +114,8 @@ export class Fetched {
   /** Offset after the last whole batch; -1 when there is none. */
   readonly endOffset: number
   readonly size: number
+  /** Where the first batch begins whose offsets cannot be true; -1: there is none. */
+  readonly #misplacedAt: number
   readonly #batches: BatchCursor
   readonly #records = new BatchRecordCursor()
   readonly #options: FetchedOptions
@@ -130,7 +132,9 @@ export class Fetched {
     this.#batches = new BatchCursor(bytes)
     this.#options = options
     this.#aborted = [...aborted].sort((a, b) => b.firstOffset - a.firstOffset)
-    this.endOffset = endOffsetOf(bytes)
+    const { endOffset, misplacedAt } = placesOf(bytes, state)
+    this.endOffset = endOffset
+    this.#misplacedAt = misplacedAt
   }
 
   get isStale(): boolean {
@@ -203,6 +207,8 @@ export class Fetched {
   #advance(): boolean {
     const batches = this.#batches
     while (batches.next()) {
+      if (batches.position === this.#misplacedAt)
+        throw new Error(`a record batch says offset ${batches.baseOffset}, which does not fit those around it or the end of the log`)
       const lastOffset = batches.lastOffset
       if (this.#options.isolated) this.#noteAborted(lastOffset)
       if (batches.isControl) {
@@ -236,9 +242,19 @@ export interface FetchedOptions extends OpenOptions {
   readonly isolated?: boolean
 }
 
-function endOffsetOf(bytes: Uint8Array): number {
+/** The offset after the batches, as far as their offsets fit one behind the other and below the end of the log: no checksum covers those. */
+function placesOf(bytes: Uint8Array, { position, endOffset: limit }: PartitionState): { endOffset: number; misplacedAt: number } {
   const cursor = new BatchCursor(bytes)
   let end = -1
-  while (cursor.next()) end = cursor.lastOffset + 1
-  return end
+  // Offsets are left out before the batch that came last: it is the wrong one if the next one says so.
+  let doubtful: { readonly end: number; readonly at: number } | undefined
+  while (cursor.next()) {
+    const { baseOffset, lastOffset } = cursor
+    const expected = end === -1 ? position : end
+    if (baseOffset < end) return { endOffset: doubtful?.end ?? expected, misplacedAt: doubtful?.at ?? cursor.position }
+    if (limit >= 0 && baseOffset >= limit) return { endOffset: expected, misplacedAt: cursor.position }
+    doubtful = baseOffset > expected ? { end: expected, at: cursor.position } : undefined
+    end = lastOffset + 1
+  }
+  return { endOffset: end, misplacedAt: -1 }
 }

@@ -249,7 +249,7 @@ export class ReplicaFetcher {
 
   private append(leader: Leader, ask: Ask, hosted: HostedPartition, answer: ReplicaFetchAnswer, records: Uint8Array): void {
     const settings = this.options.settings()
-    const { errorCode, size, corrupt } = hosted.appendReplicated(records, ask.leaderEpoch)
+    const { errorCode, size, corrupt } = hosted.appendReplicated(records, ask.leaderEpoch, answer.logEndOffset)
     this.counters.bytes += size
     if (errorCode !== errors.NONE.code) {
       this.counters.errors++

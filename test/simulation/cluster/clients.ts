@@ -215,7 +215,12 @@ export class Consumer {
       const hosted = connection.node.hosted(topic, partition)
       if (!hosted) return
       const item = { topic, partition, fetchOffset: from, maxBytes: 5000, currentLeaderEpoch: -1, lastFetchedEpoch: -1 }
-      const { errorCode, plan } = hosted.planFetch(item, { readCommitted: false, rackId: null, rackAware: false }, 5000, true)
+      const { errorCode, plan, highWatermark } = hosted.planFetch(
+        item,
+        { readCommitted: false, rackId: null, rackAware: false },
+        5000,
+        true,
+      )
       if (errorCode === errors.OFFSET_OUT_OF_RANGE.code) counts.add('read beyond the end')
       if (errorCode !== 0 || !plan) return
       const bytes = Buffer.alloc(plan.size)
@@ -227,7 +232,7 @@ export class Consumer {
         return
       }
       connection.answer(() => {
-        const records = recordsOf(bytes.subarray(0, size))
+        const records = recordsOf(bytes.subarray(0, size), highWatermark)
         if (!records) return counts.add('consumer saw a wrong checksum')
         counts.add('read', records.length)
         for (const record of records) ledger.committed(`${topic}-${partition}`, record, 'read,')

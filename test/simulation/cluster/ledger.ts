@@ -78,14 +78,17 @@ export class Ledger {
   }
 }
 
-/** The records of whole batches; undefined where a checksum is wrong. */
-export function recordsOf(bytes: Buffer): StoredRecord[] | undefined {
+/** The records of whole batches; undefined where a checksum is wrong, or offsets do not rise to below `end`, as our consumer sees it. */
+export function recordsOf(bytes: Buffer, end = Infinity): StoredRecord[] | undefined {
   const records: StoredRecord[] = []
+  let next = -1
   for (let at = 0; at + 61 <= bytes.length;) {
     const size = 12 + bytes.readInt32BE(at + 8)
     if (size < 61 || at + size > bytes.length) break
     if (crc32c(bytes.subarray(at + 21, at + size)) !== bytes.readUInt32BE(at + 17)) return undefined
     const base = Number(bytes.readBigInt64BE(at))
+    if (base < next || base >= end) return undefined
+    next = base + bytes.readInt32BE(at + 23) + 1
     const reader = { bytes, at: at + 61 }
     for (let left = bytes.readInt32BE(at + 57); left > 0; left--) {
       varint(reader)

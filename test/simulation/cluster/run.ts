@@ -367,7 +367,7 @@ export class ClusterRun {
     for (const node of this.nodes) {
       const hosted = node.hosted(TOPIC, partition)
       if (!hosted) continue
-      // A wrong bit that nobody has read yet is not known: it may lie in a length or an offset, which no checksum covers.
+      // A wrong bit that nobody has read yet is not known.
       if (this.faults.flipped.has(`${node.id}/${key}`)) continue
       const records = recordsOf(readAll(hosted.log))
       if (!records) {

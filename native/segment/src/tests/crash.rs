@@ -260,3 +260,73 @@ fn a_cut_behind_a_damaged_batch_that_has_an_index_entry_takes_it_too() {
     storage.put(&log_path(Path::new(DIR), 0), &damaged);
     assert_eq!(open(&storage, -1).truncate(victim as i64 * 3 + 3).unwrap(), starts[victim]);
 }
+
+/// `batches[victim]`'s base offset with bit `bit` flipped.
+fn misplaced(bytes: &[u8], start: u64, bit: u32) -> Vec<u8> {
+    let mut damaged = bytes.to_vec();
+    let base = batch::get_i64(&damaged[start as usize..], batch::BASE_OFFSET);
+    batch::put_i64(&mut damaged[start as usize..], batch::BASE_OFFSET, base ^ (1 << bit));
+    damaged
+}
+
+#[test]
+fn a_flipped_bit_in_a_base_offset_is_damage_to_reads_and_recovery_and_harms_no_other_batch() {
+    let storage = LossyStorage::default();
+    let (bytes, starts) = log_of(&storage, 20);
+    let (path, index, times) = (log_path(Path::new(DIR), 0), index_path(Path::new(DIR), 0), time_index_path(Path::new(DIR), 0));
+    let closed = (storage.bytes(&index).unwrap(), storage.bytes(&times).unwrap());
+    for victim in 0..19 {
+        let (first, last, end) = (victim as i64 * 3, victim as i64 * 3 + 2, starts[victim + 1]);
+        for bit in 0..64 {
+            let damaged = misplaced(&bytes, starts[victim], bit);
+            for scanned in [false, true] {
+                storage.put(&path, &damaged);
+                storage.put(&index, &closed.0);
+                storage.put(&times, &closed.1);
+                if scanned {
+                    let report = scan(&storage, 0);
+                    let range = (report.corrupt_ranges[0].position, report.corrupt_ranges[0].size);
+                    assert_eq!(range, (starts[victim], end - starts[victim]), "batch {victim} bit {bit}");
+                    assert_eq!((report.corrupt_ranges[0].first_offset, report.corrupt_ranges[0].last_offset), (first, last));
+                    assert_eq!((report.corrupt_ranges.len(), report.next_offset), (1, 60));
+                }
+                let mut segment = Segment::open(Arc::new(storage.clone()), Path::new(DIR), 0, false, -1, 1024, 1 << 20).unwrap();
+                assert_eq!(segment.next_offset().unwrap(), 60);
+                for offset in 0..60 {
+                    let what = format!("batch {victim} bit {bit} scanned {scanned} offset {offset}");
+                    let plan = segment.plan(offset, i64::MAX, 1, true).unwrap();
+                    if (first..=last).contains(&offset) {
+                        assert_eq!(plan.damaged, Some((first, last)), "{what}");
+                        assert_eq!((plan.position, plan.size), (Some(starts[victim]), end - starts[victim]), "{what}");
+                    } else {
+                        assert_eq!((plan.damaged, plan.position), (None, Some(starts[offset as usize / 3])), "{what}");
+                    }
+                }
+                let cut = open(&storage, -1).truncate(last + 1).unwrap();
+                assert_eq!(cut, starts[victim], "batch {victim} bit {bit} scanned {scanned}: a cut behind it takes it too");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_wrong_length_hides_is_damage_and_not_passed_over_in_silence() {
+    let storage = LossyStorage::default();
+    let (bytes, starts) = log_of(&storage, 20);
+    for victim in 0..20 {
+        for bit in [0, 5, 9, 30] {
+            let mut damaged = bytes.clone();
+            damaged[starts[victim] as usize + batch::LENGTH + 3 - bit / 8] ^= 1 << (bit % 8);
+            storage.put(&log_path(Path::new(DIR), 0), &damaged);
+            let mut segment = Segment::open(Arc::new(storage.clone()), Path::new(DIR), 0, false, -1, 1024, 1 << 20).unwrap();
+            for offset in 0..60 {
+                let plan = segment.plan(offset, i64::MAX, 1, true).unwrap();
+                let expected = starts[offset as usize / 3];
+                assert!(
+                    plan.damaged.is_some() || plan.position == Some(expected),
+                    "batch {victim} bit {bit} offset {offset}: {plan:?}"
+                );
+            }
+        }
+    }
+}

@@ -61,19 +61,26 @@ fn check_plans(segment: &mut Segment, model: &Model, random: &mut Seeded) {
         let (max_bytes, min_one) = (random.below(60_000), random.chance(50));
         let plan = segment.plan(start, max_offset, max_bytes, min_one).unwrap();
         let first = model.iter().position(|b| b.1 >= start).filter(|&i| start < max_offset && model[i].0 < max_offset);
-        let expected = first.map_or(Plan { position: None, size: 0, first_batch_size: 0 }, |i| {
-            let limit = model.iter().position(|b| b.0 >= max_offset).map_or(all.len(), |j| positions[j]);
-            let first_size = model[i].2.len() as u64;
-            let wanted = if max_bytes >= first_size {
-                max_bytes
-            } else if min_one {
-                first_size
-            } else {
-                0
-            };
-            let size = wanted.min((limit - positions[i]) as u64);
-            Plan { position: Some(positions[i] as u64), size, first_batch_size: first_size }
-        });
+        let expected =
+            first.map_or(Plan { position: None, size: 0, first_batch_size: 0, first_base_offset: -1, damaged: None }, |i| {
+                let limit = model.iter().position(|b| b.0 >= max_offset).map_or(all.len(), |j| positions[j]);
+                let first_size = model[i].2.len() as u64;
+                let wanted = if max_bytes >= first_size {
+                    max_bytes
+                } else if min_one {
+                    first_size
+                } else {
+                    0
+                };
+                let size = wanted.min((limit - positions[i]) as u64);
+                Plan {
+                    position: Some(positions[i] as u64),
+                    size,
+                    first_batch_size: first_size,
+                    first_base_offset: model[i].0,
+                    damaged: None,
+                }
+            });
         assert_eq!(plan, expected, "start {start} max offset {max_offset} max bytes {max_bytes} min one {min_one}");
         if let Some(position) = plan.position {
             let mut bytes = vec![0; plan.size as usize];
