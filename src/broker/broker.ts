@@ -8,7 +8,7 @@ import { SUPPORTED_FEATURES } from '../controller/features.js'
 import type { BrokerEndpoint, MetadataChange, MetadataImage } from '../controller/image.js'
 import { Lease } from '../controller/lease.js'
 import type { Env, Logger } from '../env/env.js'
-import { realEnv } from '../env/real.js'
+import { realEnv, stayAlive } from '../env/real.js'
 import { native } from '../log/native.js'
 import type { PoolTask } from '../log/pool-tasks.js'
 import type { TopicPartition } from '../model/topic-partition.js'
@@ -85,7 +85,7 @@ const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::', '[::]'])
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const node = new Node(options, realEnv(options.logger))
   try {
-    await node.start()
+    await stayAlive(node.start())
   } catch (error) {
     await node.close().catch((cause: Error) => options.logger.error({ error: cause.message }, 'releasing what had started failed'))
     throw error
@@ -227,7 +227,7 @@ class Node implements Broker {
   }
 
   close(): Promise<void> {
-    this.closing ??= this.shutDown()
+    this.closing ??= stayAlive(this.shutDown())
     return this.closing
   }
 

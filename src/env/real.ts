@@ -36,6 +36,16 @@ export const realTimers: Timers = {
   },
 }
 
+/** `realTimers` let the process end; who waits for `work` is not to be left in the middle of it. */
+export async function stayAlive<T>(work: Promise<T>): Promise<T> {
+  const handle = setInterval(() => {}, 1 << 30)
+  try {
+    return await work
+  } finally {
+    clearInterval(handle)
+  }
+}
+
 export const realRandom: Random = {
   next: () => Math.random(),
   bytes: (count) => randomBytes(count),
