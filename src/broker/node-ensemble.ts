@@ -13,6 +13,8 @@ import type { Address, ClusterOptions } from './cluster-options.js'
 
 /** Ticks without a word after which leader and members part: another is elected before the sessions that were confirmed last run out. */
 const SYNC_LIMIT = 3
+/** Ticks without a byte after which a connection between members is made anew: later than they part, so that it is never the reason. */
+const DEAD_CONNECTION_TICKS = 4
 
 export interface NodeEnsembleOptions {
   readonly env: Env
@@ -86,6 +88,7 @@ async function member(options: NodeEnsembleOptions): Promise<NodeEnsemble> {
     memberId: nodeId,
     listen,
     secret: cluster.secret ?? '',
+    deadAfterMs: DEAD_CONNECTION_TICKS * cluster.tickMs,
     ...(cluster.tls ? { tls: readTls(cluster.tls) } : {}),
   })
   try {

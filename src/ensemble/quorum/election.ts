@@ -102,14 +102,17 @@ export class Election {
   }
 
   #receiveSettled(from: number, message: Notification): number | null {
-    this.#votes.delete(from)
+    // Who decided in this round stands by its vote: whoever it decided for may have to count it still.
+    if (message.round === this.#round) this.#votes.set(from, message)
+    else this.#votes.delete(from)
     this.#settled.set(from, message)
     const { leader } = message
     const word = this.#settled.get(leader)
-    if (leader === this.#core.id || word?.state !== 'leading') return null
+    if (leader === this.#core.id || word?.state !== 'leading') return this.#decide()
     if (word.established) return leader
     const followers = [...this.#settled].filter(([, said]) => said.leader === leader).map(([id]) => id)
-    return this.#core.isQuorum(new Set(followers)) ? leader : null
+    // With this member itself: that one may be waiting for it, and a quorum that comes together without it is no better.
+    return this.#core.isQuorum(new Set([this.#core.id, ...followers])) ? leader : this.#decide()
   }
 
   #adopt(vote: Vote): void {

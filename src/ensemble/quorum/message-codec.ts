@@ -6,7 +6,8 @@ import type { Entry, EpochEnd } from './log-window.js'
 import type { Message, PeerState } from './messages.js'
 import type { EnsembleConfig } from './config.js'
 
-export const PROTOCOL_VERSION = 1
+/** 2: an empty frame says that the other side is there. */
+export const PROTOCOL_VERSION = 2
 
 const KINDS = [
   'notification',

@@ -1,7 +1,8 @@
 // Members over TCP (or TLS): one listening port per member, one connection per pair, dialed by the one with the higher id.
 // After the handshake (`handshake.ts`) frames `length u32 | crc32c u32 | payload`; a frame that is too long or damaged ends the
-// connection. What a peer does not take in time is bounded: its connection is closed, and it starts over. Runs on the
-// thread that made it. A broken connection is dialed again at once, then with a growing pause.
+// connection. What a peer does not take in time is bounded: its connection is closed, and it starts over. A broken connection is dialed
+// again at once, then with a growing pause. One whose peer is silent is broken: after a host was cut off the system tries what it has not
+// delivered ever more rarely, so that an old connection would carry nothing for as long again. Runs on the thread that made it.
 
 import net from 'node:net'
 import tls from 'node:tls'
@@ -23,6 +24,8 @@ export interface TcpTransportOptions {
   readonly tls?: tls.TlsOptions & tls.ConnectionOptions
   /** Bytes a peer may leave untaken. */
   readonly maxBufferedBytes?: number
+  /** A peer of which nothing is heard for this long is disconnected; what has nothing to say sends an empty frame several times as often. */
+  readonly deadAfterMs?: number
 }
 
 const FRAME_HEADER = 8
@@ -32,8 +35,22 @@ const HANDSHAKE_MS = 5000
 const REDIAL_MIN_MS = 20
 const REDIAL_MAX_MS = 1000
 const DIAL_LIMIT_MS = 2000
+const DEAD_AFTER_MS = 8000
+/** Empty frames in the time after which a peer counts as dead. */
+const SIGNS = 4
+/** The first version in which members show that they are there. */
+const SIGNS_VERSION = 2
+const NOTHING = Buffer.alloc(0)
 /** Connections that have not shown the secret yet. */
 const MAX_STRANGERS = 64
+
+interface Peer {
+  readonly socket: net.Socket
+  readonly signs: boolean
+  heard: boolean
+  /** Looks in a row that found nothing heard. */
+  silentFor: number
+}
 
 interface Target {
   readonly server: ServerSpec
@@ -45,10 +62,11 @@ interface Target {
 export class TcpTransport implements PeerTransport {
   readonly #options: TcpTransportOptions
   readonly #server: net.Server
-  readonly #peers = new Map<number, net.Socket>()
+  readonly #peers = new Map<number, Peer>()
   readonly #targets = new Map<number, Target>()
   readonly #strangers = new Set<net.Socket>()
   #handler: PeerHandler | null = null
+  #looking: Timer | null = null
   #closed = false
 
   private constructor(options: TcpTransportOptions) {
@@ -81,6 +99,22 @@ export class TcpTransport implements PeerTransport {
   start(handler: PeerHandler): void {
     this.#handler = handler
     for (const target of this.#targets.values()) this.#dial(target)
+    const { env, deadAfterMs = DEAD_AFTER_MS } = this.#options
+    this.#looking = env.timers.every(deadAfterMs / SIGNS, () => this.#look())
+  }
+
+  /** By looks, not by the clock: a thread that did not get its turn for long has not heard what is waiting for it. */
+  #look(): void {
+    for (const [id, peer] of this.#peers) {
+      if (!peer.signs) continue
+      peer.silentFor = peer.heard ? 0 : peer.silentFor + 1
+      peer.heard = false
+      if (peer.silentFor <= SIGNS) this.send(id, NOTHING)
+      else {
+        this.#options.env.logger.debug({ peer: id }, 'an ensemble peer is silent: disconnected')
+        peer.socket.destroy()
+      }
+    }
   }
 
   setMembers(servers: readonly ServerSpec[]): void {
@@ -106,7 +140,7 @@ export class TcpTransport implements PeerTransport {
   }
 
   send(to: number, bytes: Buffer): void {
-    const socket = this.#peers.get(to)
+    const socket = this.#peers.get(to)?.socket
     if (!socket || socket.destroyed) return
     const header = Buffer.allocUnsafe(FRAME_HEADER)
     header.writeUInt32BE(bytes.length, 0)
@@ -167,9 +201,10 @@ export class TcpTransport implements PeerTransport {
       const shown = isProof(answer.subarray(HELLO_BYTES), proof(this.#options.secret, 'acceptor', hello, theirs))
       if (!shown || said?.memberId !== peer)
         return this.#reject(socket, peer, shown ? 'another member listens there' : 'it does not know the secret')
-      if (commonVersion(said, this.#range) === null) return this.#reject(socket, peer, 'no protocol version in common')
+      const version = commonVersion(said, this.#range)
+      if (version === null) return this.#reject(socket, peer, 'no protocol version in common')
       socket.write(proof(this.#options.secret, 'dialer', hello, theirs))
-      this.#connected(socket, peer, rest)
+      this.#connected(socket, peer, version, rest)
     })
   }
 
@@ -186,7 +221,8 @@ export class TcpTransport implements PeerTransport {
       if (!said) return this.#reject(socket, -1, 'it is no member of an ensemble')
       const { memberId, secret } = this.#options
       if (said.memberId === memberId) return this.#reject(socket, said.memberId, 'it has the number of this member')
-      if (commonVersion(said, this.#range) === null) return this.#reject(socket, said.memberId, 'no protocol version in common')
+      const version = commonVersion(said, this.#range)
+      if (version === null) return this.#reject(socket, said.memberId, 'no protocol version in common')
       // Of two that dial each other the higher one's connection stays.
       if (memberId > said.memberId && this.#targets.has(said.memberId)) return this.#reject(socket, said.memberId, 'it is dialed from here')
       const hello = this.#hello()
@@ -195,7 +231,7 @@ export class TcpTransport implements PeerTransport {
         if (!isProof(shown, proof(secret, 'dialer', theirs, hello)))
           return this.#reject(socket, said.memberId, 'it does not know the secret')
         this.#strangers.delete(socket)
-        this.#connected(socket, said.memberId, rest)
+        this.#connected(socket, said.memberId, version, rest)
       })
     })
   }
@@ -231,25 +267,27 @@ export class TcpTransport implements PeerTransport {
     socket.resume()
   }
 
-  #connected(socket: net.Socket, peer: number, rest: Buffer): void {
+  #connected(socket: net.Socket, peer: number, version: number, rest: Buffer): void {
     const handler = this.#handler
     if (this.#closed || !handler) {
       socket.destroy()
       return
     }
     const old = this.#peers.get(peer)
-    this.#peers.set(peer, socket)
+    const connected: Peer = { socket, signs: version >= SIGNS_VERSION, heard: true, silentFor: 0 }
+    this.#peers.set(peer, connected)
     if (old) {
       handler.onPeer(peer, false)
-      old.destroy()
+      old.socket.destroy()
     }
     const target = this.#targets.get(peer)
     if (target) target.pauseMs = REDIAL_MIN_MS
     socket.once('close', () => this.#gone(socket, peer))
     const frames = new Frames((bytes) => {
-      if (this.#peers.get(peer) === socket) handler.onMessage(peer, bytes)
+      if (bytes.length > 0 && this.#peers.get(peer) === connected) handler.onMessage(peer, bytes)
     })
     const read = (bytes: Buffer): void => {
+      connected.heard = true
       const problem = frames.read(bytes)
       if (problem === null) return
       this.#options.env.logger.warn({ peer, problem }, 'an ensemble peer sent what is no frame: disconnected')
@@ -262,7 +300,7 @@ export class TcpTransport implements PeerTransport {
   }
 
   #gone(socket: net.Socket, peer: number): void {
-    if (this.#peers.get(peer) !== socket) return
+    if (this.#peers.get(peer)?.socket !== socket) return
     this.#peers.delete(peer)
     if (!this.#closed) this.#handler?.onPeer(peer, false)
   }
@@ -270,9 +308,10 @@ export class TcpTransport implements PeerTransport {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    this.#looking?.cancel()
     for (const [id, target] of this.#targets) this.#forget(id, target)
     // What was said last (a session's end, say) goes out before the connection does.
-    for (const socket of this.#peers.values()) {
+    for (const { socket } of this.#peers.values()) {
       socket.destroySoon()
       this.#options.env.timers.after(500, () => socket.destroy())
     }

@@ -143,6 +143,27 @@ test('a new leader knows until when sessions were confirmed: as late as any of i
   assert.equal(made.heardBefore, 400)
 })
 
+test('the vote of a member that has decided already counts still for the one it decided for', () => {
+  // Member 3 is connected as far as anybody knows, and cut off: who is elected waits a moment for a better vote of it.
+  const { step, hear, later } = machine(2, [], 1)
+  step({ kind: 'start' })
+  for (const id of [1, 3]) step({ kind: 'peer', id, up: true })
+  assert.deepEqual(hear(1, vote(2, 1, 0n)), [])
+  assert.deepEqual(hear(1, vote(2, 1, 0n, 'following')), [])
+  hear(1, { kind: 'followerInfo', acceptedEpoch: 1, virgin: false })
+  assert.deepEqual(later(20), ['save 1 epochs'])
+})
+
+test('a member that lost patience with the elected one goes back to it: it leads, and waits for this member alone', () => {
+  const { step, hear, later } = machine(1, [], 1)
+  step({ kind: 'start' })
+  for (const id of [2, 3]) step({ kind: 'peer', id, up: true })
+  hear(2, vote(2, 1, 0n))
+  assert.deepEqual(later(20), ['followerInfo to 2'])
+  assert.deepEqual(later(201).slice(0, 2), ['role looking', 'lost'], 'its disk is slow: it has named no epoch')
+  assert.deepEqual(hear(2, vote(2, 1, 0n, 'leading')), ['followerInfo to 2'])
+})
+
 test('a leader gives way to a follower that is ahead of it', () => {
   const { step, hear } = machine(3, [entry(1, 1)], 1)
   step({ kind: 'start' })

@@ -8,8 +8,8 @@ import { runSeed } from './run.js'
 import { commandOf, shrink } from './shrink.js'
 
 const SEEDS = 10
-/** Of five nodes: some faults need that many. */
-const WIDE_SEEDS = 6
+/** Of five nodes: some faults need that many. In 33 a whole in-sync set dies, which few seeds come to. */
+const WIDE_SEEDS = [1, 2, 3, 4, 5, 33]
 const MUST_HAPPEN = [
   'acknowledged record',
   'read',
@@ -39,10 +39,10 @@ const MUST_HAPPEN = [
   'join behind the leader',
 ]
 
-test(`${SEEDS + WIDE_SEEDS} seeds of a cluster with faults: one leader an epoch, equal logs, every acknowledged record once and in order`, async (t) => {
+test(`${SEEDS + WIDE_SEEDS.length} seeds of a cluster with faults: one leader an epoch, equal logs, every acknowledged record once and in order`, async (t) => {
   const total = new Counts()
   for (let seed = 1; seed <= SEEDS; seed++) total.addAll(await runSeed({ seed, durationMs: 3000 }))
-  for (let seed = 1; seed <= WIDE_SEEDS; seed++) total.addAll(await runSeed({ seed, durationMs: 3000, nodes: 5 }))
+  for (const seed of WIDE_SEEDS) total.addAll(await runSeed({ seed, durationMs: 3000, nodes: 5 }))
   t.diagnostic(total.toString())
   assert.deepEqual(
     MUST_HAPPEN.filter((kind) => total.get(kind) === 0),
