@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import fc from 'fast-check'
 import { ClientError, KafkaError, Producer, type ProducerSettings } from '../../src/client/index.js'
-import type { BrokerAddress } from '../../src/client/transport.js'
+import type { BrokerAddress, Connection } from '../../src/client/transport.js'
 import { errors } from '../../src/model/errors.js'
 import type { MessageOf } from '../../src/protocol/schema/dsl.js'
 import { apis } from '../../src/protocol/schema/index.js'
@@ -111,6 +111,41 @@ test('while the host of a leader answers nothing, who leads is asked again and a
   leaderId = 1
   for (let i = 0; i < 40; i++) await env.advance(50)
   assert.deepEqual(cluster.values(), ['a'])
+  await sent
+})
+
+test('a leader that falls silent with batches on the way costs no request timeout once another leads', async (t) => {
+  const { env, cluster, producer } = start(t, { metadataMaxAgeMs: 300_000 })
+  let [leaderId, silent] = [2, false]
+  const connect = cluster.connect.bind(cluster)
+  cluster.connect = async (address?: BrokerAddress): Promise<Connection> => {
+    const connection = await connect()
+    if (address?.port !== 2) return connection
+    // What it is asked once it is silent is on its way until the connection ends.
+    const asked: ((error: Error) => void)[] = []
+    const request: Connection['request'] = (...args) =>
+      silent ? new Promise((_, reject) => asked.push(reject)) : connection.request(...args)
+    const close = (): void => {
+      connection.close()
+      for (const reject of asked) reject(new ClientError('ERR_MILLRACE_DISCONNECTED', 'closed'))
+    }
+    return { direct: undefined, bufferedBytes: 0, isOpen: true, request, close }
+  }
+  cluster.answers.set(apis.metadata.key, (body: MessageOf<typeof apis.metadata.request>) => ({
+    brokers: [2, 1].slice(2 - leaderId).map((nodeId) => ({ nodeId, host: 'fake', port: nodeId })),
+    topics: (body.topics ?? []).map(({ name }) => ({
+      name,
+      partitions: [{ partitionIndex: 0, leaderId, leaderEpoch: 2 - leaderId, replicaNodes: [1, 2], isrNodes: [1, 2] }],
+    })),
+  }))
+  await sendAll(env, producer, ['before'])
+  silent = true
+  const sent = producer.send({ topic: 't', value: 'a' })
+  for (let i = 0; i < 60; i++) await env.advance(50)
+  assert.deepEqual(cluster.values(), ['before'])
+  leaderId = 1
+  for (let i = 0; i < 40; i++) await env.advance(50)
+  assert.deepEqual(cluster.values(), ['before', 'a'])
   await sent
 })
 

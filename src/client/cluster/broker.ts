@@ -1,5 +1,5 @@
 // One broker as a client sees it: connects when first used, negotiates versions once per connection, sends requests
-// and enforces their timeouts. Retries nothing; what fails here, fails to the caller.
+// and enforces their timeouts. Retries nothing; what fails here, fails to the caller. Of one that is silent it tells while it waits.
 //
 // States: idle → connecting → ready → idle (after an error; the next request connects again, after a pause).
 
@@ -25,6 +25,8 @@ export interface BrokerOptions {
 export interface RequestOptions {
   /** Milliseconds; default `requestTimeoutMs`. The connection is closed when it passes, as the answer's place is lost. */
   readonly timeoutMs?: number
+  /** Milliseconds without an answer after which the broker counts as silent: a host that is cut off ends no connection. Default: never. */
+  readonly silentAfterMs?: number
   /** Highest version the caller can use; for behaviour that changed, not for formats. */
   readonly maxVersion?: number
   /** Lowest version that can express the request; a broker below it is refused with a reason. */
@@ -42,6 +44,10 @@ export interface Negotiated {
   readonly features: ReadonlySet<string>
 }
 
+/** Within this a broker that is well answers what it need not wait for. */
+export const SILENT_AFTER_MS = 1000
+/** How often it is told that a broker is silent still. */
+export const SILENT_AGAIN_MS = 500
 const UNSUPPORTED_VERSION = 35
 const SOFTWARE = { clientSoftwareName: 'millrace', clientSoftwareVersion: '0.1.0' } as const
 
@@ -51,6 +57,7 @@ export class Broker {
   readonly #env: Env
   readonly #options: BrokerOptions
   readonly #keepAlive: KeepAlive
+  readonly #silent: () => void
   #ready: Negotiated | undefined
   #connecting: Promise<Negotiated> | undefined
   #failures = 0
@@ -60,12 +67,14 @@ export class Broker {
   #inFlight = 0
   #closed = false
 
-  constructor(address: BrokerAddress, transport: Transport, env: Env, options: BrokerOptions, keepAlive: KeepAlive) {
+  /** `silent` is told again and again while something is waited for: another broker may know by now who is to be asked instead. */
+  constructor(address: BrokerAddress, transport: Transport, env: Env, options: BrokerOptions, keepAlive: KeepAlive, silent: () => void) {
     this.address = address
     this.#transport = transport
     this.#env = env
     this.#options = options
     this.#keepAlive = keepAlive
+    this.#silent = silent
   }
 
   get inFlight(): number {
@@ -140,6 +149,7 @@ export class Broker {
   async #connect(): Promise<Negotiated> {
     if (this.#closed) throw new ClientError('ERR_MILLRACE_CLOSED', 'the client is closed')
     this.#keepAlive.hold()
+    const looking = this.#env.timers.every(SILENT_AGAIN_MS, this.#silent)
     try {
       const pause = this.#notBefore - this.#env.clock.monotonic()
       if (pause > 0) await pauseFor(pause, this.#env.timers)
@@ -158,6 +168,7 @@ export class Broker {
         this.#env.clock.monotonic() + backoffMs(this.#failures, reconnectBackoffMs, reconnectBackoffMaxMs, this.#env.random.next())
       throw error
     } finally {
+      looking.cancel()
       this.#keepAlive.release()
     }
   }
@@ -210,14 +221,12 @@ export class Broker {
     const correlationId = (this.#correlationId = (this.#correlationId + 1) & 0x7fffffff)
     const pieces = encodeRequest(api, version, correlationId, this.#options.clientId, input)
     const timeoutMs = options.timeoutMs ?? this.#options.requestTimeoutMs
-    let timer: Timer | undefined
     let timedOut = false
-    if (options.expectResponse !== false) {
-      timer = this.#env.timers.after(timeoutMs, () => {
-        timedOut = true
-        connection.close()
-      })
+    const giveUp = (): void => {
+      timedOut = true
+      connection.close()
     }
+    const answered = options.expectResponse === false ? undefined : this.#limit(timeoutMs, options.silentAfterMs ?? Infinity, giveUp)
     this.#inFlight++
     this.#keepAlive.hold()
     try {
@@ -236,10 +245,27 @@ export class Broker {
       if (!isClientError(error)) connection.close()
       throw error
     } finally {
-      timer?.cancel()
+      answered?.()
       this.#inFlight--
       this.#keepAlive.release()
     }
+  }
+
+  /** Until what it returns is called: tells of silence, and gives up after `timeoutMs`. */
+  #limit(timeoutMs: number, silentAfterMs: number, giveUp: () => void): () => void {
+    let left = timeoutMs
+    let timer: Timer
+    const wait = (ms: number): void => {
+      const waits = Math.min(ms, left)
+      left -= waits
+      timer = this.#env.timers.after(waits, () => {
+        if (left <= 0) return giveUp()
+        wait(SILENT_AGAIN_MS)
+        this.#silent()
+      })
+    }
+    wait(silentAfterMs)
+    return () => timer.cancel()
   }
 }
 

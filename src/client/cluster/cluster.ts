@@ -10,8 +10,9 @@ import { ClientError, isClientError, isRetriable, KafkaError } from '../errors.j
 import { TcpTransport } from '../tcp-transport.js'
 import type { Transport } from '../transport.js'
 import { backoffMs, KeepAlive, sleep } from './backoff.js'
-import type { Broker, BrokerOptions, RequestOptions } from './broker.js'
+import { type Broker, type BrokerOptions, type RequestOptions, SILENT_AGAIN_MS } from './broker.js'
 import { Connections } from './connections.js'
+import { firstAnswer } from './first-answer.js'
 import { type BrokerMetadata, ClusterMetadata, type TopicMetadata } from './metadata.js'
 import { CLIENT_DEFAULTS, type ClientSettings, integerSetting } from './settings.js'
 
@@ -75,7 +76,7 @@ export class Cluster {
       throw new ClientError('ERR_MILLRACE_SETTING', "bootstrapServers is missing; give e.g. { bootstrapServers: 'localhost:9092' }")
     }
     const used: Transport = transport ?? new TcpTransport({ bootstrapServers: bootstrapServers!, tls })
-    this.#connections = new Connections(used, transport === undefined, this.env, this.options, this.keepAlive)
+    this.#connections = new Connections(used, transport === undefined, this.env, this.options, this.keepAlive, () => this.#silent())
   }
 
   get metadata(): ClusterMetadata {
@@ -111,6 +112,11 @@ export class Cluster {
   requestRefresh(): void {
     if (this.#closed) return
     this.refresh().catch(() => {})
+  }
+
+  /** Many requests may be waiting for one broker, and each says so. */
+  #silent(): void {
+    if (this.env.clock.monotonic() - this.#attemptedAt >= SILENT_AGAIN_MS) this.requestRefresh()
   }
 
   /** A snapshot that covers everything tracked when this was called. Tries every broker once. */
@@ -250,24 +256,23 @@ export class Cluster {
     const wanted = this.#wanted
     this.#attemptedAt = this.env.clock.monotonic()
     const topics = this.wantAllTopics ? null : [...this.#topics].map((name) => ({ name }))
-    let last: unknown
-    for (const broker of this.#candidates()) {
-      if (this.#closed) throw new ClientError('ERR_MILLRACE_CLOSED', 'the client is closed')
-      try {
-        const answer = await broker.request(apis.metadata, { topics, allowAutoTopicCreation: this.allowAutoTopicCreation })
-        if (answer.brokers.length === 0) throw new KafkaError(8, `${broker.where} names no broker`)
-        this.#install(this.#metadata.updated(answer, false))
-        this.#fetchedAt = this.env.clock.monotonic()
-        this.#coveredTopics = wanted
-        this.#failures = 0
-        this.#connections.releaseBootstrap()
-        return
-      } catch (error) {
-        last = error
-      }
+    const request = { topics, allowAutoTopicCreation: this.allowAutoTopicCreation }
+    try {
+      const answer = await firstAnswer(this.#candidates(), this.env.timers, async (broker) => {
+        if (this.#closed) throw new ClientError('ERR_MILLRACE_CLOSED', 'the client is closed')
+        const answered = await broker.request(apis.metadata, request)
+        if (answered.brokers.length === 0) throw new KafkaError(8, `${broker.where} names no broker`)
+        return answered
+      })
+      this.#install(this.#metadata.updated(answer, false))
+      this.#fetchedAt = this.env.clock.monotonic()
+      this.#coveredTopics = wanted
+      this.#failures = 0
+      this.#connections.releaseBootstrap()
+    } catch (error) {
+      this.#failures++
+      throw error
     }
-    this.#failures++
-    throw last
   }
 
   #install(metadata: ClusterMetadata): void {

@@ -12,16 +12,19 @@ export class Connections {
   readonly #env: Env
   readonly #options: BrokerOptions
   readonly #keepAlive: KeepAlive
+  readonly #silent: () => void
   readonly #brokers = new Map<number, Broker>()
   readonly #sides = new Map<string, Broker>()
   readonly #bootstrap: readonly Broker[]
 
-  constructor(transport: Transport, ownsTransport: boolean, env: Env, options: BrokerOptions, keepAlive: KeepAlive) {
+  /** `silent` is told while a broker does not answer. */
+  constructor(transport: Transport, ownsTransport: boolean, env: Env, options: BrokerOptions, keepAlive: KeepAlive, silent: () => void) {
     this.#transport = transport
     this.#ownsTransport = ownsTransport
     this.#env = env
     this.#options = options
     this.#keepAlive = keepAlive
+    this.#silent = silent
     this.#bootstrap = transport.bootstrap.map((address) => this.#newBroker(address))
   }
 
@@ -73,6 +76,6 @@ export class Connections {
   }
 
   #newBroker(address: BrokerAddress): Broker {
-    return new Broker(address, this.#transport, this.#env, this.#options, this.#keepAlive)
+    return new Broker(address, this.#transport, this.#env, this.#options, this.#keepAlive, this.#silent)
   }
 }

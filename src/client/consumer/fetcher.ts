@@ -8,6 +8,7 @@ import { ZERO_UUID } from '../../model/topic-partition.js'
 import type { FetchResponse } from '../../protocol/schema/fetch.js'
 import { apis } from '../../protocol/schema/index.js'
 import { backoffMs } from '../cluster/backoff.js'
+import { SILENT_AFTER_MS } from '../cluster/broker.js'
 import { type Cluster, meansStaleMetadata } from '../cluster/cluster.js'
 import { ClientError, isClientError, KafkaError } from '../errors.js'
 import { Fetched, type FetchedOptions } from './fetched.js'
@@ -180,7 +181,8 @@ export class Fetcher {
       rackId: clientRack,
     }
     const timeoutMs = fetchMaxWaitMs + this.#cluster.options.requestTimeoutMs
-    const response = await broker.request(apis.fetch, request, { maxVersion: version, timeoutMs })
+    const silentAfterMs = fetchMaxWaitMs + SILENT_AFTER_MS
+    const response = await broker.request(apis.fetch, request, { maxVersion: version, timeoutMs, silentAfterMs })
     if (response.errorCode !== 0) {
       session.reset()
       if (isSessionError(response.errorCode)) return

@@ -8,7 +8,7 @@ import { errors } from '../../model/errors.js'
 import { ZERO_UUID } from '../../model/topic-partition.js'
 import { apis } from '../../protocol/schema/index.js'
 import { backoffMs, sleep } from '../cluster/backoff.js'
-import type { Broker } from '../cluster/broker.js'
+import { type Broker, SILENT_AFTER_MS } from '../cluster/broker.js'
 import { type Cluster, meansStaleMetadata } from '../cluster/cluster.js'
 import { ClientError, isRetriable, KafkaError } from '../errors.js'
 import type { DirectDoor, DirectResult } from '../transport.js'
@@ -18,8 +18,6 @@ import type { PartitionQueue, ProducerIdentity } from './partition-queue.js'
 import type { ProducerOptions } from './settings.js'
 
 const MAX_EPOCH = 32767
-/** How often the metadata is looked at while the leader cannot be connected to. */
-const CONNECTING_LOOK_MS = 1000
 /** Per partition and per topic in a request, beside the records. */
 const PARTITION_OVERHEAD_BYTES = 64
 /** From this version on a request names topics by id. */
@@ -217,8 +215,6 @@ export class Sender {
   #connect(nodeId: number, broker: Broker): void {
     if (this.#connecting.has(nodeId)) return
     this.#connecting.add(nodeId)
-    // A host that is gone refuses nothing: by the time the attempt ends another may have led for long.
-    const looking = this.#cluster.env.timers.every(CONNECTING_LOOK_MS, () => this.#cluster.requestRefresh())
     broker
       .connected()
       .catch((error: unknown) => {
@@ -226,7 +222,6 @@ export class Sender {
         this.#cluster.requestRefresh()
       })
       .finally(() => {
-        looking.cancel()
         this.#connecting.delete(nodeId)
         this.wake()
       })
@@ -284,7 +279,11 @@ export class Sender {
       topicData: this.#topicData(chosen),
       millraceAck: announced ? ack : 0,
     }
-    const response = await broker.request(apis.produce, request, { maxVersion: version, expectResponse: acks !== 0 })
+    const response = await broker.request(apis.produce, request, {
+      maxVersion: version,
+      expectResponse: acks !== 0,
+      silentAfterMs: SILENT_AFTER_MS,
+    })
     if (acks === 0) for (const { queue, batch } of chosen) this.#succeed(queue, batch, -1, -1)
     else this.#answered(broker.address.nodeId, chosen, response)
   }
