@@ -65,6 +65,7 @@ export interface Planted {
   readonly trustSnapshot?: boolean
   readonly skipAheadCheck?: boolean
   readonly trustsCache?: boolean
+  readonly forgetsConfirmedTouches?: boolean
 }
 
 export interface CoreOptions {

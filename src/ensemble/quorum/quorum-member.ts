@@ -427,7 +427,7 @@ export class QuorumMember implements EnsembleServer {
    */
   #beginSessions(): void {
     const now = this.#env.clock.monotonic()
-    const heardBefore = this.#machine.heardBefore
+    const heardBefore = this.#options.planted?.forgetsConfirmedTouches ? -Infinity : this.#machine.heardBefore
     this.#tracker = new SessionTracker(this.tickMs / EXPIRY_LOOKS, now)
     for (const [id, { timeoutMs }] of this.tree.sessions) {
       this.#tracker.add(id, timeoutMs, Math.min(now, Math.max(heardBefore, now - timeoutMs / 2)))

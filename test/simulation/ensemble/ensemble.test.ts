@@ -80,6 +80,7 @@ const PLANTED: readonly PlantedBug[] = [
   { bug: 'keepUncommittedTail', from: 1, breaks: /lost|another transaction|not in the history/ },
   { bug: 'trustSnapshot', from: 40, breaks: /differ|expired|another transaction|stopped/ },
   { bug: 'epochNotSyncedBeforeSent', from: 45, breaks: /lost|is led by|parts from|another transaction/ },
+  { bug: 'forgetsConfirmedTouches', from: 40, breaks: /its holder may act until/ },
   { bug: 'trustsCache', from: 1, breaks: /is damaged at byte|lost|parts from/, diskFaults: true },
 ]
 for (const { bug, from, breaks, diskFaults = false } of PLANTED) {
