@@ -15,6 +15,7 @@ export const LOG_VERSION = 3
 export const LOG_HEADER_BYTES = 20
 const CHECKSUM_AT = 16
 const FRAME_BYTES = 8
+const LENGTH_BYTES = 4
 /** zxid + time + session + auth count + opcode. */
 const MIN_PAYLOAD = 8 + 8 + 8 + 4 + 4
 const WRITE_MARK = 0x80000000
@@ -137,20 +138,30 @@ function verdictAt(file: Buffer, at: number, version: number, lastWrite: number)
 
 /**
  * Bad bytes at `at` and a valid entry at `next`: is that one write of which the disk took some sectors and not others? Then a sector
- * before `next` is still the zeros that were reserved, and no write began behind it.
+ * between them is still the zeros that were reserved, and no write began behind it.
  */
 function isTorn(file: Buffer, at: number, next: number): boolean {
-  let missing = false
-  for (let sector = at - (at % SECTOR_BYTES); sector + SECTOR_BYTES <= next; sector += SECTOR_BYTES) {
-    missing ||= isZero(file, Math.max(at, sector), sector + SECTOR_BYTES)
-  }
-  if (!missing) return false
+  if (!missesSector(file, at, next)) return false
   for (let valid = next; valid !== -1;) {
     if (isMarked(file, valid)) return false
     const after = valid + FRAME_BYTES + validFrame(file, valid)
     valid = validFrame(file, after) === -1 ? entryAfter(file, after) : after
   }
   return true
+}
+
+/**
+ * Small lengths begin with up to three zeros. So the entry at `next` is valid, without the mark it may have had, though a sector that
+ * ends inside of its length is missing; and where a sector ends inside of the length at `at`, zeros there say nothing: if that one alone
+ * were missing, the entry would be valid.
+ */
+function missesSector(file: Buffer, at: number, next: number): boolean {
+  for (let sector = at - (at % SECTOR_BYTES); sector < next; sector += SECTOR_BYTES) {
+    const from = Math.max(at, sector)
+    const to = Math.min(sector + SECTOR_BYTES, file.length)
+    if (to - from >= LENGTH_BYTES && isZero(file, from, to)) return true
+  }
+  return false
 }
 
 function isMarked(file: Buffer, at: number): boolean {

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { test, type TestContext } from 'node:test'
 import fc from 'fast-check'
 import { ByteWriter } from '../../../src/ensemble/store/bytes.js'
-import { LOG_HEADER_BYTES, logHeader, nextZxid, scanLog, writeFrame } from '../../../src/ensemble/store/frames.js'
+import { LOG_HEADER_BYTES, logHeader, markWrite, nextZxid, scanLog, writeFrame } from '../../../src/ensemble/store/frames.js'
 import { decodeSnapshot, encodeSnapshot } from '../../../src/ensemble/store/snapshot.js'
 import { MemberStore } from '../../../src/ensemble/store/member-store.js'
 import { realDisk, type StoreDisk } from '../../../src/ensemble/store/disk.js'
@@ -401,6 +401,93 @@ test('a sector of zeros before the last write is damage: what was reported durab
 test('a flipped bit in the last write is damage while entries follow it: a disk tears writes by sectors', async (t) => {
   const dir = await twoWrites(t, (bytes, begin) => (bytes[begin + 40]! ^= 1))
   assert.throws(() => openStore(t, dir), /is damaged at byte \d+/)
+})
+
+/** Two writes of whole entries and reserved space; the second begins `shift` bytes later than it could. */
+function twoWritesShifted(shift: number): { readonly bytes: Buffer; readonly begin: number; readonly ends: number[] } {
+  const out = new ByteWriter(16)
+  const parts = [logHeader(FIRST)]
+  const ends: number[] = []
+  let size = LOG_HEADER_BYTES
+  for (let n = 0; n < 30; n++) {
+    out.reset()
+    const body = { kind: 'setData', path: '/n', data: Buffer.alloc(shift, 'x'), version: -1 } as const
+    writeFrame(out, FIRST + BigInt(n), n, n === 1 ? { sessionId: SESSION, auth: [], body } : txn(n))
+    const frame = Buffer.from(out.view())
+    if (n === 0 || n === 5) markWrite(frame)
+    parts.push(frame)
+    ends.push((size += frame.length))
+  }
+  return { bytes: Buffer.concat([...parts, Buffer.alloc(1024)]), begin: ends[4]!, ends }
+}
+
+/** Where the whole sectors and parts of sectors of [begin, end) begin and end. */
+function sectorsOf(begin: number, end: number): [number, number][] {
+  const sectors: [number, number][] = []
+  for (let at = begin; at < end; at = at - (at % 512) + 512) sectors.push([at, Math.min(at - (at % 512) + 512, end)])
+  return sectors
+}
+
+function isZeroFrom(bytes: Buffer, at: number): boolean {
+  return bytes.subarray(at).every((byte) => byte === 0)
+}
+
+const SHIFTS = Array.from({ length: 120 }, (_, shift) => shift)
+
+test('any sectors of the last write may be missing, wherever its entries begin: also those that end inside the zeros of a length', () => {
+  let insideLength = 0
+  for (const shift of SHIFTS) {
+    const { bytes: whole, begin, ends } = twoWritesShifted(shift)
+    const sectors = sectorsOf(begin, ends.at(-1)!)
+    for (let missing = 1; missing < 1 << sectors.length; missing++) {
+      const bytes = Buffer.from(whole)
+      for (const [i, [from, to]] of sectors.entries()) {
+        if ((missing & (1 << i)) === 0) continue
+        bytes.fill(0, from, to)
+        if (ends.some((end) => end < to && to < end + 4)) insideLength++
+      }
+      let seen = 0
+      const verdict = scanLog(bytes, () => seen++)
+      // The first byte of these lengths is the mark alone: an entry is whole without it.
+      const lost = [LOG_HEADER_BYTES, ...ends].findIndex((start, n) => whole.compare(bytes, start + 1, ends[n], start + 1, ends[n]) !== 0)
+      const position = lost === -1 ? ends.at(-1)! : ends[lost - 1]!
+      const lastWrite = position === begin || bytes[begin] === 0 ? 0 : begin
+      const cut = { kind: 'torn', position, version: 3, lastWrite }
+      const expected = isZeroFrom(bytes, position) ? { kind: 'clean', end: position, version: 3, lastWrite } : cut
+      assert.deepEqual(verdict, expected, `shift ${shift}, sectors ${missing.toString(2)}`)
+      assert.equal(seen, ends.indexOf(position) + 1)
+    }
+  }
+  assert.ok(insideLength > 100, String(insideLength))
+})
+
+test('a bit that flipped in the last write is damage while entries follow it, also where a sector ends inside the zeros of its length', () => {
+  for (const shift of SHIFTS) {
+    const { bytes: whole, begin, ends } = twoWritesShifted(shift)
+    for (const at of [begin, ...ends].filter((end) => end >= begin && end < ends.at(-2)!)) {
+      const bytes = Buffer.from(whole)
+      bytes[at + 30]! ^= 1
+      const verdict = scanLog(bytes, () => undefined)
+      assert.ok(verdict.kind === 'corrupt' && verdict.position === at, `shift ${shift}, ${at}: ${verdict.kind}`)
+    }
+  }
+})
+
+test('a member opens its log when the sector before an entry is missing, up to three bytes into the entry', async (t) => {
+  for (const inside of [1, 2, 3]) {
+    const dir = path.join(tempDir(t), 'e')
+    const before = (ends: number[]): number => ends.findIndex((end, n) => n > 12 && n < 29 && end % 512 === 512 - inside)
+    const { bytes, ends } = SHIFTS.map(twoWritesShifted).find((log) => before(log.ends) !== -1)!
+    const lostTo = ends[before(ends)]! + inside
+    fs.mkdirSync(dir)
+    fs.writeFileSync(path.join(dir, `log.${FIRST.toString(16)}`), bytes.fill(0, lostTo - 512, lostTo))
+    const kept = ends.filter((end) => end <= lostTo - 512).length
+    const { store, tree } = openStore(t, dir)
+    assert.equal(tree.lastZxid, FIRST + BigInt(kept) - 1n)
+    await write(store, tree, kept, kept + 3)
+    await store.close()
+    assert.equal(openStore(t, dir).tree.lastZxid, FIRST + BigInt(kept) + 2n)
+  }
 })
 
 /** As the formats before had it: a header without a checksum. */
