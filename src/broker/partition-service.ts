@@ -1,6 +1,8 @@
 // The one door to partitions for handlers: does the work here when this worker owns the partition, or groups it by owner and crosses
 // the mailbox once per owner. Runs on every worker.
 
+import { BufferPool } from '../env/buffer-pool.js'
+import { native } from '../log/native.js'
 import type { AppendResult } from '../log/types.js'
 import { errors } from '../model/errors.js'
 import type { AppendTerms, FetchItem, FetchOutcome, FetchReader } from '../replica/hosted-partition.js'
@@ -33,8 +35,8 @@ const answers: { [Name in QuestionName]: Answering<Name> } = {
 
 interface ForwardedProduce {
   readonly terms: AppendTerms
-  /** All records of the message, one after the other. */
-  readonly bytes: ArrayBuffer
+  /** All records of the message, one after the other. The owner's until it has answered. */
+  readonly bytes: SharedArrayBuffer
   readonly items: readonly { readonly topic: string; readonly partition: number; readonly offset: number; readonly size: number }[]
 }
 
@@ -49,6 +51,10 @@ interface WatchRequest {
   readonly id: number
   readonly items: readonly { readonly topic: string; readonly partition: number }[]
 }
+
+/** Buffers kept of each size up to the largest: 16 MiB of the largest, at most twice that of all. */
+const KEPT_PER_SIZE = 16
+const LARGEST_KEPT = 1 << 20
 
 export interface PartitionServiceOptions {
   readonly worker: number
@@ -66,6 +72,8 @@ export class PartitionService {
   private readonly remoteWatches = new Map<number, () => void>()
   private nextWatch = 1
   private forwardedBytes = 0
+  /** Memory that other workers read. Fresh memory for each message cost more than all else of a forwarded batch: page faults, and marking. */
+  private readonly pool = new BufferPool(KEPT_PER_SIZE, LARGEST_KEPT, (bytes) => Buffer.from(new SharedArrayBuffer(bytes)))
 
   constructor(options: PartitionServiceOptions) {
     this.options = options
@@ -91,7 +99,7 @@ export class PartitionService {
     }
   }
 
-  /** The records are copied once, into a buffer that changes hands: what they lie in now is the connection's receive buffer. */
+  /** The records are copied once, into memory that the owner reads: what they lie in now is the connection's receive buffer. */
   forwardProduce(owner: number, items: readonly ProduceItem[], terms: AppendTerms, sink: ProduceSink): void {
     const failAll = (code: number): void => {
       for (const item of items) sink.complete(item.slot, failedAppend(code))
@@ -108,21 +116,22 @@ export class PartitionService {
       return
     }
     this.forwardedBytes += total
-    const bytes = new ArrayBuffer(total)
-    const view = new Uint8Array(bytes)
+    const memory = this.pool.acquire(total)
     let offset = 0
     const forwarded = items.map(({ topic, partition, records }) => {
-      view.set(records, offset)
+      native().copyBytes(memory.subarray(offset, offset + records.length), records)
       offset += records.length
       return { topic, partition, offset: offset - records.length, size: records.length }
     })
-    const message: ForwardedProduce = { terms, bytes, items: forwarded }
-    peer.call<AppendResult[]>('produce', message, [bytes]).then(
+    const message: ForwardedProduce = { terms, bytes: memory.buffer as unknown as SharedArrayBuffer, items: forwarded }
+    peer.call<AppendResult[]>('produce', message).then(
       (results) => {
         this.forwardedBytes -= total
+        this.pool.release(memory)
         for (let i = 0; i < items.length; i++) sink.complete(items[i]!.slot, results[i]!)
       },
       () => {
+        // The memory is left to its owner, which may be at it still.
         this.forwardedBytes -= total
         failAll(errors.NOT_LEADER_OR_FOLLOWER.code)
       },

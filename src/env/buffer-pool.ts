@@ -7,10 +7,12 @@ export class BufferPool {
   private readonly free: Buffer[][] = []
   private readonly keepPerClass: number
   private readonly largestClass: number
+  private readonly allocate: (bytes: number) => Buffer
 
   /** Keeps up to `keepPerClass` buffers of each size, the powers of two from 16 KiB to `largestBytes`. */
-  constructor(keepPerClass = 16, largestBytes = 1 << 20) {
+  constructor(keepPerClass = 16, largestBytes = 1 << 20, allocate: (bytes: number) => Buffer = Buffer.allocUnsafeSlow) {
     this.keepPerClass = keepPerClass
+    this.allocate = allocate
     this.largestClass = classOf(largestBytes)
     for (let i = SMALLEST_CLASS; i <= this.largestClass; i++) this.free.push([])
   }
@@ -18,8 +20,8 @@ export class BufferPool {
   /** A buffer of at least `size` bytes with arbitrary content. */
   acquire(size: number): Buffer {
     const sizeClass = classOf(size)
-    if (sizeClass > this.largestClass) return Buffer.allocUnsafeSlow(size)
-    return this.free[sizeClass - SMALLEST_CLASS]!.pop() ?? Buffer.allocUnsafeSlow(1 << sizeClass)
+    if (sizeClass > this.largestClass) return this.allocate(size)
+    return this.free[sizeClass - SMALLEST_CLASS]!.pop() ?? this.allocate(1 << sizeClass)
   }
 
   release(buffer: Buffer): void {

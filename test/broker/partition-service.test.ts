@@ -46,3 +46,39 @@ test('records on their way to another worker are bounded: more are refused until
   forward(60)
   assert.equal(calls.length, 4)
 })
+
+test('memory of records on their way is used again once the owner has answered, and left to an owner that did not', async () => {
+  const calls: { readonly bytes: SharedArrayBuffer; answer(): void; fail(): void }[] = []
+  const peer: Caller = {
+    call: <Result>(_method: string, { bytes }: { bytes: SharedArrayBuffer }) =>
+      new Promise<Result>((resolve, reject) => {
+        calls.push({ bytes, answer: () => resolve([{ errorCode: 0 }] as Result), fail: () => reject(new Error('gone')) })
+      }),
+    notify: () => {},
+  }
+  const service = new PartitionService({
+    worker: 0,
+    replicas: {} as ReplicaManager,
+    placement: () => new Map(),
+    peer: () => peer,
+    peers: () => [1],
+    maxForwardedBytes: () => 1000,
+  })
+  const forward = (...parts: number[][]): void => {
+    const items = parts.map((part, slot) => ({ topic: 't', partition: slot, records: Uint8Array.from(part), slot }))
+    service.forwardProduce(1, items, {} as AppendTerms, { complete: () => {} })
+  }
+  const sent = (call: number, size: number): number[] => [...new Uint8Array(calls[call]!.bytes, 0, size)]
+  forward([1, 2], [3])
+  forward([4])
+  assert.deepEqual([sent(0, 3), sent(1, 1)], [[1, 2, 3], [4]])
+  assert.notEqual(calls[0]!.bytes, calls[1]!.bytes)
+  calls[0]!.answer()
+  calls[1]!.fail()
+  await new Promise(setImmediate)
+  forward([5])
+  forward([6])
+  assert.equal(calls[2]!.bytes, calls[0]!.bytes)
+  assert.notEqual(calls[3]!.bytes, calls[1]!.bytes)
+  assert.deepEqual([sent(2, 1), sent(1, 1)], [[5], [4]])
+})
