@@ -273,7 +273,7 @@ impl<'a> Reader<'a> {
 
     /// The same, unless its offset cannot be true, which no checksum covers: the batch behind it has a smaller one that fits.
     fn placed(&mut self, position: u64, base_offset: i64, next_offset: i64) -> Result<Option<(Header, &[u8])>> {
-        let Some((header, _)) = self.batch(position, base_offset, next_offset)? else { return Ok(None) };
+        let Some(header) = self.header(position, base_offset, next_offset)? else { return Ok(None) };
         if header.base_offset > next_offset {
             let after = position + header.size as u64;
             let following = if after < self.file_bytes { self.batch(after, base_offset, next_offset)? } else { None };
