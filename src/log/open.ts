@@ -50,9 +50,7 @@ export async function openState(o: LogOptions): Promise<OpenedState> {
   const snapshots = new SnapshotFiles(o.dir, isFresh)
 
   const found = await findEnd(o, baseOffsets, swapped, epochs)
-  quarantine.add(found.quarantined)
-  for (const range of found.quarantined)
-    o.env.logger.error({ dir: o.dir, ...range }, 'a corrupt range was quarantined: reads of it are refused, nothing was deleted')
+  quarantine.add(found.quarantined, o.env.logger)
 
   const logStartOffset = Math.max(o.logStartOffset, found.baseOffsets[0] ?? 0)
   const segments = new SegmentList()

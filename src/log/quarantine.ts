@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { LogError, errorText } from './codes.js'
 import { readFileIfAny, removeIfAny, replaceFile } from './files.js'
-import type { LogState } from './log-state.js'
+import type { Logger } from '../env/env.js'
 import type { QuarantinedRange } from './types.js'
 
 const NAME = 'quarantine.json'
@@ -34,8 +34,10 @@ export class Quarantine {
     return this.#ranges.length === 0
   }
 
-  /** Adds ranges not yet known and makes them durable before returning. */
-  add(found: readonly QuarantinedRange[]): void {
+  /** Tells of the ranges, adds those not yet known and makes them durable before returning. */
+  add(found: readonly QuarantinedRange[], logger: Logger): void {
+    for (const range of found)
+      logger.error({ dir: this.#dir, ...range }, 'a corrupt range was quarantined: reads of it are refused, nothing was deleted')
     const fresh = found.filter(
       (range) => !this.#ranges.some((known) => known.segmentBaseOffset === range.segmentBaseOffset && known.position === range.position),
     )
@@ -84,13 +86,6 @@ function load(dir: string): QuarantinedRange[] {
   } catch (error) {
     throw new LogError('ERR_MILLRACE_QUARANTINE', `${join(dir, NAME)} is unreadable (${errorText(error)}): restore or remove it`, error)
   }
-}
-
-/** Remembers ranges of a log and says so. */
-export function quarantine(log: LogState, ranges: readonly QuarantinedRange[]): void {
-  for (const range of ranges)
-    log.env.logger.error({ dir: log.dir, ...range }, 'a corrupt range was quarantined: reads of it are refused, nothing was deleted')
-  log.quarantine.add(ranges)
 }
 
 export function describeRange(dir: string, range: QuarantinedRange): string {

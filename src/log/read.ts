@@ -4,7 +4,7 @@
 import { storageError } from './append-results.js'
 import { Code, LogError } from './codes.js'
 import { PlanOut } from './native.js'
-import { describeRange, quarantine } from './quarantine.js'
+import { describeRange } from './quarantine.js'
 import { withEpoch } from './reads.js'
 import { assertPlanned } from './planned.js'
 import type { Segment } from './segment.js'
@@ -65,7 +65,7 @@ function damagedPlan(log: LogState, index: number): OffsetError {
     lastOffset: Math.min(planned[PlanOut.damagedTo]!, log.segments.endOffsetOf(index, log.logEndOffset) - 1),
     foundAtMs: log.env.clock.now(),
   }
-  quarantine(log, [range])
+  log.quarantine.add([range], log.env.logger)
   const errorMessage = describeRange(log.dir, range)
   log.options.onDamaged?.(range.firstOffset, errorMessage)
   return { kind: 'error', errorCode: Code.corruptMessage, errorMessage }

@@ -4,7 +4,6 @@
 import { At, HEADER_SIZE, int32At, int64At, LOG_OVERHEAD } from '../protocol/records/batch-layout.js'
 import { Code } from './codes.js'
 import { fileName, SUFFIX } from './files.js'
-import { quarantine } from './quarantine.js'
 import { planRead, readInto } from './read.js'
 import type { BadBatch } from './scrub-file.js'
 import { replicatedBatchError } from './validation.js'
@@ -21,16 +20,15 @@ export function verifyBatchAt(log: LogState, offset: number): string | undefined
   const wrong = size < plan.size ? 'the file ends within the batch' : batchError(bytes, plan.firstBaseOffset)
   if (wrong === undefined) return undefined
   const delta = size >= HEADER_SIZE ? int32At(bytes, At.lastOffsetDelta) : 0
-  quarantine(log, [
-    {
-      segmentBaseOffset: plan.segmentBaseOffset,
-      position: plan.position,
-      size: plan.size,
-      firstOffset: offset,
-      lastOffset: offset + (delta >= 0 && offset + delta < log.writtenOffset ? delta : 0),
-      foundAtMs: log.env.clock.now(),
-    },
-  ])
+  const range = {
+    segmentBaseOffset: plan.segmentBaseOffset,
+    position: plan.position,
+    size: plan.size,
+    firstOffset: offset,
+    lastOffset: offset + (delta >= 0 && offset + delta < log.writtenOffset ? delta : 0),
+    foundAtMs: log.env.clock.now(),
+  }
+  log.quarantine.add([range], log.env.logger)
   return wrong
 }
 
@@ -81,7 +79,7 @@ export async function scrub(log: LogState, baseOffset: number, from: ScrubPlace,
   const { bad } = found
   if (bad === null || log.quarantine.ranges.some((known) => known.segmentBaseOffset === baseOffset && overlaps(known, bad)))
     return { bytes, place, damagedOffset: undefined }
-  quarantine(log, [{ segmentBaseOffset: baseOffset, ...bad, foundAtMs: log.env.clock.now() }])
+  log.quarantine.add([{ segmentBaseOffset: baseOffset, ...bad, foundAtMs: log.env.clock.now() }], log.env.logger)
   return { bytes, place, damagedOffset: bad.firstOffset }
 }
 
