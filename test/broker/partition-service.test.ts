@@ -1,4 +1,4 @@
-// Records for partitions of another worker: how many bytes may be on their way at once.
+// Records for partitions of another worker: how many bytes may be on their way at once, and whose the memory is that they lie in.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -7,6 +7,18 @@ import { errors } from '../../src/model/errors.js'
 import type { AppendTerms } from '../../src/replica/hosted-partition.js'
 import type { ReplicaManager } from '../../src/replica/replica-manager.js'
 import type { Caller } from '../../src/threads/mailbox.js'
+
+/** Owns nothing; all that is forwarded goes to `peer`. */
+function serviceBeside(peer: Caller, maxForwardedBytes: number): PartitionService {
+  return new PartitionService({
+    worker: 0,
+    replicas: {} as ReplicaManager,
+    placement: () => new Map(),
+    peer: () => peer,
+    peers: () => [1],
+    maxForwardedBytes: () => maxForwardedBytes,
+  })
+}
 
 test('records on their way to another worker are bounded: more are refused until it has answered, one request alone goes', async () => {
   const calls: { answer(): void; fail(): void }[] = []
@@ -18,14 +30,7 @@ test('records on their way to another worker are bounded: more are refused until
       }),
     notify: () => {},
   }
-  const service = new PartitionService({
-    worker: 0,
-    replicas: {} as ReplicaManager,
-    placement: () => new Map(),
-    peer: () => peer,
-    peers: () => [1],
-    maxForwardedBytes: () => 100,
-  })
+  const service = serviceBeside(peer, 100)
   const forward = (size: number): number[] => {
     const codes: number[] = []
     const items = [{ topic: 't', partition: 0, records: new Uint8Array(size), slot: 0 }]
@@ -56,14 +61,7 @@ test('memory of records on their way is used again once the owner has answered, 
       }),
     notify: () => {},
   }
-  const service = new PartitionService({
-    worker: 0,
-    replicas: {} as ReplicaManager,
-    placement: () => new Map(),
-    peer: () => peer,
-    peers: () => [1],
-    maxForwardedBytes: () => 1000,
-  })
+  const service = serviceBeside(peer, 1000)
   const forward = (...parts: number[][]): void => {
     const items = parts.map((part, slot) => ({ topic: 't', partition: slot, records: Uint8Array.from(part), slot }))
     service.forwardProduce(1, items, {} as AppendTerms, { complete: () => {} })

@@ -20,7 +20,10 @@ export interface Needs {
   readonly settings?: readonly string[]
 }
 
-export function plan(system: System, { nodes, sessionMs, zookeeper, logLevel, workers }: Options, needs: Needs): Promise<TestCluster> {
+/** What a plan takes of the command line. */
+export type Shape = Pick<Options, 'nodes' | 'sessionMs' | 'zookeeper' | 'logLevel' | 'workers'>
+
+export function plan(system: System, { nodes, sessionMs, zookeeper, logLevel, workers }: Shape, needs: Needs): Promise<TestCluster> {
   const { dir, network, diskMebibytes, tag, settings: more = [] } = needs
   const common = { count: nodes, dir, network, diskMebibytes }
   const session = zookeeper === undefined || system === 'kafka' ? 'broker.session.timeout.ms' : 'zookeeper.session.timeout.ms'

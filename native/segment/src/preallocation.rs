@@ -50,53 +50,37 @@ impl Preallocation {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, IoSlice};
     use std::path::Path;
     use std::sync::Mutex;
 
     use super::*;
     use crate::storage::{write_all, Disk, Mode, Storage};
+    use crate::tests::hints::{Hint, Hints};
 
-    /// Says what it was asked.
-    #[derive(Default)]
-    struct Asked(Mutex<Vec<(u64, u64)>>);
-
-    impl File for Asked {
-        fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
-            Ok(0)
-        }
-        fn write_at(&self, _: &[IoSlice<'_>], _: u64) -> io::Result<usize> {
-            Ok(0)
-        }
-        fn truncate(&self, _: u64) -> io::Result<()> {
-            Ok(())
-        }
-        fn sync(&self) -> io::Result<()> {
-            Ok(())
-        }
-        fn len(&self) -> io::Result<u64> {
-            Ok(0)
-        }
-        fn start_writeback(&self, _: u64, _: u64) {}
-        fn preallocate(&self, position: u64, length: u64) {
-            self.0.lock().unwrap().push((position, length));
-        }
+    /// Runs `work` on a file; returns what it was asked for: position, length.
+    fn asked(work: impl FnOnce(&dyn File)) -> Vec<(u64, u64)> {
+        let asked = Mutex::new(Vec::new());
+        work(&Hints(|hint, position, length| {
+            assert_eq!(hint, Hint::Preallocate);
+            asked.lock().unwrap().push((position, length));
+        }));
+        asked.into_inner().unwrap()
     }
 
     #[test]
     fn what_is_kept_ahead_is_a_share_of_the_file_and_every_write_lies_in_it() {
-        let file = Asked::default();
-        let mut preallocation = Preallocation::default();
-        let (mut position, length) = (0, 100_001);
-        while position < 300 << 20 {
-            preallocation.reach(&file, position, length);
-            position += length;
-            if position >= FROM_SIZE {
-                assert!(preallocation.end >= position);
-                assert!(preallocation.end - position <= (position / SHARE).min(MOST) + BLOCK);
+        let asked = asked(|file| {
+            let mut preallocation = Preallocation::default();
+            let (mut position, length) = (0, 100_001);
+            while position < 300 << 20 {
+                preallocation.reach(file, position, length);
+                position += length;
+                if position >= FROM_SIZE {
+                    assert!(preallocation.end >= position);
+                    assert!(preallocation.end - position <= (position / SHARE).min(MOST) + BLOCK);
+                }
             }
-        }
-        let asked = file.0.into_inner().unwrap();
+        });
         assert!(asked[0].0 + asked[0].1 >= FROM_SIZE);
         for pair in asked.windows(2) {
             assert_eq!(pair[0].0 + pair[0].1, pair[1].0, "no hole, nothing twice");
@@ -107,12 +91,13 @@ mod tests {
 
     #[test]
     fn after_a_cut_blocks_are_asked_for_again() {
-        let file = Asked::default();
-        let mut preallocation = Preallocation::default();
-        preallocation.reach(&file, 8 << 20, 4096);
-        preallocation.cut();
-        preallocation.reach(&file, 5 << 20, 4096);
-        assert_eq!(file.0.into_inner().unwrap()[1].0, 5 << 20);
+        let asked = asked(|file| {
+            let mut preallocation = Preallocation::default();
+            preallocation.reach(file, 8 << 20, 4096);
+            preallocation.cut();
+            preallocation.reach(file, 5 << 20, 4096);
+        });
+        assert_eq!(asked[1].0, 5 << 20);
     }
 
     fn allocated(path: &Path) -> u64 {

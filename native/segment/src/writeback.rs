@@ -40,55 +40,33 @@ fn run(hints: &Receiver<Hint>) {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::Mutex;
 
     use super::*;
+    use crate::tests::hints::Hints;
 
-    /// A disk that is congested for as long as `gate` is held.
-    #[derive(Default)]
-    struct Congested {
-        gate: Mutex<()>,
-        started: AtomicUsize,
-    }
-
-    impl File for Congested {
-        fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
-            Ok(0)
-        }
-        fn write_at(&self, _: &[io::IoSlice<'_>], _: u64) -> io::Result<usize> {
-            Ok(0)
-        }
-        fn truncate(&self, _: u64) -> io::Result<()> {
-            Ok(())
-        }
-        fn sync(&self) -> io::Result<()> {
-            Ok(())
-        }
-        fn len(&self) -> io::Result<u64> {
-            Ok(0)
-        }
-        fn start_writeback(&self, _: u64, _: u64) {
-            let _open = self.gate.lock();
-            self.started.fetch_add(1, Ordering::SeqCst);
-        }
-    }
+    /// A disk is congested for as long as this is held.
+    static GATE: Mutex<()> = Mutex::new(());
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
 
     #[test]
     fn a_congested_disk_holds_up_nobody_and_gets_no_more_than_the_queue_holds() {
-        let file = Arc::new(Congested::default());
-        let gate = file.gate.lock().unwrap();
+        let file = Arc::new(Hints(|_, _, _| {
+            let _open = GATE.lock();
+            STARTED.fetch_add(1, Ordering::SeqCst);
+        }));
+        let gate = GATE.lock().unwrap();
         for at in 0..4 * WAITING as u64 {
             start(file.clone(), at, 1);
         }
-        assert_eq!(file.started.load(Ordering::SeqCst), 0);
+        assert_eq!(STARTED.load(Ordering::SeqCst), 0);
         drop(gate);
         // The thread lets go of the file with the last hint.
         while Arc::strong_count(&file) > 1 {
             thread::yield_now();
         }
-        let started = file.started.load(Ordering::SeqCst);
+        let started = STARTED.load(Ordering::SeqCst);
         assert!((1..=WAITING + 1).contains(&started), "{started} hints");
     }
 }

@@ -3,6 +3,7 @@
 mod build;
 mod compaction;
 mod crash;
+pub(crate) mod hints;
 mod pack;
 mod segment;
 mod verify;

@@ -5,15 +5,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Admin, Producer } from '../../../../src/client/index.js'
-import { planKafka } from '../../../cluster/support/kafka.js'
-import { TestCluster } from '../../../cluster/support/nodes.js'
-import { allInSync, eventually, withAdmin } from '../../../cluster/support/state.js'
+import { plan, type Shape } from '../../../cluster/launch.js'
+import type { TestCluster } from '../../../cluster/support/nodes.js'
+import { allInSync, eventually, leaderOf } from '../../../cluster/support/state.js'
 import type { RunOptions } from '../child.js'
 import { tool } from '../kafka-tool.js'
 
 export const LIMIT_MS = 60_000
-const SESSION_MS = 3000
-const COUNT = 3
+const SHAPE: Shape = { nodes: 3, sessionMs: 3000, zookeeper: undefined, logLevel: 'warn', workers: 1 }
 
 export interface ClusterScenario {
   readonly name: string
@@ -35,12 +34,7 @@ export class ClusterBench {
 
   static async start(system: 'millrace' | 'kafka'): Promise<ClusterBench> {
     const dir = mkdtempSync(join(tmpdir(), 'millrace-tools-'))
-    const settings = [`broker.session.timeout.ms=${SESSION_MS}`, 'offsets.topic.num.partitions=3', 'group.initial.rebalance.delay.ms=0']
-    const own = ['millrace.ensemble.tick.ms=500', 'offsets.topic.replication.factor=3']
-    const cluster =
-      system === 'kafka'
-        ? await planKafka({ count: COUNT, dir, settings: [...settings, 'broker.heartbeat.interval.ms=600'] })
-        : await TestCluster.plan({ count: COUNT, dir, settings: [...settings, ...own] })
+    const cluster = await plan(system, SHAPE, { dir, tag: 'tools', settings: ['offsets.topic.replication.factor=3'] })
     const bench = new ClusterBench(cluster, dir)
     try {
       await Promise.all(cluster.nodes.map((node) => node.start()))
@@ -104,7 +98,7 @@ export class ClusterBench {
   }
 
   leader(topic: string, partition = 0): Promise<number> {
-    return withAdmin(this.bootstrap, async (admin) => (await admin.describeTopics([topic]))[0]!.partitions[partition]!.leader)
+    return leaderOf(this.bootstrap, topic, partition)
   }
 
   /** Resolves when the partition is led by one of `ids`; -1: by nobody. */
