@@ -126,6 +126,24 @@ impl Header {
             && self.last_offset() >= self.base_offset
             && self.last_offset() - segment_base <= i32::MAX as i64
     }
+
+    /// True when the batch can have the offsets it says, which no checksum covers. Where some are left out before it, the
+    /// batch behind it must not begin among them or its own; `following`, asked only then, gives that one's header.
+    pub fn is_placed<E>(
+        &self,
+        segment_base: i64,
+        next_offset: i64,
+        following: impl FnOnce() -> Result<Option<Header>, E>,
+    ) -> Result<bool, E> {
+        if !self.is_plausible(segment_base, next_offset) {
+            return Ok(false);
+        }
+        if self.base_offset == next_offset {
+            return Ok(true);
+        }
+        let begins_inside = |f: Header| f.is_plausible(segment_base, next_offset) && f.base_offset <= self.last_offset();
+        Ok(!following()?.is_some_and(begins_inside))
+    }
 }
 
 /// Recomputes and stores the CRC of a whole batch.

@@ -9,16 +9,19 @@ pub mod codec;
 pub mod compaction;
 pub mod crc;
 pub mod error;
+mod header_walk;
 pub mod index;
 #[cfg(any(test, feature = "lossy"))]
 pub mod lossy;
 pub mod net;
+mod newest;
 pub mod pack;
 mod preallocation;
 pub mod recovery;
 pub mod segment;
 #[cfg(any(test, feature = "lossy"))]
 pub mod simulated;
+mod staging;
 pub mod storage;
 pub mod verify;
 pub mod walk;

@@ -271,15 +271,16 @@ impl<'a> Reader<'a> {
         Ok((bytes.len() == header.size && batch::crc_matches(bytes)).then_some((header, bytes)))
     }
 
-    /// The same, unless its offset cannot be true, which no checksum covers: the batch behind it has a smaller one that fits.
+    /// The same, unless its offsets cannot be true.
     fn placed(&mut self, position: u64, base_offset: i64, next_offset: i64) -> Result<Option<(Header, &[u8])>> {
         let Some(header) = self.header(position, base_offset, next_offset)? else { return Ok(None) };
-        if header.base_offset > next_offset {
-            let after = position + header.size as u64;
-            let following = if after < self.file_bytes { self.batch(after, base_offset, next_offset)? } else { None };
-            if following.is_some_and(|(f, _)| f.base_offset <= header.last_offset()) {
-                return Ok(None);
-            }
+        let after = position + header.size as u64;
+        let placed = header.is_placed(base_offset, next_offset, || match after < self.file_bytes {
+            true => Ok(self.batch(after, base_offset, next_offset)?.map(|(following, _)| following)),
+            false => Ok(None),
+        })?;
+        if !placed {
+            return Ok(None);
         }
         self.batch(position, base_offset, next_offset)
     }

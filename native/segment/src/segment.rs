@@ -5,7 +5,6 @@
 //! sync, an EIO or a failed cut poisons the segment until it is opened again. Runs on the thread that opened it;
 //! only `sync` work may leave for another one.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -13,40 +12,15 @@ use std::sync::Arc;
 use crate::batch::{self, Header};
 use crate::codec;
 use crate::error::{Error, Result};
+use crate::header_walk::{self, HeaderWalk, Hole};
 use crate::index::{Indexer, Indexes, OFFSET_ENTRY};
+use crate::newest::{self, Newest};
 use crate::preallocation::Preallocation;
+use crate::staging::{Staging, STAGE_BELOW};
 use crate::storage::{read_file, read_full, write_all, File, Mode, Storage};
 use crate::walk::Records;
 use crate::writeback;
 
-/// Blocks from this size on are not copied into the staging buffer. A write costs 0.7 CPU seconds per GB in blocks
-/// of 16 KiB, 0.4 in 64 KiB and 0.3 in 256 KiB (measured, blocks that do not end on pages); the copy under 0.1.
-pub const STAGE_BELOW: usize = 64 * 1024;
-/// The staging buffer is written out when it reaches this size.
-const STAGE_LIMIT: usize = 256 * 1024;
-/// Staging buffers a thread keeps between writes. They are lent to the segments that stage something, so that
-/// memory does not grow with partitions and the buffer in use stays in the cache.
-const STAGING_KEPT: usize = 4;
-
-thread_local! {
-    static STAGING: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-}
-
-fn borrow_staging() -> Vec<u8> {
-    let kept = STAGING.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
-    kept.unwrap_or_else(|| Vec::with_capacity(STAGE_LIMIT + STAGE_BELOW))
-}
-
-fn give_back_staging(mut buffer: Vec<u8>) {
-    buffer.clear();
-    // At thread end the pool may be gone; then the buffer just goes.
-    let _ = STAGING.try_with(|pool| {
-        let mut pool = pool.borrow_mut();
-        if pool.len() < STAGING_KEPT && buffer.capacity() > 0 {
-            pool.push(buffer);
-        }
-    });
-}
 /// Write-back of dirty pages is started every so many bytes. Over 4 GB of 256 KiB writes on a shared machine: an
 /// fdatasync afterwards took 0.01 s instead of 1.0, writes above 10 ms fell from 21 to 9, for 0.05 CPU s per GB more.
 /// At 1 MiB and at 32 MiB it took longer. The call itself blocks on a congested disk (3 ms of every 8 MiB were seen,
@@ -56,11 +30,6 @@ const WRITEBACK_EVERY: u64 = 8 << 20;
 const WRITEBACK_BEHIND: u64 = 4 << 20;
 /// Ranges end on this boundary, so that no page is written back twice.
 const WRITEBACK_STEP: u64 = 1 << 20;
-/// Header walks read this much at once.
-const WALK_CHUNK: usize = 8 * 1024;
-/// How many of the newest batches are found without reading the file.
-const RECENT: usize = 64;
-
 pub fn log_path(dir: &Path, base_offset: i64) -> PathBuf {
     dir.join(format!("{base_offset:020}.log"))
 }
@@ -85,14 +54,6 @@ pub struct Plan {
     pub damaged: Option<(i64, i64)>,
 }
 
-/// Bytes that are no batch, or one whose offsets cannot be true.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Hole {
-    position: u64,
-    /// The first offset that it may have held.
-    first_offset: i64,
-}
-
 /// Where an offset is.
 enum Place {
     /// Position, size, base offset.
@@ -100,34 +61,6 @@ enum Place {
     /// In damage that ends at this position, and before this offset.
     Damage(Hole, u64, i64),
     None,
-}
-
-/// The headers of a file through a small buffer.
-struct Headers<'a> {
-    file: &'a dyn File,
-    limit: u64,
-    /// Read at once.
-    step: usize,
-    chunk: [u8; WALK_CHUNK],
-    at: u64,
-    length: usize,
-}
-
-impl Headers<'_> {
-    /// `None`: there is none, or it says more bytes than are there.
-    fn read(&mut self, position: u64) -> std::io::Result<Option<Header>> {
-        if position + batch::OVERHEAD as u64 > self.limit {
-            return Ok(None);
-        }
-        let inside = position >= self.at && position + batch::OVERHEAD as u64 <= self.at + self.length as u64;
-        if !inside {
-            let want = (self.limit - position).min(self.step as u64) as usize;
-            self.length = read_full(self.file, &mut self.chunk[..want], position)?;
-            self.at = position;
-        }
-        let from = (position - self.at) as usize;
-        Ok(Header::parse(&self.chunk[from.min(self.length)..self.length]).filter(|h| position + h.size as u64 <= self.limit))
-    }
 }
 
 /// A record found by timestamp.
@@ -159,14 +92,6 @@ struct Mark {
     next_offset: i64,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Recent {
-    base_offset: i64,
-    last_offset: i64,
-    position: u64,
-    size: u64,
-}
-
 pub struct Segment {
     storage: Arc<dyn Storage>,
     dir: PathBuf,
@@ -179,15 +104,14 @@ pub struct Segment {
     written: u64,
     writeback_at: u64,
     preallocation: Preallocation,
-    staged: Vec<u8>,
+    staging: Staging,
     loaded: bool,
     indexes: Indexes,
     indexer: Indexer,
     /// Offset after the last batch, staged ones included. Known once `loaded`.
     next_offset: i64,
     mark: Mark,
-    recent: [Recent; RECENT],
-    recent_count: usize,
+    newest: Newest,
     /// Damage follows the last batch. Known once `loaded`.
     ends_damaged: bool,
     poisoned: Arc<AtomicBool>,
@@ -257,14 +181,13 @@ impl Segment {
             written,
             writeback_at: written,
             preallocation: Preallocation::default(),
-            staged: Vec::new(),
+            staging: Staging::default(),
             loaded: false,
             indexes: Indexes::default(),
             indexer,
             next_offset: base_offset,
             mark: Mark { indexer, offsets: 0, times: 0, next_offset: base_offset },
-            recent: [Recent::default(); RECENT],
-            recent_count: 0,
+            newest: Newest::new(),
             ends_damaged: false,
             poisoned: Arc::new(AtomicBool::new(false)),
         };
@@ -279,7 +202,7 @@ impl Segment {
     }
 
     pub fn staged(&self) -> usize {
-        self.staged.len()
+        self.staging.len()
     }
 
     pub fn is_writable(&self) -> bool {
@@ -387,83 +310,19 @@ impl Segment {
     }
 
     fn fall_back(&mut self) {
-        give_back_staging(std::mem::take(&mut self.staged));
+        self.staging.clear();
         self.indexer = self.mark.indexer;
         self.indexes.offsets.truncate(self.mark.offsets);
         self.indexes.times.truncate(self.mark.times);
         self.next_offset = self.mark.next_offset;
-        self.recent_count = 0;
+        self.newest.clear();
     }
 
-    /// Calls `visit` for every batch from `start` (0 or an indexed position) below `limit`; stops when it says false, at the
-    /// limit, or at bytes that are no header (then jumps to the next indexed batch, if any). No checksum covers a base
-    /// offset: a batch whose offsets do not fit between those around it is passed over. Returns what is damaged directly
-    /// before the stop.
+    /// See `HeaderWalk::all`.
     fn walk(&mut self, start: u64, limit: u64, visit: impl FnMut(u64, &Header) -> bool) -> Result<Option<Hole>> {
-        let sparse = self.indexes.next_position(start).unwrap_or(limit).saturating_sub(start) > 2 * WALK_CHUNK as u64;
-        self.walk_by(if sparse { batch::OVERHEAD } else { WALK_CHUNK }, start, limit, visit)
-    }
-
-    /// `first_read`: a header alone where batches are larger than a chunk, so that a step costs one small pread.
-    fn walk_by(
-        &mut self,
-        first_read: usize,
-        start: u64,
-        limit: u64,
-        mut visit: impl FnMut(u64, &Header) -> bool,
-    ) -> Result<Option<Hole>> {
         let file = self.file()?;
-        let mut headers = Headers { file: file.as_ref(), limit, step: first_read, chunk: [0; WALK_CHUNK], at: 0, length: 0 };
-        let mut position = start;
-        // Where the batch is not the one its entry names, only those before it tell what it should be.
-        while let Some(relative) = self.indexes.offset_at(position).filter(|_| position > 0) {
-            let header = self.io(headers.read(position), "cannot read")?;
-            if header.is_some_and(|h| h.last_offset().wrapping_sub(self.base_offset) == relative) {
-                break;
-            }
-            position = self.indexes.position_before(position);
-        }
-        let mut next_offset = self.base_offset + self.indexes.offset_before(position);
-        let mut hole: Option<Hole> = None;
-        while position + batch::OVERHEAD as u64 <= limit {
-            let header = self.io(headers.read(position), "cannot read")?;
-            let Some(header) = header.filter(|h| h.magic == 2) else {
-                hole.get_or_insert(Hole { position, first_offset: next_offset });
-                match self.indexes.next_position(position) {
-                    Some(next) if next < limit => position = next,
-                    _ => return Ok(hole),
-                }
-                continue;
-            };
-            headers.step = if header.size * 2 > WALK_CHUNK { batch::OVERHEAD } else { WALK_CHUNK };
-            if self.is_placed(&mut headers, position, &header, next_offset)? {
-                if position >= start && !visit(position, &header) {
-                    return Ok(hole);
-                }
-                hole = None;
-                next_offset = header.last_offset() + 1;
-            } else {
-                hole.get_or_insert(Hole { position, first_offset: next_offset });
-            }
-            position += header.size as u64;
-        }
-        if position < limit {
-            hole.get_or_insert(Hole { position, first_offset: next_offset });
-        }
-        Ok(hole)
-    }
-
-    /// The batch can have these offsets. Where some are left out before it, the index or the batch behind it has to agree.
-    fn is_placed(&self, headers: &mut Headers<'_>, position: u64, header: &Header, next_offset: i64) -> Result<bool> {
-        let last_offset = header.last_offset();
-        if !header.is_plausible(self.base_offset, next_offset) {
-            return Ok(false);
-        }
-        if header.base_offset == next_offset || self.indexes.offset_at(position) == Some(last_offset - self.base_offset) {
-            return Ok(true);
-        }
-        let following = self.io(headers.read(position + header.size as u64), "cannot read")?;
-        Ok(!following.is_some_and(|f| f.magic == 2 && (next_offset..=last_offset).contains(&f.base_offset)))
+        let walk = HeaderWalk { file: file.as_ref(), indexes: &self.indexes, base_offset: self.base_offset };
+        self.io(walk.all(start, limit, visit), "cannot read")
     }
 
     /// Appends whole batches. Returns the bytes staged afterwards.
@@ -478,7 +337,7 @@ impl Segment {
             self.assign(data, append)?;
         }
         self.check(data)?;
-        let start = self.written + self.staged.len() as u64;
+        let start = self.written + self.staging.len() as u64;
         let mut at = 0;
         while at < data.len() {
             let header = Header::parse(&data[at..]).expect("checked above");
@@ -488,15 +347,12 @@ impl Segment {
         if data.len() >= STAGE_BELOW {
             self.write(Some(data))?;
         } else {
-            if self.staged.capacity() == 0 {
-                self.staged = borrow_staging();
-            }
-            self.staged.extend_from_slice(data);
-            if self.staged.len() >= STAGE_LIMIT {
+            self.staging.push(data);
+            if self.staging.is_full() {
                 self.write(None)?;
             }
         }
-        Ok(self.staged.len())
+        Ok(self.staging.len())
     }
 
     /// Gives the one batch its place: base offset, leader epoch, timestamps.
@@ -547,7 +403,7 @@ impl Segment {
             next_offset = header.last_offset() + 1;
             at += header.size;
         }
-        if self.written + self.staged.len() as u64 + data.len() as u64 > i32::MAX as u64 {
+        if self.written + self.staging.len() as u64 + data.len() as u64 > i32::MAX as u64 {
             return Err(Error::new(
                 "ERR_MILLRACE_SEGMENT_FULL",
                 format!("{} cannot pass 2 GiB; roll first", self.path.display()),
@@ -561,14 +417,12 @@ impl Segment {
         let size = header.size as u64;
         self.indexer.add(&mut self.indexes, header.last_offset(), header.max_timestamp, position, size);
         self.next_offset = header.last_offset() + 1;
-        self.recent[self.recent_count % RECENT] =
-            Recent { base_offset: header.base_offset, last_offset: header.last_offset(), position, size };
-        self.recent_count += 1;
+        self.newest.push(newest::Place { base_offset: header.base_offset, last_offset: header.last_offset(), position, size });
     }
 
     /// Writes what is staged. Returns the file size.
     pub fn flush(&mut self) -> Result<u64> {
-        if !self.staged.is_empty() {
+        if self.staging.len() > 0 {
             self.write(None)?;
         }
         Ok(self.written)
@@ -577,8 +431,8 @@ impl Segment {
     fn write(&mut self, block: Option<&[u8]>) -> Result<()> {
         let file = self.file()?;
         let block = block.unwrap_or(&[]);
-        self.preallocation.reach(file.as_ref(), self.written, (self.staged.len() + block.len()) as u64);
-        if let Err(error) = write_all(file.as_ref(), &[&self.staged, block], self.written) {
+        self.preallocation.reach(file.as_ref(), self.written, (self.staging.len() + block.len()) as u64);
+        if let Err(error) = write_all(file.as_ref(), &[self.staging.bytes(), block], self.written) {
             let cut = file.truncate(self.written);
             self.preallocation.cut();
             if cut.is_err() || error.raw_os_error() == Some(libc::EIO) {
@@ -587,8 +441,8 @@ impl Segment {
             self.fall_back();
             return Err(Error::io(&error, "cannot write", &self.path));
         }
-        self.written += (self.staged.len() + block.len()) as u64;
-        give_back_staging(std::mem::take(&mut self.staged));
+        self.written += (self.staging.len() + block.len()) as u64;
+        self.staging.clear();
         self.set_mark();
         let ripe = self.written.saturating_sub(WRITEBACK_BEHIND) & !(WRITEBACK_STEP - 1);
         if ripe >= self.writeback_at + WRITEBACK_EVERY {
@@ -645,19 +499,8 @@ impl Segment {
 
     /// The written batch that holds `offset`, or the first one after it.
     fn find(&mut self, offset: i64) -> Result<Place> {
-        let count = self.recent_count.min(RECENT);
-        for back in 1..=count {
-            let r = self.recent[(self.recent_count - back) % RECENT];
-            if r.last_offset < offset {
-                break;
-            }
-            let previous_ends_before = back < count && {
-                let p = self.recent[(self.recent_count - back - 1) % RECENT];
-                p.last_offset < offset
-            };
-            if (r.base_offset <= offset || previous_ends_before) && r.position < self.written {
-                return Ok(Place::Batch(r.position, r.size, r.base_offset));
-            }
+        if let Some(place) = self.newest.find(offset, self.written) {
+            return Ok(Place::Batch(place.position, place.size, place.base_offset));
         }
         let from = self.indexes.lookup(offset - self.base_offset);
         if let Some(found) = self.find_in_next_entry(from, offset)? {
@@ -680,30 +523,25 @@ impl Segment {
 
     /// Where every batch has an entry, the one that holds `offset` is that of the next entry: one pread, no walk.
     fn find_in_next_entry(&mut self, from: u64, offset: i64) -> Result<Option<Place>> {
-        let Some(next) = self.indexes.next_position(from).filter(|next| next - from > WALK_CHUNK as u64) else {
+        let Some(next) = self.indexes.next_position(from).filter(|next| next - from > header_walk::CHUNK as u64) else {
             return Ok(None);
         };
         let mut found = None;
-        self.walk_by(batch::OVERHEAD, next, self.written, |position, header| {
+        let file = self.file()?;
+        let walk = HeaderWalk { file: file.as_ref(), indexes: &self.indexes, base_offset: self.base_offset };
+        let done = walk.one(next, self.written, |position, header| {
             if header.base_offset <= offset && header.last_offset() >= offset {
                 found = Some(Place::Batch(position, header.size as u64, header.base_offset));
             }
-            false
-        })?;
+        });
+        self.io(done, "cannot read")?;
         Ok(found)
     }
 
     /// Position of the first batch whose base offset is at least `offset`; the written size when there is none.
     fn find_base(&mut self, offset: i64, not_before: u64) -> Result<u64> {
-        let count = self.recent_count.min(RECENT);
-        for back in 1..=count {
-            let r = self.recent[(self.recent_count - back) % RECENT];
-            if r.base_offset == offset {
-                return Ok(r.position.min(self.written));
-            }
-            if r.base_offset < offset {
-                return Ok((r.position + r.size).min(self.written));
-            }
+        if let Some(end) = self.newest.end_below(offset) {
+            return Ok(end.min(self.written));
         }
         let from = self.indexes.lookup(offset - 1 - self.base_offset).max(not_before);
         let (mut end, mut result) = (from, None);
@@ -812,7 +650,7 @@ impl Segment {
         self.written = position;
         self.writeback_at = self.writeback_at.min(position);
         self.indexes.truncate(position, offset - self.base_offset);
-        self.recent_count = 0;
+        self.newest.clear();
         self.resume_indexer()?;
         self.set_mark();
         Ok(position)
