@@ -149,6 +149,16 @@ describe('a fetch answer', () => {
     })
   }
 
+  test('the last batch beyond the end of the log is an error, but not where it just follows: a broker may look at the end before it reads', () => {
+    const read = (base: number): string[] => {
+      const partition = state()
+      partition.endOffset = 1
+      return readAll(new Fetched(partition, Buffer.concat([batch(0, ['a']), batch(base, ['b'])]), [], {}))
+    }
+    assert.deepEqual(read(1), ['a', 'b'])
+    assert.throws(() => read(2), /t-0 at offset 1: a record batch says offset 2, which does not fit/)
+  })
+
   test('offsets that were compacted away are no damage', () => {
     const fetched = new Fetched(state(), Buffer.concat([batch(3, ['a']), batch(7, ['b']), batch(9, ['c'])]), [], {})
     assert.deepEqual(readAll(fetched), ['a', 'b', 'c'])

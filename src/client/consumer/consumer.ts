@@ -403,11 +403,16 @@ export class Consumer {
   #takeRecords(): ConsumerRecord[] | undefined {
     const { maxPollRecords } = this.#options
     const records: ConsumerRecord[] = []
-    while (records.length < maxPollRecords) {
-      const fetched = this.#nextFetched()
-      if (!fetched) break
-      records.push(fetched.take())
-      while (records.length < maxPollRecords && fetched.next()) records.push(fetched.take())
+    try {
+      while (records.length < maxPollRecords) {
+        const fetched = this.#nextFetched()
+        if (!fetched) break
+        records.push(fetched.take())
+        while (records.length < maxPollRecords && fetched.next()) records.push(fetched.take())
+      }
+    } catch (error) {
+      // The position is behind those that were taken: they are handed out first, and the next poll meets the damage again.
+      if (records.length === 0) throw error
     }
     return records.length === 0 ? undefined : records
   }

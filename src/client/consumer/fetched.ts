@@ -242,7 +242,10 @@ export interface FetchedOptions extends OpenOptions {
   readonly isolated?: boolean
 }
 
-/** The offset after the batches, as far as their offsets fit one behind the other and below the end of the log: no checksum covers those. */
+/**
+ * The offset after the batches, as far as their offsets fit one behind the other and below the end of the log: no checksum covers those. A
+ * batch that follows without a gap may lie at the end or beyond: Kafka looks at its high watermark before it reads what it answers.
+ */
 function placesOf(bytes: Uint8Array, { position, endOffset: limit }: PartitionState): { endOffset: number; misplacedAt: number } {
   const cursor = new BatchCursor(bytes)
   let end = -1
@@ -252,7 +255,7 @@ function placesOf(bytes: Uint8Array, { position, endOffset: limit }: PartitionSt
     const { baseOffset, lastOffset } = cursor
     const expected = end === -1 ? position : end
     if (baseOffset < end) return { endOffset: doubtful?.end ?? expected, misplacedAt: doubtful?.at ?? cursor.position }
-    if (limit >= 0 && baseOffset >= limit) return { endOffset: expected, misplacedAt: cursor.position }
+    if (limit >= 0 && baseOffset >= limit && baseOffset > expected) return { endOffset: expected, misplacedAt: cursor.position }
     doubtful = baseOffset > expected ? { end: expected, at: cursor.position } : undefined
     end = lastOffset + 1
   }
