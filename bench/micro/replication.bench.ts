@@ -36,6 +36,9 @@ async function start(id: number): Promise<void> {
     onLogFailed: (_, __, ___, error) => {
       throw error
     },
+    onLogFull: (topic, partition) => {
+      throw new Error(`no space for ${topic}-${partition}`)
+    },
     moveBytesPerSecond: () => Infinity,
     onMovePrepared: () => Promise.resolve(),
     onMoveEnded: () => {},

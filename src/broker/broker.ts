@@ -448,6 +448,7 @@ class Node implements Broker {
           this.reports?.say(topic, partition, true)
         },
       ],
+      ['log-full', ({ topic, partition }: TopicPartition) => this.reports?.full(topic, partition)],
       ['log-damaged', ({ topic, partition }: LogDamage) => this.reports?.say(topic, partition, true)],
       ['log-sound', ({ topic, partition }: TopicPartition) => this.reports?.say(topic, partition, false)],
       ['recovery', (progress: { topic: string; partition: number; done: number; total: number }) => this.reportRecovery(progress)],

@@ -1,5 +1,6 @@
 // What this node has to tell the controller of its replicas: which cannot be used, and which can again. A report is kept until the metadata
-// says the same, whatever happens to the call: a node that has no controller or no registration yet tells it later. Runs on the thread coordinator.
+// says the same, whatever happens to the call: a node that has no controller or no registration yet tells it later. That a replica's disk is
+// full goes along once: whoever finds it full says so again. Runs on the thread coordinator.
 
 import type { Outcome, ReplicaReport, TopicPartitions } from '../controller/controller-api.js'
 import type { MetadataImage } from '../controller/image.js'
@@ -19,9 +20,12 @@ export interface ReplicaReportsOptions {
   send(report: ReplicaReport): Promise<Outcome>
 }
 
-interface Wish {
+interface Replica {
   readonly topicId: Uuid
   readonly partition: number
+}
+
+interface Wish extends Replica {
   readonly offline: boolean
 }
 
@@ -29,6 +33,8 @@ export class ReplicaReports {
   private readonly options: ReplicaReportsOptions
   /** By topic id and partition: the last word of whoever has the log. */
   private readonly wishes = new Map<string, Wish>()
+  /** Found full since the last report. */
+  private readonly found = new Map<string, Replica>()
   private pauseMs = FIRST_PAUSE_MS
   private again: Timer | undefined
   private sending = false
@@ -46,12 +52,21 @@ export class ReplicaReports {
     this.look()
   }
 
+  /** The disk of a replica here has no space. Only where others are in sync with it somebody can go on. */
+  full(topic: string, partition: number): void {
+    const found = this.options.image().topics.get(topic)
+    const isr = found?.partitions[partition]?.isr ?? []
+    if (found === undefined || isr.length < 2 || !isr.includes(this.options.nodeId)) return
+    this.found.set(`${found.id}/${partition}`, { topicId: found.id, partition })
+    this.look()
+  }
+
   /** The metadata changed, or there is a registration. */
   look(): void {
     if (this.closed || this.sending || this.again) return
     this.forgetWhatIsSo()
     const brokerEpoch = this.options.brokerEpoch()
-    if (this.wishes.size === 0) this.pauseMs = FIRST_PAUSE_MS
+    if (this.wishes.size + this.found.size === 0) this.pauseMs = FIRST_PAUSE_MS
     else if (brokerEpoch !== null) this.send(brokerEpoch)
     else this.lookLater()
   }
@@ -73,7 +88,10 @@ export class ReplicaReports {
   private send(brokerEpoch: bigint): void {
     const { nodeId, env } = this.options
     const wishes = [...this.wishes.values()]
-    const report = { brokerId: nodeId, brokerEpoch, offline: listed(wishes, true), online: listed(wishes, false) }
+    const [offline, online] = [wishes.filter((wish) => wish.offline), wishes.filter((wish) => !wish.offline)]
+    const full = [...this.found.values()]
+    this.found.clear()
+    const report = { brokerId: nodeId, brokerEpoch, offline: byTopic(offline), online: byTopic(online), full: byTopic(full) }
     this.sending = true
     this.options
       .send(report)
@@ -104,13 +122,12 @@ export class ReplicaReports {
   }
 }
 
-function listed(wishes: readonly Wish[], offline: boolean): TopicPartitions[] {
-  const byTopic = new Map<Uuid, number[]>()
-  for (const wish of wishes) {
-    if (wish.offline !== offline) continue
-    const partitions = byTopic.get(wish.topicId)
-    if (partitions) partitions.push(wish.partition)
-    else byTopic.set(wish.topicId, [wish.partition])
+function byTopic(replicas: readonly Replica[]): TopicPartitions[] {
+  const topics = new Map<Uuid, number[]>()
+  for (const { topicId, partition } of replicas) {
+    const partitions = topics.get(topicId)
+    if (partitions) partitions.push(partition)
+    else topics.set(topicId, [partition])
   }
-  return [...byTopic].map(([topicId, partitions]) => ({ topicId, partitions }))
+  return [...topics].map(([topicId, partitions]) => ({ topicId, partitions }))
 }

@@ -88,6 +88,7 @@ export class BrokerWorker {
       onCheckpointDue: (checkpoint) => main.notify('checkpoint', checkpoint),
       onLogFailed: (topic, partition, dir, error) =>
         main.notify('log-failed', { topic, partition, dir, message: error.message } satisfies LogFailure),
+      onLogFull: (topic, partition) => main.notify('log-full', { topic, partition } satisfies TopicPartition),
       moveBytesPerSecond: () => this.configs.getNumber('replica.alter.log.dirs.io.max.bytes.per.second') / (this.peers.size + 1),
       onMovePrepared: (request, checkpoint) => main.call('move-prepared', { request, checkpoint }),
       onMoveEnded: (request, moved) => main.notify('move-ended', { request, moved }),

@@ -109,6 +109,8 @@ export interface ReplicaReport {
   readonly brokerEpoch: bigint
   readonly offline: readonly TopicPartitions[]
   readonly online: readonly TopicPartitions[]
+  /** Those whose disk takes no more now: others of the in-sync set go on without them, where there are any. */
+  readonly full?: readonly TopicPartitions[]
 }
 
 /** `upgradeType`: 1 upgrade, 2 safe downgrade, 3 unsafe downgrade. */

@@ -164,13 +164,15 @@ export class PartitionActions {
     })
   }
 
-  reportReplicas({ brokerId, brokerEpoch, offline, online }: ReplicaReport): Promise<Outcome> {
+  reportReplicas({ brokerId, brokerEpoch, offline, online, full = [] }: ReplicaReport): Promise<Outcome> {
     return this.#core.enqueue(() => {
       const { image, rules } = this.#core
       if (image.brokers.get(brokerId)?.epoch !== brokerEpoch) {
         return Promise.resolve({ errorCode: errors.STALE_BROKER_EPOCH.code, errorMessage: null })
       }
-      return this.#write(planReplicaReport(image, rules, brokerId, byTopic(offline), byTopic(online)))
+      return this.#write(
+        planReplicaReport(image, rules, brokerId, { offline: byTopic(offline), online: byTopic(online), full: byTopic(full) }),
+      )
     })
   }
 

@@ -103,25 +103,40 @@ export function ledBy(image: MetadataImage, broker: number): number {
   return count
 }
 
-/** Replicas of `broker` that cannot be used from now on, and those that can again. Keys: topic id, then partitions. */
-export function planReplicaReport(
-  image: MetadataImage,
-  rules: ControllerRules,
-  broker: number,
-  offline: ReadonlyMap<string, ReadonlySet<number>>,
-  online: ReadonlyMap<string, ReadonlySet<number>>,
-): TopicUpdate[] {
-  const topics = [...new Set([...offline.keys(), ...online.keys()])].flatMap((id) => image.topics.get(image.topicNames.get(id) ?? '') ?? [])
+type PartitionSets = ReadonlyMap<string, ReadonlySet<number>>
+
+/** Replicas of a broker, by topic id and partition. */
+export interface ReplicaNews {
+  /** They cannot be used from now on. */
+  readonly offline: PartitionSets
+  /** They can again. */
+  readonly online: PartitionSets
+  /** They cannot be written to for now. */
+  readonly full: PartitionSets
+}
+
+/**
+ * What `broker` says of its replicas. One whose disk is full leaves the in-sync set, and leads no more, where others are in it: else writes
+ * would wait for space there. It comes back by itself, once it has caught up and says no more that it is full.
+ */
+export function planReplicaReport(image: MetadataImage, rules: ControllerRules, broker: number, news: ReplicaNews): TopicUpdate[] {
+  const { offline, online, full } = news
+  const ids = new Set([...offline.keys(), ...online.keys(), ...full.keys()])
+  const topics = [...ids].flatMap((id) => image.topics.get(image.topicNames.get(id) ?? '') ?? [])
   return planPartitions(
     topics,
     (topic) => contextFor(image, topic, rules),
     (state, context, topic) => {
       if (!state.replicas.includes(broker)) return null
-      const fails = offline.get(topic.id)?.has(state.partition) === true
-      if (!fails && online.get(topic.id)?.has(state.partition) !== true) return null
-      if (fails === state.offline.includes(broker)) return null
-      const next = fails ? [...state.offline, broker] : state.offline.filter((id) => id !== broker)
-      return { offline: next, isr: state.isr.filter((id) => context.isActive(id) && !next.includes(id)) }
+      const usable = (id: number, without: readonly number[]): boolean => context.isActive(id) && !without.includes(id)
+      const isIn = (sets: PartitionSets): boolean => sets.get(topic.id)?.has(state.partition) === true
+      const fails = isIn(offline)
+      if ((fails || isIn(online)) && fails !== state.offline.includes(broker)) {
+        const next = fails ? [...state.offline, broker] : state.offline.filter((id) => id !== broker)
+        return { offline: next, isr: state.isr.filter((id) => usable(id, next)) }
+      }
+      const others = state.isr.filter((id) => id !== broker && usable(id, state.offline))
+      return isIn(full) && state.isr.includes(broker) && others.length > 0 ? { isr: others } : null
     },
   )
 }

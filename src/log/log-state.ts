@@ -25,6 +25,10 @@ import type { SegmentList } from './segment-list.js'
 import type { LogOptions } from './types.js'
 import type { Env } from '../env/env.js'
 
+const FULL_TOLD_MS = 1000
+/** A log that nobody writes to is not taken for full for longer. */
+const FULL_LASTS_MS = 10_000
+
 export class LogState {
   readonly options: LogOptions
   readonly env: Env
@@ -59,6 +63,8 @@ export class LogState {
   compactionPaused = false
   /** Its directory and who it belongs to are not synced yet. */
   #isNew: boolean
+  /** The last write that found no space: when, what was written then, and until when that is not told again. */
+  #full = { at: -Infinity, writtenOffset: -1, toldUntil: -Infinity }
   /** The log end that it was opened with, and whether the files beside it were whole then. */
   readonly #opened: { readonly endOffset: number; readonly whole: boolean }
 
@@ -168,14 +174,28 @@ export class LogState {
       // batches that were staged have been answered with an offset: nobody else gets it before their sender knows
       if (lost > 0) this.refusedUntilFlush = failure
       this.cutToWritten()
-      this.env.logger.warn(
-        { dir: this.dir, code, lostRecords: lost },
-        'no space: the append is refused, reading goes on, writing resumes when there is space',
-      )
+      this.foundFull(code, lost)
     } else {
       this.fail(failure)
     }
     return failure
+  }
+
+  /** A moment ago a write found no space, and nothing was written since. */
+  get isFull(): boolean {
+    return this.#full.writtenOffset === this.writtenOffset && this.env.clock.monotonic() - this.#full.at < FULL_LASTS_MS
+  }
+
+  private foundFull(code: string, lostRecords: number): void {
+    const now = this.env.clock.monotonic()
+    const isTold = now < this.#full.toldUntil && lostRecords === 0
+    this.#full = { at: now, writtenOffset: this.writtenOffset, toldUntil: isTold ? this.#full.toldUntil : now + FULL_TOLD_MS }
+    if (isTold) return
+    this.env.logger.warn(
+      { dir: this.dir, code, lostRecords },
+      'no space: the append is refused, reading goes on, writing resumes when there is space',
+    )
+    this.options.onFull?.()
   }
 
   /** Memory follows the file. Plans stay good: what was written before is untouched. */

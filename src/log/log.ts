@@ -110,6 +110,11 @@ export class Log {
     return this.#state.failure
   }
 
+  /** A moment ago a write found no space, and nothing was written since. */
+  get isFull(): boolean {
+    return this.#state.isFull
+  }
+
   get quarantined(): readonly QuarantinedRange[] {
     return this.#state.quarantine.ranges
   }

@@ -132,6 +132,8 @@ export interface LogOptions {
   readonly onCheckpointDue?: () => void
   /** Told once when a failed write, read or fsync took this log out of service. */
   readonly onFailed?: (error: Error) => void
+  /** Told while writes find no space, at most once a second. */
+  readonly onFull?: () => void
   /** Told of damage that a read came upon, which is quarantined now. */
   readonly onDamaged?: (offset: number, message: string) => void
 }

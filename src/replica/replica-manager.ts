@@ -70,6 +70,8 @@ export interface ReplicaManagerOptions {
   readonly brokers?: BrokerDirectory
   onCheckpointDue(checkpoint: LogCheckpoint): void
   onLogFailed(topic: string, partition: number, dir: string, error: Error): void
+  /** Writes to it find no space; told again while that lasts. */
+  onLogFull(topic: string, partition: number): void
   /** This worker's share of replica.alter.log.dirs.io.max.bytes.per.second. */
   moveBytesPerSecond(): number
   onMovePrepared(request: MoveRequest, checkpoint: LogCheckpoint): Promise<void>
@@ -197,6 +199,7 @@ export class ReplicaManager {
         onProgress: (done, total) => this.options.onRecoveryProgress(topic, partition, done, total),
         onCheckpointDue: () => this.checkpointDue(topic, partition, log),
         onFailed: (error) => this.options.onLogFailed(topic, partition, dir, error),
+        onFull: () => this.options.onLogFull(topic, partition),
         onDamaged: (offset, message) => this.logDamaged(topic, partition, log, offset, message),
       })
       // What a killed process left may be in the page cache only: on the `disk` promise nobody reads it before it is durable.
@@ -258,6 +261,7 @@ export class ReplicaManager {
       // Until it takes over nobody keeps its offsets; then it is the partition's log like any other.
       onCheckpointDue: () => void opened.then((log) => current.log === log && this.checkpointDue(topic, partition, log)),
       onFailed: (error) => void opened.then((log) => current.log === log && this.options.onLogFailed(topic, partition, log.dir, error)),
+      onFull: () => void opened.then((log) => current.log === log && this.options.onLogFull(topic, partition)),
       onDamaged: (offset, message) => void opened.then((log) => this.logDamaged(topic, partition, log, offset, message)),
     })
     return opened

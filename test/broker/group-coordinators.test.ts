@@ -34,6 +34,7 @@ async function setup(t: TestContext) {
     settingsOf: () => ({ log: defaultLogConfig, minInsyncReplicas: 1 }),
     onCheckpointDue: () => {},
     onLogFailed: () => {},
+    onLogFull: () => {},
     onRecoveryProgress: () => {},
     moveBytesPerSecond: () => Infinity,
     onMovePrepared: () => Promise.resolve(),

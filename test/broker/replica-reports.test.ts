@@ -9,8 +9,8 @@ import { SimEnv } from '../support/sim-env.js'
 const ME = 1
 const ID = 'AAAAAAAAAAAAAAAAAAAAAQ'
 
-function imageWith(offline: readonly number[]): MetadataImage {
-  const partition = { partition: 0, replicas: [ME, 2], offline } as unknown as PartitionImage
+function imageWith(offline: readonly number[], isr: readonly number[] = [ME, 2]): MetadataImage {
+  const partition = { partition: 0, replicas: [ME, 2], isr, offline } as unknown as PartitionImage
   const topic = { name: 't', id: ID, partitions: [partition] } as unknown as TopicImage
   return applyDelta(emptyImage('c'), { zxid: 1n, changes: [{ kind: 'topic', topic }] })
 }
@@ -69,4 +69,24 @@ test('the last word counts: what is sound again before anybody heard that it fai
   node.epoch = 6n
   await env.advance(10_000)
   assert.equal(told.length, 0)
+})
+
+test('a full disk is told once each time it is found, and only where others are in sync', async () => {
+  const { env, told, node, reports } = fixture([])
+  const full = [{ topicId: ID, partitions: [0] }]
+  node.away = true
+  reports.full('t', 0)
+  await env.advance(60_000)
+  assert.equal(told.length, 1)
+  node.away = false
+  reports.full('t', 0)
+  await env.advance(60_000)
+  assert.deepEqual(told.slice(1), [{ brokerId: ME, brokerEpoch: 5n, offline: [], online: [], full }])
+  for (const isr of [[ME], [2]]) {
+    node.image = imageWith([], isr)
+    reports.full('t', 0)
+  }
+  reports.full('unknown', 0)
+  await env.advance(60_000)
+  assert.equal(told.length, 2)
 })

@@ -345,6 +345,24 @@ test('a replica that is reported offline gives up the lead, and may have it agai
   assert.deepEqual(state(nodes[0]!, 'a').offline, [])
 })
 
+test('a replica whose disk is full leaves the lead and the in-sync set to others where there are any', { timeout }, async (t) => {
+  const { nodes } = await three(t)
+  await create(nodes[0]!, 'a', [[1, 2, 3]])
+  await create(nodes[0]!, 'alone', [[1]])
+  const { node } = nodes[0]!
+  const report = async (): Promise<void> => {
+    const full = ['a', 'alone'].map((name) => ({ topicId: node.view.image.topics.get(name)!.id, partitions: [0] }))
+    const brokerEpoch = node.registration.epoch!
+    assert.equal((await node.api.reportReplicas({ brokerId: 1, brokerEpoch, offline: [], online: [], full })).errorCode, 0)
+  }
+  await report()
+  assert.deepEqual([state(nodes[0]!, 'a').leader, state(nodes[0]!, 'a').isr, state(nodes[0]!, 'a').offline], [2, [2, 3], []])
+  assert.deepEqual([state(nodes[0]!, 'alone').leader, state(nodes[0]!, 'alone').isr], [1, [1]])
+  const { partitionEpoch } = state(nodes[0]!, 'a')
+  await report()
+  assert.equal(state(nodes[0]!, 'a').partitionEpoch, partitionEpoch, 'it was out already')
+})
+
 test('a broker that is gone is unregistered, one that runs is not; features need every broker', { timeout }, async (t) => {
   const { cluster } = await three(t)
   await cluster.kill(3)

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Log } from '../../src/log/log.js'
 import { native } from '../../src/log/native.js'
 import type { NativeAddon } from '../../src/log/native.js'
+import { smallDisk } from '../support/small-disk.js'
 import { append, batch, batchOfSize, closeLogs, marker, offsetsIn, openLog, tempDir, TestEnv } from './support.js'
 import type { TestContext } from 'node:test'
 
@@ -58,36 +57,16 @@ test('sync across a roll makes the rolled segment durable first', async (t) => {
   assert.equal(log.recoveryPoint, 4)
 })
 
-/** A file system of `kib` KiB in the temporary directory, where this user may mount one. */
-function smallDisk(t: TestContext, kib: number): string | undefined {
-  const dir = mkdtempSync(join(tmpdir(), 'millrace-disk-'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kib}k`, 'tmpfs', dir], { stdio: 'ignore' })
-  } catch {
-    rmSync(dir, { recursive: true, force: true })
-    return undefined // not allowed here: the caller skips
-  }
-  t.after(async () => {
-    await closeLogs(t)
-    execFileSync('umount', ['-l', dir])
-    rmSync(dir, { recursive: true, force: true })
-  })
-  return dir
-}
-
 test('a full disk refuses writes, loses nothing acknowledged, stays readable, and writing resumes by itself', async (t) => {
-  const dir = smallDisk(t, 256)
-  if (dir === undefined) return t.skip('mounting a small file system is not allowed here')
-  const log = await openLog(t, { dir })
+  const disk = smallDisk(t, 256, () => closeLogs(t))
+  if (disk === undefined) return t.skip('mounting a small file system is not allowed here')
+  const { dir } = disk
+  let told = 0
+  const log = await openLog(t, { dir, overrides: { onFull: () => told++ } })
   const numbered = (sequence: number, size: number): Uint8Array =>
     batchOfSize(size, { producerId: 4, producerEpoch: 0, baseSequence: sequence })
   append(log, numbered(0, 1000))
-  const balloon = join(dir, 'balloon')
-  try {
-    writeFileSync(balloon, Buffer.alloc(1 << 20))
-  } catch {
-    // fills what there is: that is the point
-  }
+  disk.fill()
   for (const size of [8000, 80_000]) {
     // the small one is staged and fails at the flush, the large one at once
     const result = log.appendAsLeader(numbered(1, size), 0, 'client', 12)
@@ -95,10 +74,12 @@ test('a full disk refuses writes, loses nothing acknowledged, stays readable, an
     assert.deepEqual([result.errorCode, flushed], size === 8000 ? [0, 56] : [56, 0], 'told once, where it failed')
     assert.deepEqual([log.logEndOffset, log.writtenOffset, log.failure], [1, 1, undefined])
     assert.deepEqual(offsetsIn(log), [[0, 0]], 'readers keep reading')
+    assert.ok(told > 0 && log.isFull)
   }
-  rmSync(balloon)
+  disk.free()
   const again = append(log, numbered(1, 8000))
   assert.deepEqual([again.baseOffset, again.duplicate], [1, false], 'the retry is no duplicate: its first tries are gone')
+  assert.equal(log.isFull, false)
   assert.equal(append(log, numbered(1, 8000)).duplicate, true)
   await log.close(true)
   const reopened = await openLog(t, { dir, clean: true })
@@ -106,19 +87,12 @@ test('a full disk refuses writes, loses nothing acknowledged, stays readable, an
 })
 
 test('a full disk at a change of epoch, a roll or an abort leaves the log in order', async (t) => {
-  const dir = smallDisk(t, 256)
-  if (dir === undefined) return t.skip('mounting a small file system is not allowed here')
+  const disk = smallDisk(t, 256, () => closeLogs(t))
+  if (disk === undefined) return t.skip('mounting a small file system is not allowed here')
+  const { dir } = disk
   const log = await openLog(t, { dir, config: { segmentBytes: 4000 } })
   append(log, batch(1, { producerId: 5, producerEpoch: 0, baseSequence: 0, attributes: 0x10 }))
-  const balloon = join(dir, 'balloon')
-  const full = (): void => {
-    try {
-      writeFileSync(balloon, Buffer.alloc(1 << 20))
-    } catch {
-      // fills what there is: that is the point
-    }
-  }
-  full()
+  disk.fill()
   assert.equal(log.appendAsLeader(batch(1), 0, 'client', 12).errorCode, 0)
   // what is left of the last page takes this small batch: the epoch's own file is what finds no space
   assert.equal(log.appendAsLeader(batch(1), 1, 'client', 12).errorCode, 56)
@@ -132,7 +106,7 @@ test('a full disk at a change of epoch, a roll or an abort leaves the log in ord
   assert.deepEqual(log.abortedTransactions(0, end + 1), [{ producerId: 5, firstOffset: 0 }], 'served though its file could not be written')
   assert.equal(log.appendAsLeader(batchOfSize(3900), 0, 'client', 12).errorCode, 56, 'the roll found no space')
   assert.equal(log.flushStaged(), 0)
-  rmSync(balloon)
+  disk.free()
   assert.equal(append(log, batchOfSize(3900), 1).baseOffset, end + 1)
   assert.equal(log.segmentCount, 2)
   await log.close(true)
@@ -142,8 +116,9 @@ test('a full disk at a change of epoch, a roll or an abort leaves the log in ord
 })
 
 test('retention frees a full disk', async (t) => {
-  const dir = smallDisk(t, 128)
-  if (dir === undefined) return t.skip('mounting a small file system is not allowed here')
+  const disk = smallDisk(t, 128, () => closeLogs(t))
+  if (disk === undefined) return t.skip('mounting a small file system is not allowed here')
+  const { dir } = disk
   const env = new TestEnv()
   const log = await openLog(t, {
     dir,
@@ -166,8 +141,9 @@ test('retention frees a full disk', async (t) => {
 })
 
 test('after a failed write every append is refused until the caller has been told', async (t) => {
-  const dir = smallDisk(t, 128)
-  if (dir === undefined) return t.skip('mounting a small file system is not allowed here')
+  const disk = smallDisk(t, 128, () => closeLogs(t))
+  if (disk === undefined) return t.skip('mounting a small file system is not allowed here')
+  const { dir } = disk
   const log = await openLog(t, { dir })
   append(log, batch(1))
   const balloon = join(dir, 'balloon')

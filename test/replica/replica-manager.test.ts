@@ -26,6 +26,7 @@ function manager(config: Partial<LogConfig> = {}, brokers: BrokerDirectory = any
       settingsOf: () => ({ log: { ...defaultLogConfig, ...config }, minInsyncReplicas: 1 }),
       onCheckpointDue: () => {},
       onLogFailed: (topic, partition) => failures.push(`${topic}-${partition}`),
+      onLogFull: () => {},
       moveBytesPerSecond: () => Infinity,
       onMovePrepared: () => Promise.resolve(),
       onMoveEnded: () => {},

@@ -192,7 +192,7 @@ export class FetchServer {
     const { state } = hosted
     const follower = state.follower(replica)!
     follower.logStartOffset = part.logStartOffset
-    follower.damaged = part.damaged
+    follower.unfit = part.unfit
     const durable = part.durableOffset < 0 ? part.fetchOffset : part.durableOffset
     const moved = state.followerFetched(replica, part.fetchOffset, this.options.env.clock.monotonic(), durable, part.replicaEpoch)
     this.options.onProgress(hosted, replica, moved)

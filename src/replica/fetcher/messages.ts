@@ -28,7 +28,7 @@ export const replicaFetchPart = message('ReplicaFetchPart', '0', 'none', {
   /** Offset of a batch that came with a wrong checksum; -1: none did. */
   corruptOffset: int64('0+', { default: -1 }),
   /** This replica's own log failed verification: it must not count as in sync. */
-  damaged: bool('0+'),
+  unfit: bool('0+'),
 })
 export type ReplicaFetchPart = MessageOf<typeof replicaFetchPart>
 

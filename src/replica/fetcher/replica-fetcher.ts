@@ -188,7 +188,7 @@ export class ReplicaFetcher {
       minBytes: ask.minBytes,
       maxWaitMs: isReport ? 0 : ask.maxWaitMs,
       corruptOffset: ask.corruptOffset,
-      damaged: damage !== null,
+      unfit: damage !== null || log.isFull,
     })
     return { topicId: ask.topicId, partition: ask.partition, body }
   }
@@ -286,7 +286,7 @@ export class ReplicaFetcher {
     hosted.truncate(offset)
   }
 
-  /** Our next ask is parked at the leader, which waits for our disk, or must know that this log is damaged: it is told at once. */
+  /** Our next ask is parked at the leader, which waits for our disk, or must know that this log is unfit: it is told at once. */
   report(hosted: HostedPartition): void {
     const key = fetchKey(hosted.log.topicId, hosted.partition)
     const leader = this.leaders.get(this.leaderOf.get(key) ?? -1)

@@ -19,8 +19,8 @@ export class FollowerProgress {
   logStartOffset = UNKNOWN
   /** The broker's life that fetched last. */
   brokerEpoch = -1n
-  /** It says that its own log failed verification: it must leave the ISR before it may repair itself. */
-  damaged = false
+  /** It says that nobody may count on its log: it failed verification, and must leave the ISR before it may be repaired, or its disk is full. */
+  unfit = false
   /** Member of the ISR as committed by the controller. */
   inSync = false
   /** Member of the ISR as committed, or as it may have become while a change is in flight. */
@@ -44,7 +44,7 @@ export class FollowerProgress {
     this.lastCaughtUpMs = this.inSync ? now : NEVER
     this.leaderEndAtLastFetch = isNewLeader ? UNKNOWN : leaderEnd
     this.lastFetchMs = !isNewLeader && this.inSync ? now : NEVER
-    this.damaged = false
+    this.unfit = false
     if (!isNewLeader) return
     this.fetchOffset = UNKNOWN
     this.endOffset = UNKNOWN

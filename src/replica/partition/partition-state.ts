@@ -337,9 +337,9 @@ export class PartitionState {
     return seen >= 0n || id !== this.nodeId ? seen : (this.brokers.liveEpochOf(id) ?? -1n)
   }
 
-  /** An in-sync member has all that is committed. One that asks for less has lost it (a power failure), or says its log is damaged. */
+  /** An in-sync member has all that is committed. One that asks for less has lost it (a power failure), or says that nobody may count on its log. */
   private hasLost(follower: FollowerProgress): boolean {
-    return follower.damaged || (follower.endOffset >= 0 && follower.endOffset < this.watermark)
+    return follower.unfit || (follower.endOffset >= 0 && follower.endOffset < this.watermark)
   }
 
   private mayJoin(follower: FollowerProgress): boolean {
@@ -348,7 +348,7 @@ export class PartitionState {
 
   /** Alive, and the life that fetched is the one that is registered. */
   private isEligible(follower: FollowerProgress): boolean {
-    if (follower.damaged || !this.assigned.includes(follower.id)) return false
+    if (follower.unfit || !this.assigned.includes(follower.id)) return false
     const live = this.brokers.liveEpochOf(follower.id)
     return live !== undefined && (live < 0n || follower.brokerEpoch < 0n || live === follower.brokerEpoch)
   }

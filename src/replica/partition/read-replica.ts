@@ -9,7 +9,7 @@ export function readReplicaFor(state: PartitionState, rackId: string, fetchOffse
   let best = -1
   let furthest = -1
   for (const follower of state.progress) {
-    if (!follower.inSync || follower.damaged || brokers.liveEpochOf(follower.id) === undefined) continue
+    if (!follower.inSync || follower.unfit || brokers.liveEpochOf(follower.id) === undefined) continue
     if (brokers.rackOf(follower.id) !== rackId) continue
     if (fetchOffset > follower.endOffset || fetchOffset < follower.logStartOffset || follower.endOffset <= furthest) continue
     best = follower.id

@@ -27,6 +27,8 @@ export interface ClusterOptions {
   /** Leave proposals unanswered until the test answers them. */
   readonly holdProposals?: boolean
   readonly racks?: Readonly<Record<number, string>>
+  /** Data directories that lie elsewhere, by node. */
+  readonly dirs?: Readonly<Record<number, string>>
 }
 
 export interface Node {
@@ -45,6 +47,8 @@ export class Cluster {
   /** What the topic's *.replication.throttled.replicas say; `reconfigure` tells the nodes. */
   throttled: NonNullable<TopicSettings['throttled']> = { leader: [], follower: [] }
   readonly proposals: IsrChange[] = []
+  /** Nodes whose disk was found full, each time it was. */
+  readonly full: number[] = []
   /** Changes an answer on its way to the follower. */
   spoil: ((from: number, to: number, body: Uint8Array) => Uint8Array) | undefined
   state: LeaderAndIsr
@@ -79,7 +83,7 @@ export class Cluster {
 
   async boot(id: number, highWatermark?: number, recoveryPoint = 0): Promise<void> {
     this.epochs.set(id, ++this.lastEpoch)
-    const dir = join(this.dir, String(id))
+    const dir = this.options.dirs?.[id] ?? join(this.dir, String(id))
     mkdirSync(dir, { recursive: true })
     const { log, minInsyncReplicas = 1, settings, racks } = this.options
     const damages: LogDamage[] = []
@@ -92,6 +96,7 @@ export class Cluster {
       brokers: { liveEpochOf: (other) => this.epochs.get(other), rackOf: (other) => racks?.[other] ?? null },
       onCheckpointDue: () => {},
       onLogFailed: () => {},
+      onLogFull: () => this.full.push(id),
       moveBytesPerSecond: () => Infinity,
       onMovePrepared: () => Promise.resolve(),
       onMoveEnded: () => {},

@@ -337,6 +337,9 @@ export class SimNode {
         this.#options.log(`n${this.id} ${topic}-${partition} is out of service: ${error.message}`)
         health.say(topic, partition, true)
       },
+      onLogFull: (topic, partition) => {
+        if (life.alive()) health.full(topic, partition)
+      },
       moveBytesPerSecond: () => Infinity,
       onMovePrepared: () => Promise.resolve(),
       onMoveEnded: () => undefined,
