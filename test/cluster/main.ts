@@ -7,6 +7,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { commandLine } from '../support/command-line.js'
 import { Unavailable } from '../wire/clients/client.js'
 import type { Fault } from './faults.js'
 import { fullRate } from './full-rate.js'
@@ -101,6 +102,4 @@ async function withZookeeper(given: Options): Promise<void> {
   }
 }
 
-const given = parseOptions(process.argv.slice(2))
-if (given === null) process.stdout.write(USAGE)
-else await withZookeeper(given)
+await withZookeeper(commandLine(parseOptions, USAGE))

@@ -1,10 +1,9 @@
 // Runs other people's clients against a Kafka-compatible server: this project's own unless --bootstrap names another.
-// Command: node dist/test/wire/clients/main.js [--all] [--bootstrap HOST:PORT [--data-dir DIR]] [--only TEXT]
-// Then Kafka's tools against three nodes, this project's own; `--cluster kafka`: only that, against three of Apache Kafka.
-// With the word `zookeeper`: other people's ZooKeeper suites instead (../zookeeper/main.ts).
+// Command: npm run test:clients -- --help. Then Kafka's tools against three nodes; with the word `zookeeper`: other people's ZooKeeper suites
+// instead (../zookeeper/main.ts).
 // Ends with one line: N passed, N failed, N skipped.
 
-import { parseArgs } from 'node:util'
+import { commandLine } from '../../support/command-line.js'
 import { Context } from '../odd-requests/context.js'
 import { acrossScenarios } from './across.js'
 import { endAllChildren } from './child.js'
@@ -17,22 +16,13 @@ import { installTools } from './kafka-tool.js'
 import { KAFKAJS } from './kafkajs.js'
 import { KCAT } from './kcat.js'
 import { MILLRACE } from './millrace.js'
+import { parseOptions, USAGE } from './options.js'
 import { PROGRAMS } from './programs.js'
 import { startServer } from './server.js'
 
 const CLIENTS: readonly Client[] = [MILLRACE, KCAT, KAFKAJS, ...PROGRAMS, JAVA_TOOLS]
 
-const { values: OPTIONS, positionals: WORDS } = parseArgs({
-  allowPositionals: true,
-  options: {
-    connect: { type: 'string' },
-    all: { type: 'boolean' },
-    bootstrap: { type: 'string' },
-    'data-dir': { type: 'string' },
-    only: { type: 'string' },
-    cluster: { type: 'string' },
-  },
-})
+const OPTIONS = commandLine(parseOptions, USAGE)
 
 const counts = { passed: 0, failed: 0, skipped: 0 }
 const failures: string[] = []
@@ -94,7 +84,7 @@ function scenariosOf(client: Client): [string, Scenario][] {
 
 /** Three nodes are started once there is something to do with them. */
 async function runCluster(system: 'millrace' | 'kafka'): Promise<void> {
-  const all = [...STATE_SCENARIOS, ...MOVE_SCENARIOS].filter(({ tier }) => OPTIONS.all === true || tier === 'short')
+  const all = [...STATE_SCENARIOS, ...MOVE_SCENARIOS].filter(({ tier }) => OPTIONS.all || tier === 'short')
   const scenarios = all
     .filter(({ ownOnly }) => system === 'millrace' || ownOnly !== true)
     .map((scenario) => ({ ...scenario, label: `java-tools on three nodes: ${scenario.name}` }))
@@ -122,7 +112,7 @@ async function runOne(): Promise<void> {
   const wire = new Context(bootstrap)
   console.log(`clients against ${bootstrap}`)
   try {
-    await runAll({ bootstrap, dataDir: server?.dataDir ?? OPTIONS['data-dir'] ?? null, wire, all: OPTIONS.all ?? false })
+    await runAll({ bootstrap, dataDir: server?.dataDir ?? OPTIONS.dataDir ?? null, wire, all: OPTIONS.all })
     await wire.cleanUp()
   } finally {
     wire.close()
@@ -134,14 +124,14 @@ async function runOne(): Promise<void> {
 async function main(): Promise<void> {
   const { cluster, bootstrap } = OPTIONS
   if (cluster === undefined) await runOne()
-  if (bootstrap === undefined) await runCluster(cluster === 'kafka' ? 'kafka' : 'millrace')
+  if (bootstrap === undefined) await runCluster(cluster ?? 'millrace')
   if (failures.length > 0) console.log(`\nfailed:\n${failures.map((text) => `  ${text.split('\n')[0]}`).join('\n')}`)
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
   // kafkajs may leave timers behind.
   process.exit(counts.failed > 0 ? 1 : 0)
 }
 
-if (WORDS.includes('zookeeper')) {
+if (OPTIONS.zookeeper) {
   const { runZookeeperSuites } = await import('../zookeeper/main.js')
   process.exit((await runZookeeperSuites({ connect: OPTIONS.connect, only: OPTIONS.only })) > 0 ? 1 : 0)
 }
