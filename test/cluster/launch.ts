@@ -4,7 +4,7 @@ import type { Options, System } from './options.js'
 import { planKafka } from './support/kafka.js'
 import type { Network } from './support/network.js'
 import { TestCluster } from './support/nodes.js'
-import { allInSync, eventually, withAdmin } from './support/state.js'
+import { allInSync, makeTopic } from './support/state.js'
 
 export const SETTLED_MS = 90_000
 /** As many heartbeats a session as with Kafka's defaults, 2 s in 9. */
@@ -48,12 +48,8 @@ export interface Topic {
 
 export async function start(cluster: TestCluster, topic: Topic, from?: string): Promise<void> {
   await Promise.all(cluster.nodes.map((node) => node.start(from)))
-  await withAdmin(cluster.bootstrap, (admin) =>
-    eventually('the topic is made', SETTLED_MS, async () => {
-      await admin.createTopics([{ ...topic, replicationFactor: 3, configs: { ...topic.configs, 'min.insync.replicas': 2 } }])
-      return true
-    }),
-  )
+  const configs = { ...topic.configs, 'min.insync.replicas': 2 }
+  await makeTopic(cluster.bootstrap, { ...topic, replicationFactor: 3, configs }, SETTLED_MS)
   await allInSync(cluster.addresses, topic.name, SETTLED_MS)
 }
 

@@ -1,7 +1,9 @@
 // What a cluster says of itself, asked until it is as a test needs it. Waiting has a limit and says what it waited for.
 
 import { setTimeout as pause } from 'node:timers/promises'
-import { Admin } from '../../../src/client/index.js'
+import { isCode } from '../../../src/client/errors.js'
+import { Admin, type NewTopic } from '../../../src/client/index.js'
+import { errors } from '../../../src/model/errors.js'
 import { ZERO_UUID } from '../../../src/model/topic-partition.js'
 import { apis } from '../../../src/protocol/schema/index.js'
 import { ask } from './ask.js'
@@ -33,6 +35,18 @@ export async function withAdmin<T>(bootstrap: string, use: (admin: Admin) => Pro
   } finally {
     await admin.close()
   }
+}
+
+/** Makes a topic that nobody else makes: if it is there already, an attempt before this one made it, whose answer came too late. */
+export function makeTopic(bootstrap: string, topic: NewTopic, limitMs: number): Promise<true> {
+  return withAdmin(bootstrap, (admin) =>
+    eventually<true>(`topic ${topic.name} is made`, limitMs, async () => {
+      await admin.createTopics([topic]).catch((error: unknown) => {
+        if (!isCode(error, errors.TOPIC_ALREADY_EXISTS.code)) throw error
+      })
+      return true
+    }),
+  )
 }
 
 export function leaderOf(bootstrap: string, topic: string, partition: number): Promise<number> {

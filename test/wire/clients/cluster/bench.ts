@@ -4,10 +4,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Admin, Producer } from '../../../../src/client/index.js'
+import { Producer } from '../../../../src/client/index.js'
 import { plan, type Shape } from '../../../cluster/launch.js'
 import type { TestCluster } from '../../../cluster/support/nodes.js'
-import { allInSync, eventually, leaderOf } from '../../../cluster/support/state.js'
+import { allInSync, eventually, leaderOf, makeTopic } from '../../../cluster/support/state.js'
 import type { RunOptions } from '../child.js'
 import { tool } from '../kafka-tool.js'
 
@@ -60,12 +60,7 @@ export class ClusterBench {
   /** A topic with these replicas, the first of each leads; all of them in sync. */
   async topic(stem: string, assignments: readonly (readonly number[])[], configs: Readonly<Record<string, string>> = {}): Promise<string> {
     const name = this.name(stem)
-    const admin = new Admin({ bootstrapServers: this.bootstrap })
-    try {
-      await admin.createTopics([{ name, assignments, configs }])
-    } finally {
-      await admin.close()
-    }
+    await makeTopic(this.bootstrap, { name, assignments, configs }, LIMIT_MS)
     await this.inSync(name)
     return name
   }
