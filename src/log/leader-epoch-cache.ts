@@ -8,7 +8,7 @@ import { readCheckpoint, writeCheckpoint, LEADER_EPOCH_FILE } from './checkpoint
 import { LogError } from './codes.js'
 import type { EpochEndOffset } from './types.js'
 
-interface EpochStart {
+export interface EpochStart {
   readonly epoch: number
   readonly startOffset: number
 }

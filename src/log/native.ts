@@ -82,7 +82,7 @@ export interface RecoveryReport {
   /** True when a whole valid batch starts after the first bad byte: a corrupt middle, not a torn tail. */
   readonly corruptMiddle: boolean
   /** Byte and offset ranges that hold no valid batch though valid ones follow (empty for a torn tail). */
-  readonly corruptRanges: readonly { position: number; size: number; firstOffset: number; lastOffset: number }[]
+  readonly corruptRanges: readonly CorruptRange[]
   /**
    * In file order: control batches, the first batch of every run of one leader epoch, and of every producer its newest five
    * batches (all that its state remembers) plus the first one of each transaction.
@@ -125,6 +125,25 @@ export interface CompactionResult {
   readonly cleanedUpTo: number
   /** Largest timestamp of what was kept (-1: nothing). */
   readonly maxTimestamp: number
+}
+
+/** What is wrong in a segment file, and the offsets that it may have held. */
+export interface CorruptRange {
+  readonly position: number
+  readonly size: number
+  readonly firstOffset: number
+  readonly lastOffset: number
+}
+
+export interface ScrubResult {
+  /** Where to go on; the end position: nothing is left. */
+  readonly position: number
+  /** Offset after the last sound batch. */
+  readonly nextOffset: number
+  /**
+   * The first bad batch, to the next one or, when its length cannot be true, to the end of the file. What follows it has not been looked at.
+   */
+  readonly bad?: CorruptRange
 }
 
 /** The addon's whole surface. Handles are numbers, valid on the thread that opened them. */
@@ -216,6 +235,22 @@ export interface NativeAddon {
    * `<firstBase %020d>.log.cleaned`, `.index.cleaned`, `.timeindex.cleaned`, synced. The caller renames them. `optionsJson`: `CompactionOptions`.
    */
   compactSegments(dir: string, baseOffsets: Float64Array, optionsJson: string): CompactionResult
+
+  /**
+   * Checks batches of a closed segment from `position` on, where one begins, for about `maxBytes`: CRC32C, offsets between those around it
+   * (`nextOffset`, or the segment's base offset; `endOffset`: the next segment's), and the leader epoch against `epochs` (pairs of first offset
+   * and epoch, ascending). A file that is gone has nothing left.
+   */
+  scrubSegment(
+    dir: string,
+    baseOffset: number,
+    position: number,
+    nextOffset: number,
+    endPosition: number,
+    endOffset: number,
+    maxBytes: number,
+    epochs: Float64Array,
+  ): ScrubResult
 
   // ---- the process and the machine
   /** Takes an exclusive flock on `path` (created when missing). Returns a handle; throws ERR_MILLRACE_LOCKED when another process has it. */

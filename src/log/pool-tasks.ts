@@ -2,10 +2,9 @@
 // pool thread (or inline in tests and with `workers: 0`) and touch only files no handle is appending to.
 
 import { copyFile, constants } from 'node:fs/promises'
-import { scrubFile } from './scrub-file.js'
-import type { ScrubFileResult, ScrubFileTask } from './scrub-file.js'
+import type { EpochStart } from './leader-epoch-cache.js'
 import { native } from './native.js'
-import type { CompactionOptions, CompactionResult, RecoveryReport } from './native.js'
+import type { CompactionOptions, CompactionResult, RecoveryReport, ScrubResult } from './native.js'
 
 export interface RecoverSegmentTask {
   readonly name: 'recoverSegment'
@@ -23,6 +22,19 @@ export interface CompactSegmentsTask {
   readonly options: CompactionOptions
 }
 
+/** Checks part of a closed segment, see `scrubSegment` of the addon. */
+export interface ScrubSegmentTask {
+  readonly name: 'scrubSegment'
+  readonly dir: string
+  readonly baseOffset: number
+  readonly position: number
+  readonly nextOffset: number
+  readonly endPosition: number
+  readonly endOffset: number
+  readonly maxBytes: number
+  readonly epochs: readonly EpochStart[]
+}
+
 /** Keeps a file as it is now, sharing blocks where the file system can. */
 export interface CopyFileTask {
   readonly name: 'copyFile'
@@ -30,13 +42,13 @@ export interface CopyFileTask {
   readonly to: string
 }
 
-export type PoolTask = RecoverSegmentTask | CompactSegmentsTask | CopyFileTask | ScrubFileTask
+export type PoolTask = RecoverSegmentTask | CompactSegmentsTask | CopyFileTask | ScrubSegmentTask
 export type PoolResult<T extends PoolTask> = T extends RecoverSegmentTask
   ? RecoveryReport
   : T extends CompactSegmentsTask
     ? CompactionResult
-    : T extends ScrubFileTask
-      ? ScrubFileResult
+    : T extends ScrubSegmentTask
+      ? ScrubResult
       : undefined
 
 export async function recoverSegment(task: RecoverSegmentTask): Promise<RecoveryReport> {
@@ -47,19 +59,25 @@ export async function compactSegments(task: CompactSegmentsTask): Promise<Compac
   return native().compactSegments(task.dir, Float64Array.from(task.baseOffsets), JSON.stringify(task.options))
 }
 
+export async function scrubSegment(task: ScrubSegmentTask): Promise<ScrubResult> {
+  const { dir, baseOffset, position, nextOffset, endPosition, endOffset, maxBytes } = task
+  const epochs = Float64Array.from(task.epochs.flatMap(({ startOffset, epoch }) => [startOffset, epoch]))
+  return native().scrubSegment(dir, baseOffset, position, nextOffset, endPosition, endOffset, maxBytes, epochs)
+}
+
 /** The one entry a pool worker calls: dispatches by name. */
 export async function runPoolTask<T extends PoolTask>(task: T): Promise<PoolResult<T>> {
   return (await run(task)) as PoolResult<T>
 }
 
-async function run(task: PoolTask): Promise<RecoveryReport | CompactionResult | ScrubFileResult | undefined> {
+async function run(task: PoolTask): Promise<RecoveryReport | CompactionResult | ScrubResult | undefined> {
   switch (task.name) {
     case 'recoverSegment':
       return recoverSegment(task)
     case 'compactSegments':
       return compactSegments(task)
-    case 'scrubFile':
-      return scrubFile(task)
+    case 'scrubSegment':
+      return scrubSegment(task)
     case 'copyFile':
       await copyFile(task.from, task.to, constants.COPYFILE_FICLONE)
       return undefined

@@ -5,7 +5,6 @@ import { At, HEADER_SIZE, int32At, int64At, LOG_OVERHEAD } from '../protocol/rec
 import { Code } from './codes.js'
 import { fileName, SUFFIX } from './files.js'
 import { planRead, readInto } from './read.js'
-import type { BadBatch } from './scrub-file.js'
 import { replicatedBatchError } from './validation.js'
 import { join } from 'node:path'
 import type { LogState } from './log-state.js'
@@ -68,22 +67,23 @@ export async function scrub(log: LogState, baseOffset: number, from: ScrubPlace,
   if (segment === undefined || segment.isActive || log.failure !== undefined || log.closed)
     return { bytes: 0, place: over, damagedOffset: undefined }
   const { generation, size } = segment
-  const path = join(log.dir, fileName(baseOffset, SUFFIX.log))
+  const { dir, epochs } = log
   const endOffset = log.segments.endOffsetOf(log.segments.all.indexOf(segment), log.logEndOffset)
-  const found = await log.options.runInPool({ name: 'scrubFile', path, ...from, endPosition: size, endOffset, maxBytes })
+  const part = { dir, baseOffset, ...from, endPosition: size, endOffset, maxBytes, epochs: epochs.entries }
+  const found = await log.options.runInPool({ name: 'scrubSegment', ...part })
   const bytes = found.position - from.position
   // Cut, compacted or gone meanwhile: what was read is not this segment's any more.
   if (!log.segments.all.includes(segment) || segment.generation !== generation || log.closed)
     return { bytes, place: over, damagedOffset: undefined }
   const place = found.position < size ? { position: found.position, nextOffset: found.nextOffset } : over
   const { bad } = found
-  if (bad === null || log.quarantine.ranges.some((known) => known.segmentBaseOffset === baseOffset && overlaps(known, bad)))
+  if (bad === undefined || log.quarantine.ranges.some((known) => known.segmentBaseOffset === baseOffset && overlaps(known, bad)))
     return { bytes, place, damagedOffset: undefined }
   log.quarantine.add([{ segmentBaseOffset: baseOffset, ...bad, foundAtMs: log.env.clock.now() }], log.env.logger)
   return { bytes, place, damagedOffset: bad.firstOffset }
 }
 
-function overlaps(known: { readonly position: number; readonly size: number }, { position }: BadBatch): boolean {
+function overlaps(known: { readonly position: number; readonly size: number }, { position }: { readonly position: number }): boolean {
   return known.position <= position && position < known.position + Math.max(known.size, 1)
 }
 

@@ -56,6 +56,7 @@ test('a leader whose bytes rotted gives them to nobody for good, is reported, an
 for (const [what, byte] of [
   ['a record', 80],
   ['an offset', 6],
+  ['a leader epoch', 15],
 ] as const) {
   test(`the scrubber finds what rotted in ${what} of a closed segment of a follower, which leaves the ISR before it repairs itself`, async (t) => {
     const cluster = await Cluster.start(t, { log: { segmentBytes: 2000 } })

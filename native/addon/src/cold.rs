@@ -8,6 +8,7 @@ use napi::bindgen_prelude::{Float64Array, Uint8Array};
 use napi_derive::napi;
 use segment::compaction::Options;
 use segment::recovery::Report;
+use segment::scrub::Part;
 use segment::segment::{Found, Segment};
 use segment::verify::{RecompressError, Verdict};
 use serde_json::Value;
@@ -131,6 +132,17 @@ pub struct CorruptRange {
     pub last_offset: f64,
 }
 
+impl From<&segment::recovery::CorruptRange> for CorruptRange {
+    fn from(range: &segment::recovery::CorruptRange) -> Self {
+        CorruptRange {
+            position: range.position as f64,
+            size: range.size as f64,
+            first_offset: range.first_offset as f64,
+            last_offset: range.last_offset as f64,
+        }
+    }
+}
+
 #[napi(object)]
 pub struct RecoveryReport {
     pub valid_bytes: f64,
@@ -154,16 +166,7 @@ impl From<Report> for RecoveryReport {
             max_timestamp: report.max_timestamp as f64,
             offset_of_max_timestamp: report.offset_of_max_timestamp as f64,
             corrupt_middle: !report.corrupt_ranges.is_empty(),
-            corrupt_ranges: report
-                .corrupt_ranges
-                .iter()
-                .map(|r| CorruptRange {
-                    position: r.position as f64,
-                    size: r.size as f64,
-                    first_offset: r.first_offset as f64,
-                    last_offset: r.last_offset as f64,
-                })
-                .collect(),
+            corrupt_ranges: report.corrupt_ranges.iter().map(CorruptRange::from).collect(),
             batches: report
                 .batches
                 .iter()
@@ -203,6 +206,43 @@ pub fn recover_segment(
     )
     .map(RecoveryReport::from)
     .map_err(thrown)
+}
+
+#[napi(object)]
+pub struct ScrubResult {
+    pub position: f64,
+    pub next_offset: f64,
+    pub bad: Option<CorruptRange>,
+}
+
+#[napi]
+#[allow(clippy::too_many_arguments)]
+pub fn scrub_segment(
+    dir: String,
+    base_offset: f64,
+    position: f64,
+    next_offset: f64,
+    end_position: f64,
+    end_offset: f64,
+    max_bytes: f64,
+    epochs: Float64Array,
+) -> Result<ScrubResult> {
+    let epochs: Vec<(i64, i32)> = epochs.chunks_exact(2).map(|pair| (pair[0] as i64, pair[1] as i32)).collect();
+    let part = Part {
+        position: position as u64,
+        next_offset: next_offset as i64,
+        end_position: end_position as u64,
+        end_offset: end_offset as i64,
+        max_bytes: max_bytes as u64,
+        epochs: &epochs,
+    };
+    let dir = Path::new(&dir);
+    let done = segment::scrub::scrub(&*storage_of(dir), dir, base_offset as i64, &part).map_err(thrown)?;
+    Ok(ScrubResult {
+        position: done.position as f64,
+        next_offset: done.next_offset as f64,
+        bad: done.bad.as_ref().map(CorruptRange::from),
+    })
 }
 
 #[napi(object)]

@@ -18,6 +18,7 @@ mod newest;
 pub mod pack;
 mod preallocation;
 pub mod recovery;
+pub mod scrub;
 pub mod segment;
 #[cfg(any(test, feature = "lossy"))]
 pub mod simulated;

@@ -257,11 +257,24 @@ impl<'a> Reader<'a> {
         Ok(&self.buffer[from..(from + size).min(self.length)])
     }
 
+    /// The header at `position` of what ends within the file, whatever it is.
+    pub(crate) fn framed(&mut self, position: u64) -> Result<Option<Header>> {
+        let file_bytes = self.file_bytes;
+        if position >= file_bytes {
+            return Ok(None);
+        }
+        Ok(Header::parse(self.bytes(position, batch::OVERHEAD)?).filter(|h| position + h.size as u64 <= file_bytes))
+    }
+
     /// The plausible header at `position`, its CRC not looked at.
     pub(crate) fn header(&mut self, position: u64, base_offset: i64, next_offset: i64) -> Result<Option<Header>> {
-        let file_bytes = self.file_bytes;
-        Ok(Header::parse(self.bytes(position, batch::OVERHEAD)?)
-            .filter(|h| h.is_plausible(base_offset, next_offset) && position + h.size as u64 <= file_bytes))
+        Ok(self.framed(position)?.filter(|h| h.is_plausible(base_offset, next_offset)))
+    }
+
+    /// Of a framed header: it is that of a batch whose CRC is right.
+    pub(crate) fn is_sound(&mut self, position: u64, header: &Header) -> Result<bool> {
+        let bytes = self.bytes(position, header.size)?;
+        Ok(header.magic == 2 && bytes.len() == header.size && batch::crc_matches(bytes))
     }
 
     /// The valid batch at `position`, if one is there.

@@ -5,6 +5,7 @@ mod compaction;
 mod crash;
 pub(crate) mod hints;
 mod pack;
+mod scrub;
 mod segment;
 mod verify;
 #[cfg(target_os = "linux")]
