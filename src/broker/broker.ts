@@ -7,6 +7,8 @@ import { ControllerNode } from '../controller/controller-node.js'
 import { SUPPORTED_FEATURES } from '../controller/features.js'
 import type { BrokerEndpoint, MetadataChange, MetadataImage } from '../controller/image.js'
 import { Lease } from '../controller/lease.js'
+import { ZkCode } from '../ensemble/tree/codes.js'
+import { isZnodeError } from '../ensemble/znode-client.js'
 import type { Env, Logger } from '../env/env.js'
 import { realEnv, stayAlive } from '../env/real.js'
 import { native } from '../log/native.js'
@@ -254,11 +256,13 @@ class Node implements Broker {
     this.connections.close()
     await this.workers?.close()
     await this.pool.close()
-    // An ensemble that is gone cannot be told; the session's end tells it. The directories are closed in any case.
+    // The directories are closed in any case.
     for (const part of [this.links, this.control, this.ensemble]) {
-      await part
-        ?.close()
-        .catch((error: Error) => this.env.logger.warn({ error: error.message }, 'a part of the node did not close cleanly'))
+      await part?.close().catch((error: Error) => {
+        // An ensemble that is gone cannot be told; the session's end tells it.
+        const log = isZnodeError(error, ZkCode.connectionLoss) ? this.env.logger.info : this.env.logger.warn
+        log.call(this.env.logger, { error: error.message }, 'a part of the node did not close cleanly')
+      })
     }
     this.dirs?.close(checkpoints, clean && this.workers !== undefined)
   }

@@ -1,6 +1,7 @@
 // Before a clean stop: others take over what this node leads, as long as they can and it does not take too long. Where nobody could (all stop
 // at once, the ensemble has no majority any more) nothing is waited for. Runs on the thread coordinator.
 
+import type { ControllerApi } from '../controller/controller-api.js'
 import type { ControllerNode } from '../controller/controller-node.js'
 import { isActive, type MetadataImage } from '../controller/image.js'
 import type { Env } from '../env/env.js'
@@ -14,6 +15,8 @@ export interface HandOverOptions {
   readonly control: Pick<ControllerNode, 'api' | 'client' | 'registration' | 'view'>
 }
 
+type ShutdownAnswer = Awaited<ReturnType<ControllerApi['controlledShutdown']>>
+
 const LIMIT_MS = 10_000
 const AGAIN_MS = 100
 /** The ensemble elects another leader in less; without one for longer there is no majority to do it. */
@@ -24,6 +27,7 @@ export async function handOver({ env, nodeId, control }: HandOverOptions): Promi
   if (epoch === null || !hasOthers(control.view.image, nodeId)) return
   const end = env.clock.monotonic() + LIMIT_MS
   const hopeless = untilHopeless({ env, nodeId, control })
+  let problem = 'the limit passed'
   try {
     while (env.clock.monotonic() < end) {
       const ask = inTime(
@@ -32,17 +36,24 @@ export async function handOver({ env, nodeId, control }: HandOverOptions): Promi
         env.timers,
         () => new Error(`no answer within ${LIMIT_MS} ms`),
       )
-      const answer = await Promise.race([ask, hopeless.reason])
-      if (typeof answer === 'string') throw new Error(answer)
-      if (answer.errorCode === errors.STALE_BROKER_EPOCH.code) return
-      if (answer.errorCode === errors.NONE.code && (answer.remaining === 0 || !mayBeTakenOver(control.view.image, nodeId))) return
+      const answer = await Promise.race([ask.catch((error: Error) => error), hopeless.reason])
+      // Where all stop at once it is so in the end for whoever is last: nothing to be warned of.
+      if (typeof answer === 'string') return env.logger.info({ because: answer }, 'nobody can take over what this node leads; it stops')
+      // A controller that stops too, or lost the ensemble for a moment: whether it decided anything is asked of the next one.
+      if (answer instanceof Error) problem = answer.message
+      else if (isOver(answer, control.view.image, nodeId)) return
+      else problem = `${answer.remaining} partitions are left, the last answer was ${answer.errorCode}`
       await pauseFor(AGAIN_MS, env.timers)
     }
-  } catch (error) {
-    env.logger.warn({ error: (error as Error).message }, 'others did not take over what this node leads; it stops all the same')
+    env.logger.warn({ error: problem }, 'others did not take over what this node leads; it stops all the same')
   } finally {
     hopeless.stop()
   }
+}
+
+function isOver({ errorCode, remaining }: ShutdownAnswer, image: MetadataImage, nodeId: number): boolean {
+  if (errorCode === errors.STALE_BROKER_EPOCH.code) return true
+  return errorCode === errors.NONE.code && (remaining === 0 || !mayBeTakenOver(image, nodeId))
 }
 
 /** `reason` resolves when nobody is left who could take over, or decide that somebody does. */

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { errors } from '../../src/model/errors.js'
 import { apis } from '../../src/protocol/schema/index.js'
 import { ask } from '../cluster/support/ask.js'
-import { allInSync, eventually, withAdmin } from '../cluster/support/state.js'
+import { allInSync, eventually, makeTopic, withAdmin } from '../cluster/support/state.js'
 import { batch, batchOfSize } from '../log/support.js'
 import { startThreeNodes, type ThreeNodes } from '../support/three-nodes.js'
 import { FETCH, fetchBody, PRODUCE, produceBody } from './wire-client.js'
@@ -22,7 +22,7 @@ describe('three nodes', { timeout: 5 * LIMIT_MS }, () => {
 
   /** A topic of one partition with these replicas, the first of which leads it. */
   async function create(name: string, replicas: readonly number[], configs: Readonly<Record<string, string>> = {}): Promise<void> {
-    await withAdmin(cluster.bootstrap, (admin) => admin.createTopics([{ name, assignments: [replicas], configs }]))
+    await makeTopic(cluster.bootstrap, { name, assignments: [replicas], configs }, 60_000)
     await allInSync(cluster.addresses, name, LIMIT_MS)
   }
 
@@ -154,7 +154,7 @@ describe('three nodes', { timeout: 5 * LIMIT_MS }, () => {
     const gone = leaderId === 1 ? 2 : 1
     const left = leaderId === 3 ? 2 : 3
     await cluster.broker(gone).close()
-    await withAdmin(at(left), (admin) => admin.createTopics([{ name: 'without-it', assignments: [[left]] }]))
+    await makeTopic(at(left), { name: 'without-it', assignments: [[left]] }, 60_000)
     const { currentVoters, highWatermark } = await quorumAt(left)
     const away = currentVoters.find(({ replicaId }) => replicaId === gone)!
     assert.ok(away.logEndOffset < highWatermark)
