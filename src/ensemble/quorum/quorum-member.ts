@@ -9,7 +9,6 @@ import {
   DEFAULT_TICK_MS,
   IN_PROCESS,
   type EnsembleServer,
-  type LogView,
   type MemberRole,
   type MemberView,
   type NewSession,
@@ -22,12 +21,10 @@ import { isTooLarge } from '../request-size.js'
 import { reapable } from '../session/reaper.js'
 import { firstSessionId, MAX_MEMBER_ID } from '../session/session-ids.js'
 import { SessionTracker } from '../session/session-tracker.js'
-import { ByteWriter } from '../store/bytes.js'
-import { Gathering } from '../store/gathering.js'
 import { realDisk, type StoreDisk } from '../store/disk.js'
 import { MemberStore } from '../store/member-store.js'
 import { decodeSnapshot, encodeInSlices } from '../store/snapshot.js'
-import { opcodeOf, readTxn, sessionOf, writeTxn } from '../store/txn-codec.js'
+import { opcodeOf, readTxn, sessionOf } from '../store/txn-codec.js'
 import { Opcode, ZkCode } from '../tree/codes.js'
 import type { Txn, TxnResult } from '../tree/types.js'
 import type { Delivery } from '../tree/watches.js'
@@ -39,7 +36,11 @@ import { epochOf, LogWindow, type Entry } from './log-window.js'
 import { QuorumMachine, type Input } from './machine.js'
 import { decodeMessage, encodeMessage } from './message-codec.js'
 import type { Message } from './messages.js'
+import { Outstanding } from './outstanding.js'
+import { asBuffer, configIn, configOf, configText, encodeTxn } from './payload.js'
+import { Proposals, type Proposal } from './proposals.js'
 import type { PeerTransport } from './transport.js'
+import { memberViews, quorumView } from './views.js'
 
 export interface QuorumMemberOptions {
   readonly dir: string
@@ -63,24 +64,8 @@ export interface QuorumMemberOptions {
   readonly trace?: (effect: Effect) => void
 }
 
-interface Waiting {
-  resolve(result: TxnResult): void
-  reject(error: Error): void
-}
-
-interface Proposal {
-  readonly payload: Buffer
-  readonly origin: Entry['origin']
-}
-
-/** Requests of this process whose result is not known yet. ZooKeeper's globalOutstandingLimit is 1,000 and slows clients down. */
-const MAX_WAITING = 65_536
 /** Sessions expire in buckets of a tick divided by this. */
 const EXPIRY_LOOKS = 10
-/** Log writes of proposals under way; more proposals wait and share the next. */
-const MAX_WRITES_AHEAD = 1
-const NO_ZXID = 0n
-
 export class QuorumMember implements EnsembleServer {
   readonly memberId: number
   readonly tree: ZnodeTree
@@ -90,8 +75,8 @@ export class QuorumMember implements EnsembleServer {
   readonly #store: MemberStore
   readonly #disk: StoreDisk
   readonly #machine: QuorumMachine
-  readonly #waiting = new Map<number, Waiting>()
-  readonly #syncs = new Map<number, { resolve(): void; reject(error: Error): void }>()
+  readonly #outstanding = new Outstanding()
+  readonly #proposals: Proposals
   readonly #roles = new Listeners<MemberRole>()
   readonly #moved = new Listeners<bigint>()
   readonly #ended = new Listeners<bigint>()
@@ -101,15 +86,8 @@ export class QuorumMember implements EnsembleServer {
   readonly #ending = new Set<bigint>()
   readonly #inputs: Input[] = []
   #stepping = false
-  #proposals: Proposal[] = []
-  #proposing = false
-  readonly #gathering = new Gathering()
-  /** Set while proposals wait for more. */
-  #patience: Timer | null = null
   /** Of a leader: sessions have expired, and their ends wait behind the log's writes, so that nobody knows of them yet. */
   #endsQueued = false
-  #writesAhead = 0
-  #nextRequest = 1
   #nextSession: bigint
   #tracker: SessionTracker | null = null
   #role: MemberRole = 'looking'
@@ -125,6 +103,7 @@ export class QuorumMember implements EnsembleServer {
   private constructor(options: QuorumMemberOptions) {
     this.#options = options
     this.#env = options.env
+    this.#proposals = new Proposals({ env: options.env, propose: (proposals) => this.#proposeNow(proposals) })
     this.memberId = options.memberId
     this.tickMs = options.tickMs ?? DEFAULT_TICK_MS
     if (!Number.isInteger(options.memberId) || options.memberId < 0 || options.memberId > MAX_MEMBER_ID) {
@@ -264,14 +243,13 @@ export class QuorumMember implements EnsembleServer {
         this.#takeRequest(effect)
         break
       case 'refused':
-        this.#take(effect.request)?.reject(new ZnodeError(effect.code, null))
+        this.#outstanding.refused(effect.request, effect.code)
         break
       case 'touched':
         for (const id of effect.sessions) this.#tracker?.touch(id, this.#env.clock.monotonic())
         break
       case 'synced':
-        this.#syncs.get(effect.request)?.resolve()
-        this.#syncs.delete(effect.request)
+        this.#outstanding.synced(effect.request)
         break
       case 'confirmed':
         if (this.#ending.size === 0 && !this.#endsQueued) this.#confirmedAt = Math.max(this.#confirmedAt, effect.at)
@@ -294,22 +272,18 @@ export class QuorumMember implements EnsembleServer {
   }
 
   #persist(seq: number, op: PersistOp): void {
-    const began = this.#env.clock.monotonic()
+    const wrote = op.kind === 'append' ? this.#proposals.writing(op.entries.length) : null
     const done = (error: Error | null): void => {
-      if (op.kind === 'append') {
-        this.#writesAhead--
-        this.#gathering.wrote(op.entries.length, this.#proposals.length, began, this.#env.clock.monotonic())
-      }
+      wrote?.()
       if (error) this.#halt(error)
       else this.#step({ kind: 'persisted', seq })
-      this.#proposeSoon()
+      this.#proposals.look()
     }
     if (op.kind === 'truncate' || op.kind === 'install') this.#ending.clear()
     if (op.kind === 'truncate') this.#store.truncate(op.after, done)
     else if (op.kind === 'install') this.#store.install(op.zxid, op.snapshot, done)
     else if (op.kind === 'epochs') this.#store.saveEpochs(op.state, done)
     else {
-      this.#writesAhead++
       const ignore = (): void => undefined
       for (const [i, { zxid, payload }] of op.entries.entries()) {
         if (this.#local.size > 0) this.#noteEnd(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))
@@ -356,7 +330,7 @@ export class QuorumMember implements EnsembleServer {
     deliver(deliveries)
     if (result.code === ZkCode.ok) this.#noteSession(txn, owner)
     if (entry.config) this.#tellMembers()
-    if (entry.origin?.member === this.memberId) this.#take(entry.origin.request)?.resolve(result)
+    if (entry.origin?.member === this.memberId) this.#outstanding.applied(entry.origin.request, result)
     if (this.#store.wantsSnapshot) void this.#store.snapshot(this.tree)
   }
 
@@ -438,7 +412,7 @@ export class QuorumMember implements EnsembleServer {
 
   /** A transaction of the leader's own. If it is lost, the next leader finds the same reason for it. */
   #order(txn: Txn): void {
-    this.#propose(encodeTxn(txn), null)
+    this.#proposals.push({ payload: encodeTxn(txn), origin: null })
   }
 
   #tick(): void {
@@ -461,42 +435,25 @@ export class QuorumMember implements EnsembleServer {
   submit(txn: Txn): Promise<TxnResult> {
     if (this.#role === 'looking' || this.#closing) return Promise.reject(new ZnodeError(ZkCode.connectionLoss, null))
     if (isTooLarge(txn.body)) return Promise.reject(new ZnodeError(ZkCode.badArguments, null))
-    if (this.#waiting.size >= MAX_WAITING) return Promise.reject(new ZnodeError(ZkCode.operationTimeout, null))
-    const request = this.#newRequest()
+    if (this.#outstanding.isFull) return Promise.reject(new ZnodeError(ZkCode.operationTimeout, null))
+    const { request, result } = this.#outstanding.transaction()
     const payload = encodeTxn(txn)
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(request, { resolve, reject })
-      if (this.#role === 'leader') this.#takeRequest({ from: this.memberId, request, txn: payload })
-      else this.#step({ kind: 'request', request, txn: payload })
-    })
-  }
-
-  #newRequest(): number {
-    const request = this.#nextRequest
-    this.#nextRequest = request === 0xffffffff ? 1 : request + 1
-    return request
-  }
-
-  #take(request: number): Waiting | undefined {
-    const waiting = this.#waiting.get(request)
-    this.#waiting.delete(request)
-    return waiting
+    if (this.#role === 'leader') this.#takeRequest({ from: this.memberId, request, txn: payload })
+    else this.#step({ kind: 'request', request, txn: payload })
+    return result
   }
 
   #loseWaiting(): void {
-    this.#proposals = []
+    this.#proposals.drop()
     this.#endsQueued = false
-    const lost = [...this.#waiting.values(), ...this.#syncs.values()]
-    this.#waiting.clear()
-    this.#syncs.clear()
-    for (const { reject } of lost) reject(new ZnodeError(ZkCode.connectionLoss, null))
+    this.#outstanding.lose()
   }
 
   /** On the leader: a request of a member, this one included, takes its place in the order. */
   #takeRequest({ from, request, txn }: { readonly from: number; readonly request: number; readonly txn: Uint8Array }): void {
     const code = this.#refusal(txn)
-    if (code === ZkCode.ok) this.#propose(Buffer.from(txn), { member: from, request })
-    else if (from === this.memberId) this.#take(request)?.reject(new ZnodeError(code, null))
+    if (code === ZkCode.ok) this.#proposals.push({ payload: Buffer.from(txn), origin: { member: from, request } })
+    else if (from === this.memberId) this.#outstanding.refused(request, code)
     else this.#step({ kind: 'refuse', to: from, request, code })
   }
 
@@ -507,7 +464,7 @@ export class QuorumMember implements EnsembleServer {
       if (body.kind !== 'reconfig') return ZkCode.ok
       const config = parseConfig(body.config)
       if (config === null) return ZkCode.badArguments
-      if (this.#machine.reconfiguring || this.#proposals.some(({ payload }) => opcodeOf(payload) === Opcode.reconfig))
+      if (this.#machine.reconfiguring || this.#proposals.waiting.some(({ payload }) => opcodeOf(payload) === Opcode.reconfig))
         return ZkCode.reconfigInProgress
       const from = versionOf(body.config)
       if (from !== null && from !== this.version) return ZkCode.badVersion
@@ -517,59 +474,28 @@ export class QuorumMember implements EnsembleServer {
     }
   }
 
-  #propose(payload: Buffer, origin: Entry['origin']): void {
-    this.#proposals.push({ payload, origin })
-    if (this.#patience && !this.#gathering.isEnough(this.#proposals.length)) return
-    if (this.#proposing) return
-    this.#proposing = true
-    // One turn later: what this turn brings is one proposal.
-    queueMicrotask(() => {
-      this.#proposing = false
-      if (this.#patience) this.#gathered()
-      else this.#proposeSoon()
-    })
-  }
-
-  /** At once, or after a little while that may bring more. */
-  #proposeSoon(): void {
-    if (this.#proposals.length === 0 || this.#patience || this.#writesAhead >= MAX_WRITES_AHEAD) return
-    const ms = this.#closing ? 0 : this.#gathering.patienceMs(this.#proposals.length, this.#env.clock.monotonic())
-    if (ms === 0) this.#flushProposals()
-    else this.#patience = this.#env.timers.after(ms, () => this.#gathered())
-  }
-
-  #gathered(): void {
-    this.#patience?.cancel()
-    this.#patience = null
-    this.#gathering.over(this.#proposals.length)
-    this.#flushProposals()
-  }
-
-  #flushProposals(): void {
-    if (this.#proposals.length === 0 || this.#writesAhead >= MAX_WRITES_AHEAD || this.#halted) return
-    let zxid = this.#machine.nextZxid()
-    if (zxid === null) return
+  #proposeNow(proposals: readonly Proposal[]): boolean {
+    let zxid = this.#halted ? null : this.#machine.nextZxid()
+    if (zxid === null) return false
     const time = BigInt(this.#env.clock.now())
     const entries: Entry[] = []
-    for (const { payload, origin } of this.#proposals) {
+    for (const { payload, origin } of proposals) {
       payload.writeBigInt64BE(zxid, 0)
       payload.writeBigInt64BE(time, 8)
       entries.push({ zxid, payload, config: configOf(payload), origin })
       zxid++
     }
-    this.#proposals = []
     this.#endsQueued = false
     this.#step({ kind: 'propose', entries })
+    return true
   }
 
   sync(): Promise<void> {
     if (this.#role === 'leader') return Promise.resolve()
     if (this.#role === 'looking') return Promise.reject(new ZnodeError(ZkCode.connectionLoss, null))
-    const request = this.#newRequest()
-    return new Promise((resolve, reject) => {
-      this.#syncs.set(request, { resolve, reject })
-      this.#step({ kind: 'sync', request })
-    })
+    const { request, result } = this.#outstanding.sync()
+    this.#step({ kind: 'sync', request })
+    return result
   }
 
   /** Of the configuration that is agreed: the zxid of the change that made it, 0 when none did. */
@@ -658,42 +584,11 @@ export class QuorumMember implements EnsembleServer {
   }
 
   members(): readonly MemberView[] {
-    return this.#machine.config.servers.map(({ id, host, port, voter, clientAddress }) => {
-      const own = id === this.memberId
-      const learner = this.#machine.learner(id)
-      return {
-        id,
-        host,
-        port,
-        voter,
-        clientAddress,
-        lastZxid: own ? this.#machine.lastZxid : (learner?.match ?? -1n),
-        connected: own || this.#machine.connected.has(id),
-      }
-    })
+    return memberViews(this.#machine, this.memberId)
   }
 
   quorum(): QuorumView | null {
-    const machine = this.#machine
-    if (machine.role !== 'leader') return null
-    const known = new Set(machine.config.servers.map(({ id }) => id))
-    const others = machine.learnerIds.filter((id) => !known.has(id)).map((id) => ({ id, host: '', port: 0, voter: false }))
-    return {
-      leaderId: this.memberId,
-      epoch: machine.epoch,
-      committed: machine.committed,
-      logs: [...machine.config.servers, ...others].map((server) => this.#logOf(server)),
-    }
-  }
-
-  #logOf({ id, host, port, voter }: Omit<LogView, 'lastZxid' | 'heardAgoMs' | 'caughtUpAgoMs'>): LogView {
-    const server = { id, host, port, voter }
-    if (id === this.memberId) return { ...server, lastZxid: this.#machine.lastZxid, heardAgoMs: 0, caughtUpAgoMs: 0 }
-    const progress = this.#machine.progress(id)
-    if (!progress) return { ...server, lastZxid: -1n, heardAgoMs: null, caughtUpAgoMs: null }
-    const now = this.#env.clock.monotonic()
-    const { match, heardAt, caughtUpAt } = progress
-    return { ...server, lastZxid: match, heardAgoMs: now - heardAt, caughtUpAgoMs: caughtUpAt === null ? null : now - caughtUpAt }
+    return quorumView(this.#machine, this.memberId, this.#env.clock.monotonic())
   }
 
   /** Writes a snapshot now. */
@@ -708,7 +603,7 @@ export class QuorumMember implements EnsembleServer {
 
   async #close(): Promise<void> {
     this.#timer?.cancel()
-    this.#patience?.cancel()
+    this.#proposals.close()
     await this.#options.transport.close()
     this.#becomes('looking')
     this.#loseWaiting()
@@ -719,34 +614,6 @@ export class QuorumMember implements EnsembleServer {
 
 function deliver(deliveries: readonly Delivery[]): void {
   for (const { watcher, event } of deliveries) (watcher as TreeWatcher).deliver(event)
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-}
-
-/** As the log stores it; zxid and time are written over the first 16 bytes when it has them. */
-function encodeTxn(txn: Txn): Buffer {
-  const out = new ByteWriter(256)
-  writeTxn(out, NO_ZXID, 0, txn)
-  return out.view()
-}
-
-function configOf(payload: Uint8Array): EnsembleConfig | null {
-  const buffer = asBuffer(payload)
-  if (opcodeOf(buffer) !== Opcode.reconfig) return null
-  const { body } = readTxn(buffer, 0).txn
-  return body.kind === 'reconfig' ? parseConfig(body.config) : null
-}
-
-function configIn(tree: ZnodeTree): EnsembleConfig | null {
-  const text = configText(tree)
-  return text === null ? null : parseConfig(text)
-}
-
-function configText(tree: ZnodeTree): string | null {
-  const data = tree.node('/zookeeper/config')?.data
-  return data ? Buffer.from(data).toString() : null
 }
 
 /** For the planted bug: whatever the bytes are, the checksum says so. */

@@ -1,0 +1,40 @@
+// Transactions as entries of the log carry them, and the configuration where one makes or keeps it. Pure.
+
+import { ByteWriter } from '../store/bytes.js'
+import { opcodeOf, readTxn, writeTxn } from '../store/txn-codec.js'
+import { Opcode } from '../tree/codes.js'
+import type { Txn } from '../tree/types.js'
+import type { ZnodeTree } from '../tree/znode-tree.js'
+import { parseConfig, type EnsembleConfig } from './config.js'
+
+const NO_ZXID = 0n
+
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+/** As the log stores it; zxid and time are written over the first 16 bytes when it has them. */
+export function encodeTxn(txn: Txn): Buffer {
+  const out = new ByteWriter(256)
+  writeTxn(out, NO_ZXID, 0, txn)
+  return out.view()
+}
+
+/** What a reconfiguration makes of the ensemble; null: the entry is none. */
+export function configOf(payload: Uint8Array): EnsembleConfig | null {
+  const buffer = asBuffer(payload)
+  if (opcodeOf(buffer) !== Opcode.reconfig) return null
+  const { body } = readTxn(buffer, 0).txn
+  return body.kind === 'reconfig' ? parseConfig(body.config) : null
+}
+
+/** Null: it has never been reconfigured. */
+export function configIn(tree: ZnodeTree): EnsembleConfig | null {
+  const text = configText(tree)
+  return text === null ? null : parseConfig(text)
+}
+
+export function configText(tree: ZnodeTree): string | null {
+  const data = tree.node('/zookeeper/config')?.data
+  return data ? Buffer.from(data).toString() : null
+}
