@@ -89,8 +89,11 @@ export class ControllerCore {
   #failed(error: unknown): Outcome {
     const lost = error instanceof FencedError || isZnodeError(error, ZkCode.sessionExpired) || isZnodeError(error, ZkCode.connectionLoss)
     const message = error instanceof Error ? error.message : String(error)
-    this.env.logger.error({ error: message }, 'a metadata change could not be written')
-    if (!lost) return { errorCode: errors.UNKNOWN_SERVER_ERROR.code, errorMessage: message }
+    if (!lost) {
+      this.env.logger.error({ error: message }, 'a metadata change could not be written')
+      return { errorCode: errors.UNKNOWN_SERVER_ERROR.code, errorMessage: message }
+    }
+    this.env.logger.info({ error: message }, 'a metadata change may not have been written: this node is the controller no more')
     this.resign()
     return NOT_CONTROLLER
   }

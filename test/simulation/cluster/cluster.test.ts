@@ -94,7 +94,7 @@ const PLANTED_BUGS: Readonly<Partial<Record<Planted, Found>>> = {
   truncateToHighWatermark: { from: 17, breaks: /not every record was acknowledged|lost|went back|differ|was .* it is/ },
   ackBelowMinIsr: { from: 1, breaks: /is on .* only/ },
   controllerNotFenced: { from: 22, nodes: 5, breaks: /went back|it is leader/ },
-  staleReplicaElected: { from: 6, nodes: 5, breaks: /went back|lost|was .* it is/ },
+  staleReplicaElected: { from: 35, nodes: 5, breaks: /went back|lost|was .* it is/ },
   watermarkIgnoresProposal: { from: 113, breaks: /is on .* only|went back|lost|was .* it is/ },
   watermarkIgnoresFollowers: { from: 1, breaks: /is on .* only|lost/ },
   appendsUnchecked: { from: 2, breaks: /differ|checksum/ },
