@@ -449,12 +449,12 @@ class Node implements Broker {
         'log-failed',
         ({ topic, partition, dir, message }: LogFailure) => {
           this.env.logger.error({ topic, partition, dir, error: message }, 'a log is out of service')
-          this.reports?.say(topic, partition, true)
+          this.reports?.say(topic, partition, 'failed')
         },
       ],
       ['log-full', ({ topic, partition }: TopicPartition) => this.reports?.full(topic, partition)],
-      ['log-damaged', ({ topic, partition }: LogDamage) => this.reports?.say(topic, partition, true)],
-      ['log-sound', ({ topic, partition }: TopicPartition) => this.reports?.say(topic, partition, false)],
+      ['log-damaged', ({ topic, partition }: LogDamage) => this.reports?.say(topic, partition, 'damaged')],
+      ['log-sound', ({ topic, partition }: TopicPartition) => this.reports?.say(topic, partition, 'sound')],
       ['recovery', (progress: { topic: string; partition: number; done: number; total: number }) => this.reportRecovery(progress)],
     ])
     return new WorkerPool({

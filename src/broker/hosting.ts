@@ -110,7 +110,7 @@ export class Hosting {
   }
 
   private openPartition(topic: TopicImage, partition: number, isOld: boolean): OpenPartition {
-    const { leader, leaderEpoch, isr, replicas, partitionEpoch } = topic.partitions[partition]!
+    const state = topic.partitions[partition]!
     const place = this.dirs().placeFor(topic.name, partition, isOld)
     return {
       topic: topic.name,
@@ -122,10 +122,16 @@ export class Hosting {
       logStartOffset: place.logStartOffset,
       cleanerOffset: place.cleanerOffset,
       highWatermark: place.highWatermark,
-      decision: leader === this.nodeId && !this.mayLead ? undecided(replicas) : { leader, leaderEpoch, isr, replicas, partitionEpoch },
+      decision: state.leader === this.nodeId && !this.mayLead ? undecided(state.replicas) : decisionOf(state),
       ...(place.offline === undefined ? {} : { offline: place.offline }),
     }
   }
+}
+
+/** What a replica has to know of the state of its partition. */
+export function decisionOf({ leader, leaderEpoch, isr, elr, lastKnownElr, replicas, partitionEpoch }: PartitionImage): LeaderAndIsr {
+  const eligible = elr.length + lastKnownElr.length > 0 ? { eligible: [...elr, ...lastKnownElr] } : {}
+  return { leader, leaderEpoch, isr, ...eligible, replicas, partitionEpoch }
 }
 
 /** Older than every decision: the replica is open and has no part yet. */

@@ -3,7 +3,7 @@
 // full goes along once: whoever finds it full says so again. Runs on the thread coordinator.
 
 import type { Outcome, ReplicaReport, TopicPartitions } from '../controller/controller-api.js'
-import type { MetadataImage } from '../controller/image.js'
+import type { MetadataImage, PartitionImage } from '../controller/image.js'
 import type { Env, Timer } from '../env/env.js'
 import { errors } from '../model/errors.js'
 import type { Uuid } from '../model/topic-partition.js'
@@ -20,13 +20,16 @@ export interface ReplicaReportsOptions {
   send(report: ReplicaReport): Promise<Outcome>
 }
 
+/** `failed`: its log is out of service until it is opened again. `damaged`: it will be cut, and made whole by its leader. */
+export type ReplicaCondition = 'sound' | 'failed' | 'damaged'
+
 interface Replica {
   readonly topicId: Uuid
   readonly partition: number
 }
 
 interface Wish extends Replica {
-  readonly offline: boolean
+  readonly condition: ReplicaCondition
 }
 
 export class ReplicaReports {
@@ -44,11 +47,11 @@ export class ReplicaReports {
     this.options = options
   }
 
-  /** The log of a replica here failed or is damaged (`offline`), or is sound. */
-  say(topic: string, partition: number, offline: boolean): void {
+  /** How it is with the log of a replica here from now on. */
+  say(topic: string, partition: number, condition: ReplicaCondition): void {
     const topicId = this.options.image().topics.get(topic)?.id
     if (topicId === undefined) return
-    this.wishes.set(`${topicId}/${partition}`, { topicId, partition, offline })
+    this.wishes.set(`${topicId}/${partition}`, { topicId, partition, condition })
     this.look()
   }
 
@@ -64,10 +67,10 @@ export class ReplicaReports {
   /** The metadata changed, or there is a registration. */
   look(): void {
     if (this.closed || this.sending || this.again) return
-    this.forgetWhatIsSo()
+    const due = this.untold()
     const brokerEpoch = this.options.brokerEpoch()
-    if (this.wishes.size + this.found.size === 0) this.pauseMs = FIRST_PAUSE_MS
-    else if (brokerEpoch !== null) this.send(brokerEpoch)
+    if (due.length + this.found.size === 0) this.pauseMs = FIRST_PAUSE_MS
+    else if (brokerEpoch !== null) this.send(brokerEpoch, due)
     else this.lookLater()
   }
 
@@ -76,22 +79,35 @@ export class ReplicaReports {
     this.again?.cancel()
   }
 
-  private forgetWhatIsSo(): void {
+  /**
+   * What the metadata does not say. What it says is forgotten, but for damage: the controller may count on a replica that leaves the in-sync set
+   * later, and does not know why it is marked.
+   */
+  private untold(): Wish[] {
     const { image, nodeId } = this.options
     const { topics, topicNames } = image()
-    for (const [key, { topicId, partition, offline }] of this.wishes) {
-      const state = topics.get(topicNames.get(topicId) ?? '')?.partitions[partition]
-      if (!state?.replicas.includes(nodeId) || state.offline.includes(nodeId) === offline) this.wishes.delete(key)
+    const due: Wish[] = []
+    for (const [key, wish] of this.wishes) {
+      const state = topics.get(topicNames.get(wish.topicId) ?? '')?.partitions[wish.partition]
+      const isHere = state?.replicas.includes(nodeId) === true
+      if (isHere && !isSo(state, nodeId, wish.condition)) due.push(wish)
+      else if (!isHere || wish.condition !== 'damaged') this.wishes.delete(key)
     }
+    return due
   }
 
-  private send(brokerEpoch: bigint): void {
+  private send(brokerEpoch: bigint, wishes: readonly Wish[]): void {
     const { nodeId, env } = this.options
-    const wishes = [...this.wishes.values()]
-    const [offline, online] = [wishes.filter((wish) => wish.offline), wishes.filter((wish) => !wish.offline)]
     const full = [...this.found.values()]
     this.found.clear()
-    const report = { brokerId: nodeId, brokerEpoch, offline: byTopic(offline), online: byTopic(online), full: byTopic(full) }
+    const report = {
+      brokerId: nodeId,
+      brokerEpoch,
+      offline: byTopic(wishes.filter(({ condition }) => condition !== 'sound')),
+      online: byTopic(wishes.filter(({ condition }) => condition === 'sound')),
+      damaged: byTopic(wishes.filter(({ condition }) => condition === 'damaged')),
+      full: byTopic(full),
+    }
     this.sending = true
     this.options
       .send(report)
@@ -120,6 +136,12 @@ export class ReplicaReports {
     })
     this.pauseMs = Math.min(LONGEST_PAUSE_MS, this.pauseMs * 2)
   }
+}
+
+function isSo({ offline, elr, lastKnownElr }: PartitionImage, nodeId: number, condition: ReplicaCondition): boolean {
+  if (condition === 'sound') return !offline.includes(nodeId)
+  if (!offline.includes(nodeId)) return false
+  return condition === 'failed' || !(elr.includes(nodeId) || lastKnownElr.includes(nodeId))
 }
 
 function byTopic(replicas: readonly Replica[]): TopicPartitions[] {

@@ -109,6 +109,8 @@ export interface ReplicaReport {
   readonly brokerEpoch: bigint
   readonly offline: readonly TopicPartitions[]
   readonly online: readonly TopicPartitions[]
+  /** Of `offline`, those that will be cut to be made whole. Absent from a node of an earlier build. */
+  readonly damaged?: readonly TopicPartitions[]
   /** Those whose disk takes no more now: others of the in-sync set go on without them, where there are any. */
   readonly full?: readonly TopicPartitions[]
 }

@@ -57,7 +57,7 @@ export interface PartitionImage {
   readonly partitionEpoch: number
   /** Eligible leader replicas (KIP-966): out of the ISR since it fell below min ISR, so nothing was committed without them. */
   readonly elr: readonly number[]
-  /** Were in the ISR or eligible once, and may lack committed records: named for who must choose. */
+  /** Left ISR or ELR since then because their logs failed: they may lack committed records, and count before one that has lost them. */
   readonly lastKnownElr: readonly number[]
   /** Replicas that cannot be used though their broker lives: the directory failed, or the log is damaged. */
   readonly offline: readonly number[]

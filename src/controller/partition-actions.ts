@@ -164,15 +164,14 @@ export class PartitionActions {
     })
   }
 
-  reportReplicas({ brokerId, brokerEpoch, offline, online, full = [] }: ReplicaReport): Promise<Outcome> {
+  reportReplicas({ brokerId, brokerEpoch, offline, online, damaged = [], full = [] }: ReplicaReport): Promise<Outcome> {
     return this.#core.enqueue(() => {
       const { image, rules } = this.#core
       if (image.brokers.get(brokerId)?.epoch !== brokerEpoch) {
         return Promise.resolve({ errorCode: errors.STALE_BROKER_EPOCH.code, errorMessage: null })
       }
-      return this.#write(
-        planReplicaReport(image, rules, brokerId, { offline: byTopic(offline), online: byTopic(online), full: byTopic(full) }),
-      )
+      const news = { offline: byTopic(offline), online: byTopic(online), damaged: byTopic(damaged), full: byTopic(full) }
+      return this.#write(planReplicaReport(image, rules, brokerId, news))
     })
   }
 

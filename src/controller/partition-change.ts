@@ -9,6 +9,10 @@
 //   where unclean elections are allowed, from the rest, which makes it the whole ISR.
 // - The ELR is what left the ISR since that fell below min ISR. While it is below, the leader commits nothing, so
 //   every member of ISR and ELR has all that is committed. It ends when the ISR has min ISR again.
+// - Who left because its log failed (an I/O error, a failed fsync) is not eligible: the page cache may have forgotten
+//   what the disk never took. But it may well have everything, so it is last known eligible, whether it is back or not,
+//   and takes the place of the last in sync where that comes back from a power loss. Kafka keeps it in the ELR until its
+//   broker is back from an unclean stop, and then elects whoever led last.
 
 import type { PartitionImage } from './image.js'
 
@@ -31,6 +35,8 @@ export interface ChangeRequest {
   readonly offline?: readonly number[]
   /** Replicas that may have lost what they had: neither in sync nor eligible while anybody else is. */
   readonly lost?: ReadonlySet<number>
+  /** Replicas with a damaged log. They are cut once nobody counts on them, so none is eligible in any way. */
+  readonly damaged?: ReadonlySet<number>
   readonly recovering?: boolean
   /** The leader stays, under a new epoch. */
   readonly raiseLeaderEpoch?: boolean
@@ -106,6 +112,8 @@ function isrOf(state: PartitionImage, target: Target, request: ChangeRequest, co
   if (whole.length > 0) return whole
   const eligible = without(target.elr, (broker) => lost?.has(broker) === true)
   if (eligible.length > 0) return eligible
+  const failed = without(target.lastKnownElr, (broker) => lost?.has(broker) === true)
+  if (failed.length > 0) return failed
   // All that is left may have lost something: the last in sync is still the best there is.
   return assigned.length > 0 ? assigned : target.replicas.slice(0, 1)
 }
@@ -133,13 +141,21 @@ function setElr(state: PartitionImage, target: Target, request: ChangeRequest, c
   }
   const inAssignment = (brokers: readonly number[]) => brokers.filter((broker) => target.replicas.includes(broker))
   const before = request.forgetElr ? [] : inAssignment(union(state.elr, state.isr))
-  const gone = (broker: number): boolean => request.lost?.has(broker) === true || target.offline.includes(broker)
+  const gone = (broker: number): boolean =>
+    target.isr.includes(broker) || request.lost?.has(broker) === true || request.damaged?.has(broker) === true
+  const left = before.filter((broker) => !gone(broker))
   target.elr = sameOr(
     target.elr,
-    before.filter((broker) => !target.isr.includes(broker) && !gone(broker)),
+    left.filter((broker) => !target.offline.includes(broker)),
   )
-  const known = union(before, target.lastKnownElr).filter((broker) => !target.isr.includes(broker) && !target.elr.includes(broker))
-  target.lastKnownElr = sameOr(target.lastKnownElr, known)
+  const failed = left.filter((broker) => target.offline.includes(broker))
+  target.lastKnownElr = sameOr(
+    target.lastKnownElr,
+    union(
+      target.lastKnownElr.filter((broker) => !gone(broker)),
+      failed,
+    ),
+  )
 }
 
 interface Elected {
@@ -156,12 +172,7 @@ function elect(state: PartitionImage, target: Target, request: ChangeRequest, co
   if (canStay(state.leader, target, context)) return { leader: state.leader, unclean: false }
   const eligible = target.replicas.find((broker) => target.elr.includes(broker) && usable(broker))
   if (eligible !== undefined) {
-    target.elr = union(
-      without(target.elr, (broker) => broker === eligible),
-      without(target.isr, (broker) => target.offline.includes(broker)),
-    )
-    target.isr = [eligible]
-    if (target.isr.length >= Math.min(context.minIsr, target.replicas.length)) target.elr = NONE
+    electEligible(target, eligible, request, context)
     return { leader: eligible, unclean: false }
   }
   // Who asks for the preferred leader does not ask to lose records for it.
@@ -172,6 +183,24 @@ function elect(state: PartitionImage, target: Target, request: ChangeRequest, co
   target.elr = NONE
   target.lastKnownElr = NONE
   return { leader: any, unclean: true }
+}
+
+function electEligible(target: Target, eligible: number, request: ChangeRequest, context: PartitionContext): void {
+  const { isr, offline } = target
+  target.isr = [eligible]
+  if (target.isr.length >= Math.min(context.minIsr, target.replicas.length)) {
+    target.elr = NONE
+    target.lastKnownElr = NONE
+    return
+  }
+  target.elr = union(
+    without(target.elr, (broker) => broker === eligible),
+    without(isr, (broker) => offline.includes(broker)),
+  )
+  target.lastKnownElr = union(
+    target.lastKnownElr,
+    without(isr, (broker) => !offline.includes(broker) || request.damaged?.has(broker) === true),
+  )
 }
 
 function leaderFrom(state: PartitionImage, target: Target, request: ChangeRequest, inSync: readonly number[]): number {

@@ -83,7 +83,7 @@ export function planUncleanReturn(
     (topic) => contextFor(image, topic, rules, standing),
     (state, context) => {
       const led = brokers.has(state.leader)
-      const concerned = led || state.isr.some((id) => lost.has(id)) || state.elr.some((id) => lost.has(id))
+      const concerned = led || [state.isr, state.elr, state.lastKnownElr].some((ids) => ids.some((id) => lost.has(id)))
       if (!concerned) return livenessRequest(state, context)
       const usable = (id: number): boolean => context.isActive(id) && !state.offline.includes(id)
       return { isr: state.isr.filter((id) => !lost.has(id) && usable(id)), lost, raiseLeaderEpoch: led }
@@ -109,6 +109,8 @@ type PartitionSets = ReadonlyMap<string, ReadonlySet<number>>
 export interface ReplicaNews {
   /** They cannot be used from now on. */
   readonly offline: PartitionSets
+  /** Of those: they will be cut. */
+  readonly damaged: PartitionSets
   /** They can again. */
   readonly online: PartitionSets
   /** They cannot be written to for now. */
@@ -120,7 +122,7 @@ export interface ReplicaNews {
  * would wait for space there. It comes back by itself, once it has caught up and says no more that it is full.
  */
 export function planReplicaReport(image: MetadataImage, rules: ControllerRules, broker: number, news: ReplicaNews): TopicUpdate[] {
-  const { offline, online, full } = news
+  const { offline, online, damaged, full } = news
   const ids = new Set([...offline.keys(), ...online.keys(), ...full.keys()])
   const topics = [...ids].flatMap((id) => image.topics.get(image.topicNames.get(id) ?? '') ?? [])
   return planPartitions(
@@ -128,15 +130,18 @@ export function planReplicaReport(image: MetadataImage, rules: ControllerRules, 
     (topic) => contextFor(image, topic, rules),
     (state, context, topic) => {
       if (!state.replicas.includes(broker)) return null
-      const usable = (id: number, without: readonly number[]): boolean => context.isActive(id) && !without.includes(id)
       const isIn = (sets: PartitionSets): boolean => sets.get(topic.id)?.has(state.partition) === true
+      const usable = (id: number, offlineOnes: readonly number[]): boolean => context.isActive(id) && !offlineOnes.includes(id)
       const fails = isIn(offline)
-      if ((fails || isIn(online)) && fails !== state.offline.includes(broker)) {
-        const next = fails ? [...state.offline, broker] : state.offline.filter((id) => id !== broker)
-        return { offline: next, isr: state.isr.filter((id) => usable(id, next)) }
+      const isDamaged = fails && isIn(damaged)
+      const isCountedOn = state.elr.includes(broker) || state.lastKnownElr.includes(broker)
+      if ((fails || isIn(online)) && (fails !== state.offline.includes(broker) || (isDamaged && isCountedOn))) {
+        const others = state.offline.filter((id) => id !== broker)
+        const next = fails ? [...others, broker] : others
+        return { offline: next, isr: state.isr.filter((id) => usable(id, next)), ...(isDamaged ? { damaged: new Set([broker]) } : {}) }
       }
-      const others = state.isr.filter((id) => id !== broker && usable(id, state.offline))
-      return isIn(full) && state.isr.includes(broker) && others.length > 0 ? { isr: others } : null
+      const inSync = state.isr.filter((id) => id !== broker && usable(id, state.offline))
+      return isIn(full) && state.isr.includes(broker) && inSync.length > 0 ? { isr: inSync } : null
     },
   )
 }

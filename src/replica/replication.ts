@@ -221,12 +221,12 @@ export class Replication {
   }
 
   /**
-   * A damaged replica is made good by its leader: everything from the damage on is kept aside and copied again. Only once it is out of the ISR,
-   * because from then on nobody counts on what it has.
+   * A damaged replica is made good by its leader: everything from the damage on is kept aside and copied again. Only once it is neither in
+   * the ISR nor eligible, because from then on nobody counts on what it has.
    */
   private repairIfAllowed(hosted: HostedPartition): void {
     const { damage, state } = hosted
-    if (damage === null || this.repairing.has(hosted) || state.role !== 'follower' || state.isInSync) return
+    if (damage === null || this.repairing.has(hosted) || state.role !== 'follower' || state.isCountedOn) return
     this.repairing.add(hosted)
     this.repair(hosted, damage.offset)
       .catch((error: Error) =>
@@ -244,7 +244,7 @@ export class Replication {
     await log.keepAside(offset)
     if (this.closed || this.options.replicas.findById(log.topicId, partition) !== hosted) return
     // Decisions that came meanwhile may have made it a member or the leader again, or it moved: then the next decision looks again.
-    if (state.role === 'follower' && !state.isInSync && hosted.log === log) {
+    if (state.role === 'follower' && !state.isCountedOn && hosted.log === log) {
       hosted.truncate(Math.min(offset, log.logEndOffset))
       hosted.damage = null
       this.options.env.logger.warn({ topic, partition, from: offset }, 'a damaged replica was cut back; its leader makes it whole')

@@ -9,8 +9,14 @@ import { SimEnv } from '../support/sim-env.js'
 const ME = 1
 const ID = 'AAAAAAAAAAAAAAAAAAAAAQ'
 
-function imageWith(offline: readonly number[], isr: readonly number[] = [ME, 2]): MetadataImage {
-  const partition = { partition: 0, replicas: [ME, 2], isr, offline } as unknown as PartitionImage
+interface Lists {
+  readonly isr?: readonly number[]
+  readonly elr?: readonly number[]
+  readonly lastKnownElr?: readonly number[]
+}
+
+function imageWith(offline: readonly number[], { isr = [ME, 2], elr = [], lastKnownElr = [] }: Lists = {}): MetadataImage {
+  const partition = { partition: 0, replicas: [ME, 2], isr, offline, elr, lastKnownElr } as unknown as PartitionImage
   const topic = { name: 't', id: ID, partitions: [partition] } as unknown as TopicImage
   return applyDelta(emptyImage('c'), { zxid: 1n, changes: [{ kind: 'topic', topic }] })
 }
@@ -33,13 +39,13 @@ function fixture(offline: readonly number[]) {
 
 test('a replica that failed is reported once, and once more when it is sound again', async () => {
   const { env, told, reports, offline } = fixture([])
-  reports.say('t', 0, true)
+  reports.say('t', 0, 'failed')
   await env.advance(10)
   assert.deepEqual(offline(), [ME])
-  reports.say('t', 0, true)
+  reports.say('t', 0, 'failed')
   await env.advance(60_000)
   assert.equal(told.length, 1)
-  reports.say('t', 0, false)
+  reports.say('t', 0, 'sound')
   await env.advance(10)
   assert.deepEqual(offline(), [])
   assert.deepEqual([told.length, told[1]!.online], [2, [{ topicId: ID, partitions: [0] }]])
@@ -48,7 +54,7 @@ test('a replica that failed is reported once, and once more when it is sound aga
 test('what failed before there was a registration, or a controller, is told when there is one', async () => {
   const { env, told, node, reports, offline } = fixture([])
   node.epoch = null
-  reports.say('t', 0, true)
+  reports.say('t', 0, 'failed')
   await env.advance(20_000)
   assert.equal(told.length, 0)
   node.epoch = 6n
@@ -64,8 +70,8 @@ test('what failed before there was a registration, or a controller, is told when
 test('the last word counts: what is sound again before anybody heard that it failed is not reported', async () => {
   const { env, told, node, reports } = fixture([])
   node.epoch = null
-  reports.say('t', 0, true)
-  reports.say('t', 0, false)
+  reports.say('t', 0, 'failed')
+  reports.say('t', 0, 'sound')
   node.epoch = 6n
   await env.advance(10_000)
   assert.equal(told.length, 0)
@@ -81,12 +87,52 @@ test('a full disk is told once each time it is found, and only where others are 
   node.away = false
   reports.full('t', 0)
   await env.advance(60_000)
-  assert.deepEqual(told.slice(1), [{ brokerId: ME, brokerEpoch: 5n, offline: [], online: [], full }])
+  assert.deepEqual(told.slice(1), [{ brokerId: ME, brokerEpoch: 5n, offline: [], online: [], damaged: [], full }])
   for (const isr of [[ME], [2]]) {
-    node.image = imageWith([], isr)
+    node.image = imageWith([], { isr })
     reports.full('t', 0)
   }
   reports.full('unknown', 0)
   await env.advance(60_000)
   assert.equal(told.length, 2)
+})
+
+test('a damaged replica is reported again each time that the controller counts on it, until it is sound', async () => {
+  const { env, told, node, reports } = fixture([])
+  reports.say('t', 0, 'damaged')
+  await env.advance(10)
+  const place = [{ topicId: ID, partitions: [0] }]
+  assert.deepEqual(
+    told.map(({ offline, damaged }) => [offline, damaged]),
+    [[place, place]],
+  )
+  await env.advance(60_000)
+  assert.equal(told.length, 1)
+  // It was the last in sync, and left when another was elected: the controller takes it for one whose log failed.
+  for (const [times, image] of [imageWith([ME], { lastKnownElr: [ME] }), imageWith([ME], { elr: [ME] })].entries()) {
+    node.image = image
+    reports.look()
+    await env.advance(10)
+    assert.equal(told.length, 2 + times)
+    assert.deepEqual(told.at(-1)!.damaged, place)
+  }
+  reports.say('t', 0, 'sound')
+  await env.advance(10)
+  node.image = imageWith([], { elr: [ME] })
+  reports.look()
+  await env.advance(60_000)
+  assert.deepEqual([told.length, told.at(-1)!.online, told.at(-1)!.damaged], [4, place, []])
+})
+
+test('a log that failed is reported once, also where the controller counts on it', async () => {
+  const { env, told, node, reports } = fixture([])
+  reports.say('t', 0, 'failed')
+  await env.advance(10)
+  node.image = imageWith([ME], { lastKnownElr: [ME] })
+  reports.look()
+  await env.advance(60_000)
+  assert.deepEqual(
+    told.map(({ damaged }) => damaged),
+    [[]],
+  )
 })

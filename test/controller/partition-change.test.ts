@@ -101,14 +101,14 @@ const rows: Row[] = [
     { isr: [1], elr: [2], leader: -1 },
     { isr: [], lost: new Set([2]) },
     context([2], { minIsr: 2 }),
-    { isr: [1], elr: [], lastKnownElr: [2], leader: -1 },
+    { isr: [1], elr: [], lastKnownElr: [], leader: -1 },
   ],
   [
     'the last in sync lost writes: an eligible one that did not takes its place',
     { isr: [1], elr: [2], leader: -1 },
     { isr: [], lost: new Set([1]) },
     context([1], { minIsr: 2 }),
-    { isr: [2], leader: -1, lastKnownElr: [1], elr: [] },
+    { isr: [2], leader: -1, lastKnownElr: [], elr: [] },
   ],
   [
     'the last in sync lost writes and nobody else is eligible: it stays the best there is',
@@ -165,7 +165,76 @@ const rows: Row[] = [
     { offline: [1], isr: [2, 3], leader: 2 },
   ],
   ['and is not elected while it is so', { isr: [1], offline: [1], leader: -1 }, 'liveness', context([1, 2]), 'unchanged'],
-  ['nor is it eligible', {}, { offline: [1], isr: [2] }, context([1, 2], { minIsr: 2 }), { elr: [3], isr: [2], leader: 2 }],
+  [
+    'nor is it eligible, though it may have everything',
+    {},
+    { offline: [1], isr: [2] },
+    context([1, 2], { minIsr: 2 }),
+    { elr: [3], lastKnownElr: [1], isr: [2], leader: 2 },
+  ],
+  [
+    'an eligible one whose log fails is eligible no more',
+    { isr: [2], elr: [1, 3], leader: 2 },
+    { offline: [1], isr: [2] },
+    context([1, 2, 3], { minIsr: 2 }),
+    { elr: [3], lastKnownElr: [1], isr: [2], leader: 2 },
+  ],
+  [
+    'back with its log opened again it does not lead while the last in sync is merely away',
+    { isr: [2], lastKnownElr: [1], offline: [1], leader: 2 },
+    { offline: [], isr: [] },
+    context([1], { minIsr: 2 }),
+    { isr: [2], lastKnownElr: [1], offline: [], leader: -1 },
+  ],
+  [
+    'the last in sync lost writes: one whose log failed before takes its place, and is waited for',
+    { isr: [2], lastKnownElr: [1], offline: [1], leader: 2 },
+    { isr: [], lost: new Set([2]) },
+    context([2, 3], { minIsr: 2 }),
+    { isr: [1], lastKnownElr: [], elr: [], offline: [1], leader: -1 },
+  ],
+  [
+    'it leads when its log is sound again',
+    { isr: [1], offline: [1], leader: -1 },
+    { offline: [] },
+    context([1, 2]),
+    { isr: [1], leader: 1 },
+  ],
+  [
+    'the same where it was back before: it leads at once',
+    { isr: [2], lastKnownElr: [1], leader: 2 },
+    { isr: [], lost: new Set([2]) },
+    context([1, 2, 3], { minIsr: 2 }),
+    { isr: [1], lastKnownElr: [], elr: [], leader: 1 },
+  ],
+  [
+    'it lost writes as well: the last in sync is the best there is',
+    { isr: [2], lastKnownElr: [1], leader: -1 },
+    { isr: [], lost: new Set([1, 2]) },
+    context([1, 2, 3], { minIsr: 2 }),
+    { isr: [2], lastKnownElr: [], leader: 2 },
+  ],
+  [
+    'an eligible one leads where the log of the last in sync failed, which counts after it',
+    { isr: [1], elr: [2], leader: 1 },
+    { offline: [1], isr: [] },
+    context([1, 2], { minIsr: 2 }),
+    { isr: [2], elr: [], lastKnownElr: [1], leader: 2 },
+  ],
+  [
+    'a damaged log counts for nothing, for it will be cut',
+    {},
+    { offline: [1], isr: [2], damaged: new Set([1]) },
+    context([1, 2], { minIsr: 2 }),
+    { elr: [3], lastKnownElr: [], isr: [2], leader: 2 },
+  ],
+  [
+    'the ISR has min ISR again: who failed counts no more',
+    { isr: [2], lastKnownElr: [1], leader: 2 },
+    { isr: [2, 3] },
+    context([1, 2, 3], { minIsr: 2 }),
+    { isr: [2, 3], lastKnownElr: [] },
+  ],
 ]
 
 for (const [what, before, request, brokers, after] of rows) {
@@ -210,13 +279,19 @@ function check(
     after.elr.every((id) => after.replicas.includes(id) && !after.isr.includes(id)),
     say('the ELR overlaps the ISR'),
   )
+  assert.ok(
+    after.lastKnownElr.every((id) => after.replicas.includes(id) && !after.isr.includes(id) && !after.elr.includes(id)),
+    say('who was eligible overlaps who is'),
+  )
   assert.ok(after.elr.length === 0 || after.isr.length < Math.min(brokers.minIsr, after.replicas.length), say('an ELR at min ISR'))
   if (after === before) return
   assert.equal(after.partitionEpoch, before.partitionEpoch + 1, say('partition epoch'))
   assert.ok(after.leaderEpoch >= before.leaderEpoch, say('leader epoch went back'))
   assert.ok(after.leader === before.leader || after.leaderEpoch === before.leaderEpoch + 1, say('a new leader without a new epoch'))
   const elected = after.leader !== before.leader && after.leader !== -1
-  const could = [...before.isr, ...before.elr, ...(asked.isr ?? [])].includes(after.leader)
+  const left = asked.lost ? before.lastKnownElr : []
+  const could = [...before.isr, ...before.elr, ...left, ...(asked.isr ?? [])].includes(after.leader)
+  assert.ok(!elected || !after.offline.includes(after.leader), say('a replica that cannot be used leads'))
   assert.ok(!elected || unclean || could, say('elected though neither in sync nor eligible'))
 }
 
@@ -240,7 +315,7 @@ test('random histories of brokers, ISRs, reassignments and shutdowns keep every 
     }
     for (let step = 0; step < 60; step++) {
       const broker = 1 + pick(5)
-      const action = pick(7)
+      const action = pick(8)
       let request: ChangeRequest | null = null
       let unclean = false
       if (action === 0) alive.delete(broker)
@@ -260,6 +335,12 @@ test('random histories of brokers, ISRs, reassignments and shutdowns keep every 
         // Alone it is elected as the last known.
         unclean = state.isr.length === 1
       } else if (action === 6) request = { election: 'preferred' }
+      else if (action === 7 && state.replicas.includes(broker)) {
+        const others = state.offline.filter((id) => id !== broker)
+        const offline = others.length < state.offline.length ? others : [...others, broker]
+        const isr = state.isr.filter((id) => brokers.isActive(id) && !offline.includes(id))
+        request = { offline, isr, ...(random.next() < 0.3 ? { damaged: new Set([broker]) } : {}) }
+      }
       for (const each of [request, 'liveness' as const]) {
         const asked = each === 'liveness' ? livenessRequest(state, brokers) : each
         if (!asked) continue

@@ -84,6 +84,29 @@ for (const [what, byte] of [
   })
 }
 
+test('a damaged replica out of the in-sync set that may still be elected keeps what it has until it may not', async (t) => {
+  const cluster = await Cluster.start(t, { log: { segmentBytes: 2000 } })
+  for (let i = 0; i < 40; i++) cluster.produce(1, 5, -1, `record ${i}`)
+  await cluster.until(() => cluster.at(1).state.highWatermark === 200 && cluster.at(3).log.logEndOffset === 200)
+  await cluster.decide({ isr: [1], eligible: [2, 3] })
+  rot(cluster.at(3).log.dir, SEGMENT, batchAt(cluster.at(3).log.dir, 4) + 80)
+  const { log } = cluster.at(3)
+  const keepAside = log.keepAside.bind(log)
+  let repairs = 0
+  log.keepAside = (offset) => {
+    repairs++
+    return keepAside(offset)
+  }
+  cluster.node(3).manager.scrub()
+  await cluster.until(() => cluster.node(3).damages.length === 1, 300_000, 1000)
+  await cluster.decide({ isr: [1], eligible: [2, 3] })
+  assert.deepEqual([cluster.at(3).damage?.offset, log.logEndOffset, repairs], [20, 200, 0])
+  await cluster.decide({ isr: [1], eligible: [2] })
+  assert.equal(repairs, 1)
+  await cluster.until(() => cluster.at(3).damage === null && cluster.state.isr.includes(3), 60_000)
+  assert.deepEqual(cluster.bytes(3), cluster.bytes(1))
+})
+
 test('a leader with a wrong offset gives it to no follower, is reported, and is made whole once another leads', async (t) => {
   const cluster = await Cluster.start(t, { log: { segmentBytes: 2000 } })
   const outcomes = Array.from({ length: 40 }, (_, i) => cluster.produce(1, 5, -1, `record ${i}`))

@@ -6,6 +6,8 @@ export interface LeaderAndIsr {
   readonly leader: number
   readonly leaderEpoch: number
   readonly isr: readonly number[]
+  /** Out of the ISR, and may be elected all the same: what they have is counted on. Absent: none. */
+  readonly eligible?: readonly number[]
   readonly replicas: readonly number[]
   /** Version of the partition's state: every change raises it, a new leader too. */
   readonly partitionEpoch: number

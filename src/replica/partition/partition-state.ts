@@ -38,6 +38,7 @@ export class PartitionState {
   private version = -1
   private epochStart = -1
   private assigned: readonly number[] = []
+  private eligible: readonly number[] = []
   /** Of a leader: the other replicas. */
   private followers: FollowerProgress[] = []
   private written: number
@@ -97,6 +98,10 @@ export class PartitionState {
   get isInSync(): boolean {
     return this.inSync.members.includes(this.nodeId)
   }
+  /** The controller may elect this replica without another word: nothing it has may go before that is over. */
+  get isCountedOn(): boolean {
+    return this.isInSync || this.eligible.includes(this.nodeId)
+  }
 
   /** Takes over what the controller decided. A stale decision (by either epoch), or the one already in force, changes nothing (false). */
   apply(decision: LeaderAndIsr, now = this.now): boolean {
@@ -109,6 +114,7 @@ export class PartitionState {
     this.epoch = decision.leaderEpoch
     this.version = decision.partitionEpoch
     this.assigned = decision.replicas
+    this.eligible = decision.eligible ?? []
     // What was in flight is either this state or was overtaken by it.
     this.inSync.commit(decision.isr)
     this.currentRole = decision.leader === this.nodeId ? 'leader' : decision.leader === -1 ? 'offline' : 'follower'

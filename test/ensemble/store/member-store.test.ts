@@ -150,6 +150,20 @@ test('a log torn inside its header, the first write of all, is put aside and the
   assert.ok(fs.existsSync(`${file}.torn-0`))
 })
 
+test('where the header alone is left of the first write of a log, the next one may begin with another transaction', async (t) => {
+  for (const left of [LOG_HEADER_BYTES, LOG_HEADER_BYTES + 5]) {
+    const dir = path.join(tempDir(t), 'e')
+    const file = await filled(t, dir, 1)
+    fs.truncateSync(file, left)
+    const { store } = openStore(t, dir)
+    // Another leader was elected meanwhile: nobody has what this member lost.
+    const zxid = (2n << 32n) | 1n
+    await new Promise<void>((resolve, reject) => store.append(zxid, 1, txn(0), (error) => (error ? reject(error) : resolve())))
+    await store.close()
+    assert.equal(openStore(t, dir).tree.lastZxid, zxid)
+  }
+})
+
 test('a damaged entry with valid ones after it is refused, naming file and position, and nothing is changed', async (t) => {
   const dir = path.join(tempDir(t), 'e')
   const file = await filled(t, dir, 8)

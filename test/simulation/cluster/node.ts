@@ -4,7 +4,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { LinkKind } from '../../../src/broker/link-kinds.js'
-import { undecided } from '../../../src/broker/hosting.js'
+import { decisionOf, undecided } from '../../../src/broker/hosting.js'
 import { ReplicaReports } from '../../../src/broker/replica-reports.js'
 import { brokerDirectory, WorkerReplication } from '../../../src/broker/worker-replication.js'
 import { ControllerNode } from '../../../src/controller/controller-node.js'
@@ -214,11 +214,11 @@ export class SimNode {
       onLogDamaged: ({ topic, partition, message }) => {
         this.#options.counts.add('damage found')
         this.#options.log(`n${this.id} ${topic}-${partition} is damaged: ${message}`)
-        health.say(topic, partition, true)
+        health.say(topic, partition, 'damaged')
       },
       onLogRepaired: ({ topic, partition }) => {
         this.#options.counts.add('damage mended')
-        health.say(topic, partition, false)
+        health.say(topic, partition, 'sound')
       },
       door: this.#tampered(link.door(0)),
     })
@@ -335,7 +335,7 @@ export class SimNode {
         if (!life.alive()) return
         counts.add('log out of service')
         this.#options.log(`n${this.id} ${topic}-${partition} is out of service: ${error.message}`)
-        health.say(topic, partition, true)
+        health.say(topic, partition, 'failed')
       },
       onLogFull: (topic, partition) => {
         if (life.alive()) health.full(topic, partition)
@@ -350,7 +350,8 @@ export class SimNode {
   async #openAll(life: Life, control: ControllerNode, manager: ReplicaManager, link: MemoryNode, health: ReplicaReports): Promise<void> {
     for (const topic of control.view.image.topics.values()) {
       const owners = Int16Array.from(topic.partitions, ({ replicas }) => (replicas.includes(this.id) ? 0 : -1))
-      for (const { partition, replicas, leader, leaderEpoch, isr, partitionEpoch, offline } of topic.partitions) {
+      for (const state of topic.partitions) {
+        const { partition, replicas, offline } = state
         if (!life.alive()) return
         if (!replicas.includes(this.id)) continue
         const known = manager.find(topic.name, partition)
@@ -367,11 +368,11 @@ export class SimNode {
           recoveryPoint: checkpoint?.recoveryPoint ?? 0,
           logStartOffset: checkpoint?.logStartOffset ?? 0,
           cleanerOffset: undefined,
-          decision: leader === this.id && !this.#mayLead ? undecided(replicas) : { leader, leaderEpoch, isr, replicas, partitionEpoch },
+          decision: state.leader === this.id && !this.#mayLead ? undecided(replicas) : decisionOf(state),
           ...(checkpoint === undefined ? {} : { highWatermark: checkpoint.highWatermark }),
         })
         const hosted = manager.find(topic.name, partition)
-        if (hosted?.isSound && offline.includes(this.id)) health.say(topic.name, partition, false)
+        if (hosted?.isSound && offline.includes(this.id)) health.say(topic.name, partition, 'sound')
         if (!known && hosted && life.alive()) {
           plantInPartition(this.#options.planted, hosted)
           this.#options.onOpened(this, hosted)
