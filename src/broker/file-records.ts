@@ -5,6 +5,7 @@
 import { native } from '../log/native.js'
 import { assertPlanned } from '../log/planned.js'
 import type { ReadPlan } from '../log/types.js'
+import { HEADER_SIZE } from '../protocol/records/batch-layout.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
 import type { FilePiece } from './listener/response-writer.js'
 
@@ -68,6 +69,9 @@ export class OwnRecords implements RecordSource {
   release(): void {}
 }
 
+/** Where the header that begins a range is looked at before the range is sent. */
+const header = new Uint8Array(HEADER_SIZE)
+
 interface SharedHandle {
   readonly handle: number
   users: number
@@ -92,9 +96,17 @@ export class ForeignRecords implements RecordSource {
   }
 
   send(plan: ReadPlan, position: number, length: number, descriptor: number): number {
-    // The first bytes go through `read`, which checks that they are the planned ones.
-    if (position === 0) return 0
-    return native().segmentSend(this.open.get(keyOf(plan))!.handle, plan.position + position, length, descriptor)
+    const { handle } = this.open.get(keyOf(plan))!
+    if (position === 0 && !this.beginsAsPlanned(plan, handle)) return 0
+    return native().segmentSend(handle, plan.position + position, length, descriptor)
+  }
+
+  /** Throws LogError for other bytes than the planned ones. False: too few to tell, `read` finds out why. */
+  private beginsAsPlanned(plan: ReadPlan, handle: number): boolean {
+    if (plan.size < HEADER_SIZE) return false
+    if (native().segmentRead(handle, plan.position, HEADER_SIZE, header, 0) < HEADER_SIZE) return false
+    assertPlanned(plan, header, 0, HEADER_SIZE)
+    return true
   }
 
   release(plan: ReadPlan): void {

@@ -287,7 +287,7 @@ export class PartitionService {
 
   private producedElsewhere({ terms, bytes, items }: ForwardedProduce): Promise<AppendResult[]> {
     return new Promise((resolve) => {
-      const results: AppendResult[] = Array.from({ length: items.length })
+      const results: AppendResult[] = []
       let remaining = items.length
       const sink: ProduceSink = {
         complete: (slot, result) => {

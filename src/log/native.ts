@@ -215,6 +215,10 @@ export interface NativeAddon {
   segmentRead(handle: number, position: number, length: number, target: Uint8Array, targetOffset: number): number
   /** sendfile(2) of bytes [position, position + length) to a socket's descriptor. Returns the bytes moved; 0: the socket takes none now, or this machine has no such call: read and write instead. */
   segmentSend(handle: number, position: number, length: number, descriptor: number): number
+  /** send(2) of bytes[0, length) without waiting. Returns the bytes taken; 0 also for a socket that is gone and where this machine has no such call. */
+  socketSend(descriptor: number, bytes: Uint8Array, length: number): number
+  /** While a TCP socket is corked only full packets leave it. Nothing happens where this machine has no such option. */
+  socketCork(descriptor: number, on: boolean): void
   /** First record with timestamp >= `timestamp` at or after `startOffset`: out[0] offset (-1 none), out[1] its timestamp, out[2] leader epoch. */
   segmentFindTimestamp(handle: number, timestamp: number, startOffset: number, maxUncompressed: number, out: Float64Array): void
   /** Largest record timestamp of the segment and the offset of the first record that has it: out[0] offset (-1 none), out[1] timestamp, out[2] leader epoch. */

@@ -19,7 +19,7 @@ use crate::raw::{argument, error_value, Arguments, Outcome};
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const FUNCTIONS: [(&CStr, Callback); 12] = [
+const FUNCTIONS: [(&CStr, Callback); 14] = [
     (c"crc32c", crc32c),
     (c"verifyBatch", verify_batch),
     (c"packRecords", pack_records),
@@ -30,6 +30,8 @@ const FUNCTIONS: [(&CStr, Callback); 12] = [
     (c"segmentReadPlan", segment_read_plan),
     (c"segmentRead", segment_read),
     (c"segmentSend", segment_send),
+    (c"socketSend", socket_send),
+    (c"socketCork", socket_cork),
     (c"segmentFindTimestamp", segment_find_timestamp),
     (c"segmentSync", segment_sync),
 ];
@@ -205,6 +207,26 @@ unsafe extern "C" fn segment_send(env: sys::napi_env, info: sys::napi_callback_i
         let (handle, position, length, descriptor) =
             (args.number(0)?, args.size(1)? as u64, args.size(2)?, args.integer(3)? as i32);
         handles::with(handle, |s| s.send(position, length, descriptor)).map(|n| n as f64)
+    })())
+}
+
+unsafe extern "C" fn socket_send(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: the arguments of this callback.
+    let args = unsafe { Arguments::<3>::read(env, info) };
+    args.finish((|| {
+        let (descriptor, length) = (args.integer(0)? as i32, args.size(2)?);
+        // SAFETY: see the head of this file.
+        let bytes = unsafe { args.bytes(1, 0, length) }?;
+        Ok(segment::net::send(descriptor, bytes) as f64)
+    })())
+}
+
+unsafe extern "C" fn socket_cork(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: the arguments of this callback.
+    let args = unsafe { Arguments::<2>::read(env, info) };
+    args.finish((|| {
+        segment::net::cork(args.integer(0)? as i32, args.boolean(1)?);
+        Ok(0.0)
     })())
 }
 

@@ -135,6 +135,33 @@ pub fn close(fd: RawFd) -> Result<()> {
     check(unsafe { libc::close(fd) }).map(drop).map_err(|e| Error::os(&e, &format!("cannot close descriptor {fd}")))
 }
 
+/// Gives bytes to a socket without waiting. Returns how many it took. 0 also where it is gone or unfit, or the system has no such call:
+/// whoever owns the socket finds out at its next write.
+#[cfg(target_os = "linux")]
+pub fn send(descriptor: RawFd, bytes: &[u8]) -> usize {
+    loop {
+        // SAFETY: pointer and length describe `bytes`, which outlive the call; the kernel checks the descriptor.
+        let n = unsafe { libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
+        if n >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return n.max(0) as usize;
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn send(_descriptor: RawFd, _bytes: &[u8]) -> usize {
+    0
+}
+
+/// While a TCP socket is corked only full packets leave it; the end of that sends the rest. No error: it changes how bytes travel, not which.
+#[cfg(target_os = "linux")]
+pub fn cork(descriptor: RawFd, on: bool) {
+    let _ = set_option(descriptor, libc::IPPROTO_TCP, libc::TCP_CORK, libc::c_int::from(on));
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn cork(_descriptor: RawFd, _on: bool) {}
+
 /// Takes an exclusive lock on `path` for as long as the returned descriptor is open.
 pub fn lock(path: &Path) -> Result<OwnedFd> {
     let name = CString::new(path.as_os_str().as_encoded_bytes())
@@ -188,5 +215,62 @@ mod tests {
         assert!(receive == 8192 || receive == 2 * 8192, "{receive}");
         let (system_send, system_receive) = accepted_buffers(Buffers::default());
         assert!(system_send > send && system_receive > receive, "{system_send} {system_receive}");
+    }
+
+    /// Two ends of a connection over loopback.
+    #[cfg(target_os = "linux")]
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener.accept().unwrap().0)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_send_gives_what_the_socket_takes_and_never_waits() {
+        use std::io::Read;
+        let (mut client, server) = pair();
+        let bytes: Vec<u8> = (0..1 << 20).map(|i| (i % 251) as u8).collect();
+        let mut sent = 0;
+        // A blocking socket all the same: it ends when the kernel's buffers are full.
+        loop {
+            let from = sent % bytes.len();
+            let taken = send(server.as_raw_fd(), &bytes[from..]);
+            sent += taken;
+            if taken == 0 {
+                break;
+            }
+        }
+        drop(server);
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).unwrap();
+        assert_eq!(received.len(), sent);
+        assert!(received.iter().enumerate().all(|(i, byte)| *byte == bytes[i % bytes.len()]));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_send_to_what_is_gone_takes_nothing() {
+        let (client, server) = pair();
+        server.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(send(server.as_raw_fd(), b"late"), 0);
+        drop(client);
+        assert_eq!(send(-1, b"nowhere"), 0);
+        cork(-1, true);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_cork_holds_small_sends_together() {
+        use std::io::Read;
+        let (mut client, server) = pair();
+        server.set_nodelay(true).unwrap();
+        cork(server.as_raw_fd(), true);
+        assert_eq!(send(server.as_raw_fd(), b"one"), 3);
+        assert_eq!(send(server.as_raw_fd(), b"two"), 3);
+        cork(server.as_raw_fd(), false);
+        let mut first = [0; 16];
+        let length = client.read(&mut first).unwrap();
+        assert_eq!(&first[..length], b"onetwo");
     }
 }

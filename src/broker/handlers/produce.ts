@@ -24,7 +24,8 @@ const TRANSACTIONAL_BIT = 0x10
 /** Gathers the results of one request and answers once all are there. */
 class ProduceAnswer implements ProduceSink {
   private readonly request: ProduceRequest
-  private readonly results: (AppendResult | undefined)[]
+  private readonly results: (AppendResult | undefined)[] = []
+  private readonly count: number
   private readonly respond: (response: ProduceResponse | null, failed: boolean) => void
   private readonly broker: HandlerContext
   private remaining: number
@@ -37,7 +38,7 @@ class ProduceAnswer implements ProduceSink {
     respond: (response: ProduceResponse | null, failed: boolean) => void,
   ) {
     this.request = request
-    this.results = Array.from({ length: count })
+    this.count = count
     this.remaining = count
     this.broker = broker
     this.respond = respond
@@ -54,7 +55,7 @@ class ProduceAnswer implements ProduceSink {
   startTimer(): void {
     if (this.remaining === 0) return
     this.timer = this.broker.env.timers.after(this.request.timeoutMs, () => {
-      for (let slot = 0; slot < this.results.length; slot++) this.complete(slot, failedAppend(errors.REQUEST_TIMED_OUT.code))
+      for (let slot = 0; slot < this.count; slot++) this.complete(slot, failedAppend(errors.REQUEST_TIMED_OUT.code))
     })
   }
 

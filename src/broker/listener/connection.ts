@@ -6,6 +6,7 @@
 import { Socket } from 'node:net'
 import type { Logger } from '../../env/env.js'
 import type { BufferPool } from '../../env/buffer-pool.js'
+import { native } from '../../log/native.js'
 import { FrameReader } from './frame-reader.js'
 import { ResponseWriter, type ResponsePiece } from './response-writer.js'
 
@@ -87,7 +88,11 @@ export class Connection {
       owner.pool,
       () => this.drained(),
       (error) => this.destroy(`cannot read the records of an answer: ${error.message}`),
-      () => (this.open && this.socket.writableLength === 0 ? ((handle as { fd?: number }).fd ?? -1) : -1),
+      {
+        descriptor: () => (this.open ? ((handle as { fd?: number }).fd ?? -1) : -1),
+        send: (descriptor, bytes, length) => native().socketSend(descriptor, bytes, length),
+        cork: (descriptor, on) => native().socketCork(descriptor, on),
+      },
     )
     this.socket.on('error', (error) => this.destroy(error.message))
     this.socket.on('end', () => this.destroy('the client closed'))

@@ -18,6 +18,18 @@ export interface FilePiece {
 
 export type ResponsePiece = Uint8Array | FilePiece
 
+/** The way past net.Socket and libuv to the socket itself. Taken only while nothing of ours waits in libuv's queue. */
+export interface DirectWay {
+  /** The socket's descriptor; negative where there is none, or none any more. */
+  descriptor(): number
+  /** Returns how much of bytes[0, length) the kernel took, without waiting. */
+  send(descriptor: number, bytes: Uint8Array, length: number): number
+  /** While corked only full packets leave. */
+  cork(descriptor: number, on: boolean): void
+}
+
+export const NO_DIRECT_WAY: DirectWay = { descriptor: () => -1, send: () => 0, cork: () => undefined }
+
 /** One chunk of file bytes on its way to the socket. Stays in the L2 cache between pread and write. */
 const CHUNK_BYTES = 256 * 1024
 /** Read and written after sendfile found the socket full: enough to be told by libuv when it has drained. */
@@ -36,7 +48,7 @@ export class ResponseWriter {
   private readonly pool: BufferPool
   private readonly onDrained: () => void
   private readonly onBroken: (error: Error) => void
-  private readonly descriptor: () => number
+  private readonly direct: DirectWay
   private slots: Slot[] = []
   private output: ResponsePiece[] = []
   private outputHead = 0
@@ -44,21 +56,21 @@ export class ResponseWriter {
   private memoryBytes = 0
   private waiting = false
   private yielding = false
+  private corked = false
   private ended = false
 
-  /** `descriptor`: of the socket, for sendfile; negative where there is none. */
   constructor(
     socket: Socket,
     pool: BufferPool,
     onDrained: () => void,
     onBroken: (error: Error) => void,
-    descriptor: () => number = () => -1,
+    direct: DirectWay = NO_DIRECT_WAY,
   ) {
     this.socket = socket
     this.pool = pool
     this.onDrained = onDrained
     this.onBroken = onBroken
-    this.descriptor = descriptor
+    this.direct = direct
   }
 
   /** Requests that have no answer yet, or whose answer waits for an earlier one. */
@@ -99,6 +111,26 @@ export class ResponseWriter {
   /** Writes as much as the socket takes. Called at the end of a turn and when the socket has drained. */
   pump(): void {
     if (this.waiting || this.yielding || this.ended) return
+    // Fields and file ranges in turn would each begin a packet, and wake the reader.
+    const descriptor = this.holdsFiles() ? this.direct.descriptor() : -1
+    if (descriptor < 0) {
+      this.writeOutput()
+      return
+    }
+    this.direct.cork(descriptor, true)
+    this.corked = true
+    this.writeOutput()
+    this.corked = false
+    // Asked again: a connection that was closed meanwhile has given its descriptor back.
+    if (this.direct.descriptor() === descriptor) this.direct.cork(descriptor, false)
+  }
+
+  private holdsFiles(): boolean {
+    for (let i = this.outputHead; i < this.output.length; i++) if (!(this.output[i] instanceof Uint8Array)) return true
+    return false
+  }
+
+  private writeOutput(): void {
     let budget = TURN_BYTES
     while (this.outputHead < this.output.length) {
       if (budget <= 0) {
@@ -138,16 +170,29 @@ export class ResponseWriter {
     const joined = end === this.outputHead + 1 ? first : Buffer.concat(this.output.slice(this.outputHead, end) as Uint8Array[], bytes)
     this.outputHead = end
     this.memoryBytes -= bytes
-    return this.write(joined, undefined) ? bytes : -1
+    const sent = this.sendDirectly(joined, bytes)
+    if (sent === bytes) return bytes
+    return this.write(sent === 0 ? joined : joined.subarray(sent), undefined) ? bytes : -1
+  }
+
+  /** Only beside file ranges: answers of fields alone cost the same through libuv. */
+  private sendDirectly(bytes: Uint8Array, length: number): number {
+    const descriptor = this.corked ? this.freeDescriptor() : -1
+    return descriptor >= 0 ? this.direct.send(descriptor, bytes, length) : 0
+  }
+
+  /** Nothing of ours waits in libuv's queue: then the order on the wire is the order of the calls. */
+  private freeDescriptor(): number {
+    return this.socket.writableLength === 0 ? this.direct.descriptor() : -1
   }
 
   /**
-   * sendfile first, while nothing of ours waits in libuv's queue (then the order on the wire is the order of the calls). A full socket, or one
+   * sendfile first. A full socket, or one
    * that sendfile cannot serve, gets a chunk through libuv, which also tells when there is room again.
    */
   private writeFile(piece: FilePiece): number {
     const rest = piece.size - this.filePosition
-    const descriptor = this.descriptor()
+    const descriptor = this.freeDescriptor()
     if (piece.send && descriptor >= 0) {
       try {
         const sent = piece.send(this.filePosition, Math.min(rest, TURN_BYTES), descriptor)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { BufferPool } from '../../../src/env/buffer-pool.js'
-import { type FilePiece, ResponseWriter } from '../../../src/broker/listener/response-writer.js'
+import { type DirectWay, type FilePiece, ResponseWriter } from '../../../src/broker/listener/response-writer.js'
 
 /** A socket whose kernel takes bytes only while `open`; as net.Socket does, a write that is taken at once leaves nothing behind. */
 class FakeSocket {
@@ -60,6 +60,51 @@ class File implements FilePiece {
   }
 }
 
+/** A socket that is written past libuv, `room` bytes at most. Its bytes and those that go through libuv end up in one stream. */
+class FakeWay implements DirectWay {
+  room = Infinity
+  fd = 7
+  corked = false
+  sends = 0
+  readonly corks: string[] = []
+  private readonly socket: FakeSocket
+  constructor(socket: FakeSocket) {
+    this.socket = socket
+  }
+  descriptor(): number {
+    return this.fd
+  }
+  send(descriptor: number, bytes: Uint8Array, length: number): number {
+    assert.equal(descriptor, this.fd)
+    assert.equal(this.socket.waiting, 0, 'libuv has older bytes')
+    const taken = Math.min(length, this.room)
+    this.room -= taken
+    this.sends++
+    if (taken > 0) this.socket.taken.push(Buffer.from(bytes.subarray(0, taken)))
+    return taken
+  }
+  cork(descriptor: number, on: boolean): void {
+    assert.notEqual(on, this.corked)
+    this.corked = on
+    this.corks.push(`${on ? 'on' : 'off'} ${descriptor}`)
+  }
+}
+
+/** A file that sendfile can move. */
+class SendableFile extends File {
+  private readonly way: FakeWay
+  constructor(letter: string, size: number, way: FakeWay) {
+    super(letter, size)
+    this.way = way
+  }
+  send(position: number, length: number, descriptor: number): number {
+    if (position + length > this.failAt) throw new Error('EIO')
+    const bytes = Buffer.alloc(length)
+    this.read(position, length, bytes)
+    return this.way.send(descriptor, bytes, length)
+  }
+}
+
 interface Setup {
   readonly socket: FakeSocket
   readonly writer: ResponseWriter
@@ -67,8 +112,7 @@ interface Setup {
   drained: number
 }
 
-function setup(): Setup {
-  const socket = new FakeSocket()
+function setup(socket = new FakeSocket(), way?: DirectWay): Setup {
   const broken: string[] = []
   const state = { socket, broken, drained: 0 } as { -readonly [Key in keyof Setup]: Setup[Key] }
   state.writer = new ResponseWriter(
@@ -80,8 +124,15 @@ function setup(): Setup {
       state.writer.end()
       socket.destroyed = true
     },
+    way,
   )
   return state
+}
+
+function directSetup(): Setup & { readonly way: FakeWay } {
+  const socket = new FakeSocket()
+  const way = new FakeWay(socket)
+  return Object.assign(setup(socket, way), { way })
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -197,4 +248,68 @@ test('the owner hears when a full socket has drained', () => {
   setUp.socket.take()
   assert.equal(setUp.drained, 1)
   assert.equal(setUp.writer.bufferedBytes, 0)
+})
+
+test('answers without records go through libuv, joined', () => {
+  const { socket, writer, way } = directSetup()
+  for (let i = 0; i < 100; i++) writer.complete(writer.reserve(), [Buffer.from('ab'), Buffer.from('c')])
+  writer.pump()
+  assert.equal(socket.taken.length, 1)
+  assert.equal(socket.text, 'abc'.repeat(100))
+  assert.equal(way.sends, 0)
+  assert.deepEqual(way.corks, [], 'nothing to hold together')
+})
+
+test('what a full socket does not take goes through libuv, and the rest waits for that', () => {
+  const { socket, writer, way } = directSetup()
+  socket.open = false
+  way.room = 5
+  writer.complete(writer.reserve(), [Buffer.from('abc'), Buffer.from('def'), Buffer.from('ghi'), new SendableFile('x', 10, way)])
+  writer.pump()
+  assert.equal(socket.text, 'abcde')
+  assert.equal(writer.bufferedBytes, 4)
+  way.room = Infinity
+  writer.complete(writer.reserve(), [Buffer.from('jkl')])
+  writer.pump()
+  assert.equal(socket.text, 'abcde', 'not past what libuv has')
+  socket.take()
+  assert.equal(socket.text, `abcdefghi${'x'.repeat(10)}jkl`)
+  assert.equal(writer.bufferedBytes, 0)
+})
+
+test('fields and file ranges leave under one cork, whatever ends the turn', async () => {
+  const { socket, writer, way } = directSetup()
+  const files = [new SendableFile('1', 700_000, way), new SendableFile('2', 5 * MIB, way)]
+  writer.complete(writer.reserve(), [Buffer.from('<'), files[0]!, Buffer.from('|'), files[1]!, Buffer.from('>')])
+  writer.pump()
+  assert.deepEqual(way.corks, ['on 7', 'off 7'], 'the turn is over after 4 MiB')
+  socket.open = false
+  way.room = MIB / 2
+  await turn()
+  assert.equal(socket.waiting, 1, 'the socket is full, libuv tells when it has drained')
+  assert.equal(way.corked, false)
+  way.room = Infinity
+  socket.take()
+  assert.equal(way.corked, false)
+  assert.ok(socket.text === `<${'1'.repeat(700_000)}|${'2'.repeat(5 * MIB)}>`)
+  assert.deepEqual(
+    files.map(({ releases }) => releases),
+    [1, 1],
+  )
+})
+
+test('the descriptor of a connection that ended in the middle is left alone: it may be another one by now', () => {
+  const { writer, way, broken } = directSetup()
+  const bad = new SendableFile('x', MIB, way)
+  bad.failAt = 0
+  const end = writer.end.bind(writer)
+  writer.end = () => {
+    end()
+    way.fd = -1
+  }
+  writer.complete(writer.reserve(), [Buffer.from('head'), bad, Buffer.from('tail')])
+  writer.pump()
+  assert.deepEqual(broken, ['EIO'])
+  assert.deepEqual(way.corks, ['on 7'])
+  assert.equal(bad.releases, 1)
 })
