@@ -1,11 +1,34 @@
-// `npm run test:sim -- --seeds N [--from S]`: the simulated ensemble and the simulated cluster, each in a process of its own, with the same arguments.
+// The simulated ensemble and the simulated cluster, each in a process of its own, with the same arguments. Command: npm run test:sim -- --help
 
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { commandLine } from '../support/command-line.js'
+
+const USAGE = `usage: npm run test:sim -- [--seeds 200] [--from 1] [--duration 4000] [--log]
+
+  Runs seeds of the simulated ensemble and of the simulated cluster. A seed that fails is printed; the cluster's with the arguments that replay it.
+
+  --seeds     how many
+  --from      the first
+  --duration  of each in virtual time, ms
+  --log       every step; for one seed
+
+  More of each alone: node dist/test/simulation/ensemble/main.js --help, node dist/test/simulation/cluster/main.js --help
+`
+
+function parse(args: readonly string[]): readonly string[] | null {
+  const text = { type: 'string' } as const
+  const flag = { type: 'boolean', default: false } as const
+  const { values } = parseArgs({ args: [...args], options: { help: flag, seeds: text, from: text, duration: text, log: flag } })
+  return values.help ? null : args
+}
+
+const args = commandLine(parse, USAGE)
 
 for (const simulation of ['ensemble', 'cluster']) {
   const main = join(import.meta.dirname, simulation, 'main.js')
-  const child = spawn(process.execPath, [main, ...process.argv.slice(2)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   // What fails is told when it fails; the lines of the two may mix, so each says whose it is.
   let rest = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -1,33 +1,51 @@
-// Many seeds: `node dist/test/simulation/cluster/main.js --seeds N [--from S] [--duration MS] [--nodes 3|5] [--without FAULT,…] [--planted NAME]`.
-// A failing seed is made as small as it still fails (`--no-shrink`: not) and the arguments that replay it are printed.
+// Many seeds of the simulated cluster. A failing one is made as small as it still fails, and the arguments that replay it are printed.
 
 import { parseArgs } from 'node:util'
+import { commandLine } from '../../support/command-line.js'
 import { Counts } from '../support/world.js'
 import { PLANTED } from './planted.js'
 import { runSeed, type RunOptions } from './run.js'
 import { commandOf, faultKinds, shrink } from './shrink.js'
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '200' },
-    from: { type: 'string', default: '1' },
-    duration: { type: 'string', default: '4000' },
-    nodes: { type: 'string' },
-    without: { type: 'string', default: '' },
-    planted: { type: 'string' },
-    log: { type: 'boolean', default: false },
-    'no-shrink': { type: 'boolean', default: false },
-  },
-})
-const planted = PLANTED.find((name) => name === values.planted)
-if (values.planted !== undefined && planted === undefined)
-  throw new Error(`there is no planted bug ${values.planted}; there are: ${PLANTED.join(', ')}`)
+const USAGE = `usage: node dist/test/simulation/cluster/main.js [--seeds 200] [--from 1] [--duration 4000] [--nodes 3|5] [--without FAULT,...]
+    [--planted NAME] [--log] [--no-shrink]
+
+  --duration   of each in virtual time, ms
+  --nodes      otherwise the seed says
+  --without    kinds of faults that do not come
+  --planted    with a known bug, which is to be found: ${PLANTED.join(', ')}
+  --log        every step of a seed
+  --no-shrink  a failing seed is not made smaller
+`
+
+function parse(args: readonly string[]) {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      help: { type: 'boolean', default: false },
+      seeds: { type: 'string', default: '200' },
+      from: { type: 'string', default: '1' },
+      duration: { type: 'string', default: '4000' },
+      nodes: { type: 'string' },
+      without: { type: 'string', default: '' },
+      planted: { type: 'string' },
+      log: { type: 'boolean', default: false },
+      'no-shrink': { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return null
+  const planted = PLANTED.find((name) => name === values.planted)
+  if (values.planted !== undefined && planted === undefined) throw new Error(`--planted ${values.planted}: there are ${PLANTED.join(', ')}`)
+  return { ...values, planted, without: faultKinds(values.without) }
+}
+
+const values = commandLine(parse, USAGE)
 const durationMs = Number(values.duration)
 const common = {
   durationMs,
-  without: faultKinds(values.without),
+  without: values.without,
   ...(values.nodes === undefined ? {} : { nodes: values.nodes === '5' ? (5 as const) : (3 as const) }),
-  ...(planted ? { planted } : {}),
+  ...(values.planted ? { planted: values.planted } : {}),
 }
 const total = new Counts()
 let failed = 0

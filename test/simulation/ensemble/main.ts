@@ -1,20 +1,35 @@
-// Many seeds: `node dist/test/simulation/ensemble/main.js --seeds N [--from S] [--duration MS] [--planted NAME] [--disks sound]`. A failing
-// seed is named; `--seeds 1 --from S --log` replays it with every step (SIM_MESSAGES=1: every message too).
+// Many seeds of the simulated ensemble. A failing one is named; `--seeds 1 --from S --log` replays it.
 
 import { parseArgs } from 'node:util'
+import { commandLine } from '../../support/command-line.js'
 import { Counts } from '../support/world.js'
 import { runSeed } from './run.js'
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '200' },
-    from: { type: 'string', default: '1' },
-    duration: { type: 'string', default: '4000' },
-    planted: { type: 'string' },
-    disks: { type: 'string', default: 'fail' },
-    log: { type: 'boolean', default: false },
-  },
-})
+const USAGE = `usage: node dist/test/simulation/ensemble/main.js [--seeds 200] [--from 1] [--duration 4000] [--planted NAME] [--disks fail|sound] [--log]
+
+  --duration  of each in virtual time, ms
+  --planted   with a known bug, which is to be found
+  --disks     sound: disks do not fail
+  --log       every step of a seed (SIM_MESSAGES=1: every message too)
+`
+
+function parse(args: readonly string[]) {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      help: { type: 'boolean', default: false },
+      seeds: { type: 'string', default: '200' },
+      from: { type: 'string', default: '1' },
+      duration: { type: 'string', default: '4000' },
+      planted: { type: 'string' },
+      disks: { type: 'string', default: 'fail' },
+      log: { type: 'boolean', default: false },
+    },
+  })
+  return values.help ? null : values
+}
+
+const values = commandLine(parse, USAGE)
 const total = new Counts()
 const failed: string[] = []
 const from = Number(values.from)
