@@ -260,8 +260,8 @@ class Node implements Broker {
     for (const part of [this.links, this.control, this.ensemble]) {
       await part?.close().catch((error: Error) => {
         // An ensemble that is gone cannot be told; the session's end tells it.
-        const log = isZnodeError(error, ZkCode.connectionLoss) ? this.env.logger.info : this.env.logger.warn
-        log.call(this.env.logger, { error: error.message }, 'a part of the node did not close cleanly')
+        const level = isZnodeError(error, ZkCode.connectionLoss) ? 'info' : 'warn'
+        this.env.logger[level]({ error: error.message }, 'a part of the node did not close cleanly')
       })
     }
     this.dirs?.close(checkpoints, clean && this.workers !== undefined)

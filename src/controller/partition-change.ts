@@ -44,6 +44,11 @@ export interface ChangeRequest {
   readonly forgetElr?: boolean
 }
 
+/** Whether a broker may lead a partition and be in sync with it, of whose replicas `offline` cannot be used. */
+export function usableIn(context: PartitionContext, offline: readonly number[]): (broker: number) => boolean {
+  return (broker) => context.isActive(broker) && !offline.includes(broker)
+}
+
 interface Target {
   replicas: readonly number[]
   isr: readonly number[]
@@ -164,7 +169,7 @@ interface Elected {
 }
 
 function elect(state: PartitionImage, target: Target, request: ChangeRequest, context: PartitionContext): Elected {
-  const usable = (broker: number): boolean => context.isActive(broker) && !target.offline.includes(broker)
+  const usable = usableIn(context, target.offline)
   const inSync = target.replicas.filter((broker) => target.isr.includes(broker) && usable(broker))
   const leader = leaderFrom(state, target, request, inSync)
   if (leader !== NO_LEADER) return { leader, unclean: false }

@@ -3,7 +3,7 @@
 // looks at every partition in memory and builds objects only for those that change.
 
 import { isActive, isServing, type MetadataImage, type PartitionImage, type TopicImage } from './image.js'
-import { changePartition, type ChangeRequest, type PartitionContext } from './partition-change.js'
+import { changePartition, type ChangeRequest, type PartitionContext, usableIn } from './partition-change.js'
 import type { ControllerRules, PartitionRules } from './rules.js'
 
 /** The partitions of one topic that change, by their new states. */
@@ -59,7 +59,7 @@ export function planLiveness(image: MetadataImage, rules: ControllerRules, stand
 }
 
 export function livenessRequest(state: PartitionImage, context: PartitionContext): ChangeRequest | null {
-  const usable = (broker: number): boolean => context.isActive(broker) && !state.offline.includes(broker)
+  const usable = usableIn(context, state.offline)
   const minIsr = Math.min(context.minIsr, state.replicas.length)
   const settled = state.isr.length >= minIsr ? state.elr.length === 0 && state.lastKnownElr.length === 0 : true
   if (settled && usable(state.leader) && state.isr.every(usable)) return null
@@ -85,7 +85,7 @@ export function planUncleanReturn(
       const led = brokers.has(state.leader)
       const concerned = led || [state.isr, state.elr, state.lastKnownElr].some((ids) => ids.some((id) => lost.has(id)))
       if (!concerned) return livenessRequest(state, context)
-      const usable = (id: number): boolean => context.isActive(id) && !state.offline.includes(id)
+      const usable = usableIn(context, state.offline)
       return { isr: state.isr.filter((id) => !lost.has(id) && usable(id)), lost, raiseLeaderEpoch: led }
     },
   )
@@ -131,17 +131,16 @@ export function planReplicaReport(image: MetadataImage, rules: ControllerRules, 
     (state, context, topic) => {
       if (!state.replicas.includes(broker)) return null
       const isIn = (sets: PartitionSets): boolean => sets.get(topic.id)?.has(state.partition) === true
-      const usable = (id: number, offlineOnes: readonly number[]): boolean => context.isActive(id) && !offlineOnes.includes(id)
       const fails = isIn(offline)
       const isDamaged = fails && isIn(damaged)
       const isCountedOn = state.elr.includes(broker) || state.lastKnownElr.includes(broker)
       if ((fails || isIn(online)) && (fails !== state.offline.includes(broker) || (isDamaged && isCountedOn))) {
         const others = state.offline.filter((id) => id !== broker)
         const next = fails ? [...others, broker] : others
-        return { offline: next, isr: state.isr.filter((id) => usable(id, next)), ...(isDamaged ? { damaged: new Set([broker]) } : {}) }
+        return { offline: next, isr: state.isr.filter(usableIn(context, next)), ...(isDamaged ? { damaged: new Set([broker]) } : {}) }
       }
-      const inSync = state.isr.filter((id) => id !== broker && usable(id, state.offline))
-      return isIn(full) && state.isr.includes(broker) && inSync.length > 0 ? { isr: inSync } : null
+      const others = state.isr.filter(usableIn(context, state.offline)).filter((id) => id !== broker)
+      return isIn(full) && state.isr.includes(broker) && others.length > 0 ? { isr: others } : null
     },
   )
 }

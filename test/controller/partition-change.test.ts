@@ -6,24 +6,7 @@ import type { PartitionImage } from '../../src/controller/image.js'
 import { changePartition, type ChangeRequest, type PartitionContext } from '../../src/controller/partition-change.js'
 import { livenessRequest } from '../../src/controller/partition-plans.js'
 import { seededRandom } from '../support/sim-env.js'
-
-function partition(more: Partial<PartitionImage> = {}): PartitionImage {
-  return {
-    partition: 0,
-    replicas: [1, 2, 3],
-    isr: [1, 2, 3],
-    addingReplicas: [],
-    removingReplicas: [],
-    leader: 1,
-    leaderEpoch: 5,
-    partitionEpoch: 10,
-    elr: [],
-    lastKnownElr: [],
-    offline: [],
-    recovering: false,
-    ...more,
-  }
-}
+import { partition } from './partition.js'
 
 function context(
   alive: readonly number[],

@@ -12,6 +12,7 @@ import {
 } from '../../src/controller/image.js'
 import { planReplicaReport } from '../../src/controller/partition-plans.js'
 import type { ControllerRules } from '../../src/controller/rules.js'
+import { partition } from './partition.js'
 
 const ID = 'AAAAAAAAAAAAAAAAAAAAAQ'
 const RULES = { partitionRules: () => ({ minIsr: 2, uncleanElection: false }) } as unknown as ControllerRules
@@ -19,22 +20,8 @@ const HERE = new Map([[ID, new Set([0])]])
 const NOWHERE = new Map<string, Set<number>>()
 
 function imageWith(state: Partial<PartitionImage>): MetadataImage {
-  const partition: PartitionImage = {
-    partition: 0,
-    replicas: [1, 2, 3],
-    isr: [2],
-    addingReplicas: [],
-    removingReplicas: [],
-    leader: 2,
-    leaderEpoch: 5,
-    partitionEpoch: 10,
-    elr: [],
-    lastKnownElr: [],
-    offline: [],
-    recovering: false,
-    ...state,
-  }
-  const topic = { name: 't', id: ID, partitions: [partition] } as unknown as TopicImage
+  const partitions = [partition({ isr: [2], leader: 2, ...state })]
+  const topic = { name: 't', id: ID, partitions } as unknown as TopicImage
   const brokers = [1, 2].map((id) => ({ id, epoch: 1n, alive: true, accepted: true, ready: true, fenced: false }) as unknown as BrokerImage)
   return applyDelta(emptyImage('c'), {
     zxid: 1n,

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { commandLine } from '../support/command-line.js'
+import { SEED_OPTIONS } from './support/seed-options.js'
 
 const USAGE = `usage: npm run test:sim -- [--seeds 200] [--from 1] [--duration 4000] [--log]
 
@@ -18,9 +19,7 @@ const USAGE = `usage: npm run test:sim -- [--seeds 200] [--from 1] [--duration 4
 `
 
 function parse(args: readonly string[]): readonly string[] | null {
-  const text = { type: 'string' } as const
-  const flag = { type: 'boolean', default: false } as const
-  const { values } = parseArgs({ args: [...args], options: { help: flag, seeds: text, from: text, duration: text, log: flag } })
+  const { values } = parseArgs({ args: [...args], options: SEED_OPTIONS })
   return values.help ? null : args
 }
 

@@ -187,8 +187,7 @@ export class ResponseWriter {
   }
 
   /**
-   * sendfile first. A full socket, or one
-   * that sendfile cannot serve, gets a chunk through libuv, which also tells when there is room again.
+   * sendfile first. A full socket, or one that sendfile cannot serve, gets a chunk through libuv, which also tells when there is room again.
    */
   private writeFile(piece: FilePiece): number {
     const rest = piece.size - this.filePosition

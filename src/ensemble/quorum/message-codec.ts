@@ -5,6 +5,7 @@ import { ByteReader, ByteWriter } from '../store/bytes.js'
 import type { Entry, EpochEnd } from './log-window.js'
 import type { Message, PeerState } from './messages.js'
 import type { EnsembleConfig } from './config.js'
+import { asBuffer } from './payload.js'
 
 /** 2: an empty frame says that the other side is there. */
 export const PROTOCOL_VERSION = 2
@@ -177,7 +178,7 @@ function writeEntry(out: ByteWriter, { payload, origin }: Entry): void {
 function readEntry(input: ByteReader, configOf: (payload: Uint8Array) => EnsembleConfig | null): Entry {
   const payload = input.bytes() ?? new Uint8Array(0)
   if (payload.length < 8) throw new RangeError('an entry without a zxid')
-  const zxid = Buffer.from(payload.buffer, payload.byteOffset, payload.length).readBigInt64BE(0)
+  const zxid = asBuffer(payload).readBigInt64BE(0)
   const [member, request] = [input.i32(), input.u32()]
   return { zxid, payload, config: configOf(payload), origin: member === -1 ? null : { member, request } }
 }

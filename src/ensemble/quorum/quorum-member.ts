@@ -286,7 +286,7 @@ export class QuorumMember implements EnsembleServer {
     else {
       const ignore = (): void => undefined
       for (const [i, { zxid, payload }] of op.entries.entries()) {
-        if (this.#local.size > 0) this.#noteEnd(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength))
+        if (this.#local.size > 0) this.#noteEnd(asBuffer(payload))
         this.#store.appendPayload(zxid, payload, i === op.entries.length - 1 ? done : ignore)
       }
     }

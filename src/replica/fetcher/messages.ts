@@ -27,7 +27,7 @@ export const replicaFetchPart = message('ReplicaFetchPart', '0', 'none', {
   maxWaitMs: int32('0+'),
   /** Offset of a batch that came with a wrong checksum; -1: none did. */
   corruptOffset: int64('0+', { default: -1 }),
-  /** This replica's own log failed verification: it must not count as in sync. */
+  /** This replica's own log failed verification, or its disk is full: it must not count as in sync. */
   unfit: bool('0+'),
 })
 export type ReplicaFetchPart = MessageOf<typeof replicaFetchPart>

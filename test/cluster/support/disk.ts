@@ -1,4 +1,4 @@
-// A small disk of its own for a node's data directory (tmpfs), that can be filled to the last byte and made free again. Needs root.
+// A small disk of its own for a data directory (tmpfs), that can be filled to the last byte and made free again. Needs root.
 
 import { spawnSync } from 'node:child_process'
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs'
@@ -8,8 +8,8 @@ import { atExit } from './at-exit.js'
 
 const CHUNKS = [1 << 20, 1 << 12, 1]
 
-function mount(dir: string, mebibytes: number): string | null {
-  const { status, stderr, error } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', dir], { encoding: 'utf8' })
+function mount(dir: string, kibibytes: number): string | null {
+  const { status, stderr, error } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${kibibytes}k`, 'tmpfs', dir], { encoding: 'utf8' })
   return error ? error.message : status === 0 ? null : stderr.trim()
 }
 
@@ -17,7 +17,7 @@ function mount(dir: string, mebibytes: number): string | null {
 export function unavailable(): string | null {
   if (process.getuid?.() !== 0) return 'mounting a disk needs root'
   const dir = mkdtempSync(join(tmpdir(), 'millrace-disk-'))
-  const problem = mount(dir, 1)
+  const problem = mount(dir, 1024)
   if (problem === null) spawnSync('umount', [dir])
   rmdirSync(dir)
   return problem
@@ -28,9 +28,9 @@ export class SmallDisk {
   readonly #ballast: string
   readonly #closed: () => void
 
-  constructor(dir: string, mebibytes: number) {
+  constructor(dir: string, kibibytes: number) {
     mkdirSync(dir, { recursive: true })
-    const problem = mount(dir, mebibytes)
+    const problem = mount(dir, kibibytes)
     if (problem !== null) throw new Error(`no disk could be mounted at ${dir}: ${problem}`)
     this.dir = dir
     this.#ballast = join(dir, 'ballast')

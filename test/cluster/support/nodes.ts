@@ -85,7 +85,7 @@ export class TestCluster {
         ensembleClient: spec.zookeeper === undefined ? address(id, 3) : '',
         dataDir,
         logDir: dataDir,
-        disk: spec.diskMebibytes === undefined ? undefined : new SmallDisk(dataDir, spec.diskMebibytes),
+        disk: spec.diskMebibytes === undefined ? undefined : new SmallDisk(dataDir, spec.diskMebibytes * 1024),
         command: (main = MAIN) => [...prefix, process.execPath, INSPECTOR, main, 'serve', ...args],
       })
     })

@@ -16,7 +16,7 @@ const problem = unavailable()
 for (const who of ['leader', 'follower'] as const) {
   test(`a ${who} whose disk is full stands aside, says why, and takes part again by itself`, { skip: problem ?? false }, async (t) => {
     const dir = mkdtempSync(path.join(tmpdir(), 'millrace-full-'))
-    const disks = [1, 2, 3].map((id) => new SmallDisk(path.join(dir, String(id)), 16))
+    const disks = [1, 2, 3].map((id) => new SmallDisk(path.join(dir, String(id)), 16 * 1024))
     const { open } = await listening(t, 3)
     const members = disks.map((disk, i) => open(i + 1, path.join(disk.dir, 'ensemble')))
     // After the members are closed.

@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util'
 import { commandLine } from '../../support/command-line.js'
+import { SEED_OPTIONS } from '../support/seed-options.js'
 import { Counts } from '../support/world.js'
 import { PLANTED } from './planted.js'
 import { runSeed, type RunOptions } from './run.js'
@@ -22,14 +23,10 @@ function parse(args: readonly string[]) {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      help: { type: 'boolean', default: false },
-      seeds: { type: 'string', default: '200' },
-      from: { type: 'string', default: '1' },
-      duration: { type: 'string', default: '4000' },
+      ...SEED_OPTIONS,
+      planted: { type: 'string' },
       nodes: { type: 'string' },
       without: { type: 'string', default: '' },
-      planted: { type: 'string' },
-      log: { type: 'boolean', default: false },
       'no-shrink': { type: 'boolean', default: false },
     },
   })

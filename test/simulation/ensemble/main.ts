@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util'
 import { commandLine } from '../../support/command-line.js'
+import { SEED_OPTIONS } from '../support/seed-options.js'
 import { Counts } from '../support/world.js'
 import { runSeed } from './run.js'
 
@@ -16,15 +17,7 @@ const USAGE = `usage: node dist/test/simulation/ensemble/main.js [--seeds 200] [
 function parse(args: readonly string[]) {
   const { values } = parseArgs({
     args: [...args],
-    options: {
-      help: { type: 'boolean', default: false },
-      seeds: { type: 'string', default: '200' },
-      from: { type: 'string', default: '1' },
-      duration: { type: 'string', default: '4000' },
-      planted: { type: 'string' },
-      disks: { type: 'string', default: 'fail' },
-      log: { type: 'boolean', default: false },
-    },
+    options: { ...SEED_OPTIONS, planted: { type: 'string' }, disks: { type: 'string', default: 'fail' } },
   })
   return values.help ? null : values
 }
