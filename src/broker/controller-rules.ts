@@ -14,6 +14,8 @@ export function controllerRules(configs: ConfigStore): ControllerRules {
       minIsr: configs.topic(topic).minInsyncReplicas,
       uncleanElection: configs.topic(topic).uncleanLeaderElectionEnable,
     }),
+    // An override only: the defaults of this node need not be those of the others.
+    promisesDisk: (overrides) => overrides.get('millrace.ack') === 'disk' || overrides.get('flush.messages') === '1',
     leaderBalance: () =>
       configs.getBoolean('auto.leader.rebalance.enable')
         ? {

@@ -47,7 +47,9 @@ export class BrokerActions {
       const unclean = new Set(arrived.filter((broker) => broker.uncleanShutdown).map(({ id }) => id))
       const lost = new Set(arrived.filter((broker) => broker.lostWrites).map(({ id }) => id))
       const updates =
-        unclean.size + lost.size > 0 ? planUncleanReturn(image, rules, unclean, lost, { active }) : planLiveness(image, rules, { active })
+        unclean.size + lost.size > 0
+          ? planUncleanReturn(image, rules, unclean, lost, (topic) => this.#core.isAlwaysSynced(topic), { active })
+          : planLiveness(image, rules, { active })
       const ops = [...writer.bucketOps(updates), ...arrived.map((broker) => this.#registration(broker, false)), ...this.#missingLevels()]
       return ops.length === 0 ? Promise.resolve(OK) : this.#core.commit(() => writer.writeAll(ops))
     })

@@ -101,8 +101,8 @@ export class MetadataWriter {
   }
 
   createTopic(plan: TopicPlan): Promise<bigint> {
-    const { topic, configs } = plan
-    const node = { topicId: topic.id, partitions: topic.partitions.length }
+    const { topic, configs, alwaysSynced } = plan
+    const node = { topicId: topic.id, partitions: topic.partitions.length, alwaysSynced }
     const buckets = bucketsOf(topic.partitions).map(([bucket, states]): MultiOp => ({
       kind: 'create',
       path: bucketPath(topic.name, bucket),
@@ -124,14 +124,23 @@ export class MetadataWriter {
   }
 
   /** `added` follow the topic's present partitions. The count in the topic's znode, written last, makes them visible. */
-  growTopic(topic: TopicImage, added: readonly PartitionImage[]): Promise<bigint> {
+  growTopic(topic: TopicImage, added: readonly PartitionImage[], alwaysSynced: boolean): Promise<bigint> {
     const all = [...topic.partitions, ...added]
     const firstTouched = Math.floor(topic.partitions.length / PARTITIONS_PER_BUCKET)
     const ops = bucketsOf(all)
       .filter(([bucket]) => bucket >= firstTouched)
       .map(([bucket, states]) => this.put(bucketPath(topic.name, bucket), encodeBucket(states)))
-    ops.push(this.put(topicPath(topic.name), encodeTopic({ topicId: topic.id, partitions: all.length, state: null })))
+    ops.push(this.#topicOp(topic, all.length, alwaysSynced))
     return this.writeAll(ops)
+  }
+
+  /** From now on some of it may be acknowledged, or have been, before it is on a disk. */
+  notAlwaysSyncedOp(topic: TopicImage): MultiOp {
+    return this.#topicOp(topic, topic.partitions.length, false)
+  }
+
+  #topicOp({ name, id }: TopicImage, partitions: number, alwaysSynced: boolean): MultiOp {
+    return this.put(topicPath(name), encodeTopic({ topicId: id, partitions, state: null, alwaysSynced }))
   }
 
   /** The buckets in which `updates` change something. Each stands for itself. */
@@ -156,7 +165,7 @@ export class MetadataWriter {
       hasConfigs,
     )
     if (groupsOf(ops).length === 1) return this.writeAll(ops)
-    const marked = this.put(topicPath(name), encodeTopic({ topicId, partitions: 0, state: 'deleting' }))
+    const marked = this.put(topicPath(name), encodeTopic({ topicId, partitions: 0, state: 'deleting', alwaysSynced: false }))
     return this.writeAll([marked, ...ops])
   }
 

@@ -53,6 +53,8 @@ export function planPartitions(
   return updates
 }
 
+const NOBODY: ReadonlySet<number> = new Set()
+
 /** Makes every partition right for the brokers as they stand: dead ones out of ISRs, leaders where there can be one. */
 export function planLiveness(image: MetadataImage, rules: ControllerRules, standing: Standing = {}): TopicUpdate[] {
   return planPartitions(image.topics.values(), (topic) => contextFor(image, topic, rules, standing), livenessRequest)
@@ -68,23 +70,25 @@ export function livenessRequest(state: PartitionImage, context: PartitionContext
 
 /**
  * `brokers` are back after lives that ended uncleanly. Those that may have lost writes leave ISR and ELR while anybody
- * else is in them; what any of them still leads goes on under a new leader epoch, so that a consumer that had read
+ * else is in them, except in topics of which nothing counted before it was on the disk (`isAlwaysSynced`); what any of them still leads goes on under a new leader epoch, so that a consumer that had read
  * what is gone finds out (OffsetForLeaderEpoch) instead of skipping what is written at those offsets next.
  */
 export function planUncleanReturn(
   image: MetadataImage,
   rules: ControllerRules,
   brokers: ReadonlySet<number>,
-  lost: ReadonlySet<number>,
+  lostWrites: ReadonlySet<number>,
+  isAlwaysSynced: (topic: string) => boolean,
   standing: Standing,
 ): TopicUpdate[] {
   return planPartitions(
     image.topics.values(),
     (topic) => contextFor(image, topic, rules, standing),
-    (state, context) => {
+    (state, context, topic) => {
       const led = brokers.has(state.leader)
-      const concerned = led || [state.isr, state.elr, state.lastKnownElr].some((ids) => ids.some((id) => lost.has(id)))
-      if (!concerned) return livenessRequest(state, context)
+      const mayHaveLost = [state.isr, state.elr, state.lastKnownElr].some((ids) => ids.some((id) => lostWrites.has(id)))
+      if (!led && !mayHaveLost) return livenessRequest(state, context)
+      const lost = mayHaveLost && isAlwaysSynced(topic.name) ? NOBODY : lostWrites
       const usable = usableIn(context, state.offline)
       return { isr: state.isr.filter((id) => !lost.has(id) && usable(id)), lost, raiseLeaderEpoch: led }
     },

@@ -30,6 +30,8 @@ export interface ControllerRules {
   defaults(): TopicDefaults
   /** Absent: min ISR 1, no unclean elections. */
   partitionRules?(topic: string): PartitionRules
+  /** Whether a topic with these overrides promises the disk: `millrace.ack=disk`, or `flush.messages=1`. Absent: none does. */
+  promisesDisk?(overrides: ReadonlyMap<string, string>): boolean
   /** Null or absent: `auto.leader.rebalance.enable` is off. */
   leaderBalance?(): LeaderBalance | null
   /** Null when `value` is legal for setting `name` of resource `entity`, else Kafka's message. */

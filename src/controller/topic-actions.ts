@@ -1,6 +1,7 @@
 // The acting side of topics, their partitions' number, and configs: decide on the image, write, answer. Part of the
 // acting controller, on the thread coordinator.
 
+import type { MultiOp } from '../ensemble/znode-client.js'
 import { errors } from '../model/errors.js'
 import { ZERO_UUID } from '../model/topic-partition.js'
 import { decideAlterConfigs } from './config-decisions.js'
@@ -82,7 +83,7 @@ export class TopicActions {
     if (decision.kind === 'refused') return decision.refusal
     if (validateOnly) return OK
     const topic = this.#core.image.topics.get(spec.name)!
-    return this.#core.commit(() => this.#core.writer.growTopic(topic, decision.plan))
+    return this.#core.commit(() => this.#core.writer.growTopic(topic, decision.plan, this.#core.isAlwaysSynced(topic.name)))
   }
 
   alterConfigs(specs: readonly AlterConfigSpec[], validateOnly: boolean): Promise<Outcome[]> {
@@ -102,7 +103,15 @@ export class TopicActions {
     if (validateOnly || !isStoredConfigKind(resource) || sameValues(before, decision.plan)) return OK
     // Nobody is eligible under a min ISR that is not the one his data was committed under: that ends BEFORE it changes.
     const forgotten = before?.get(MIN_ISR) === decision.plan.get(MIN_ISR) ? [] : this.#forgetElr(resource, spec.name)
-    return this.#core.commit(() => writer.writeAll([...forgotten, ...writer.configOps(resource, spec.name, decision.plan)]))
+    const unsynced = resource === 'topic' ? this.#endOfSyncing(spec.name, decision.plan) : []
+    return this.#core.commit(() => writer.writeAll([...forgotten, ...unsynced, ...writer.configOps(resource, spec.name, decision.plan)]))
+  }
+
+  /** That a power loss costs a topic nothing ends BEFORE its promise of the disk does. It does not begin again with it: what is there is not synced. */
+  #endOfSyncing(name: string, overrides: ReadonlyMap<string, string>): MultiOp[] {
+    const { image, rules, writer } = this.#core
+    if (rules.promisesDisk?.(overrides) || !this.#core.isAlwaysSynced(name)) return []
+    return [writer.notAlwaysSyncedOp(image.topics.get(name)!)]
   }
 
   #forgetElr(resource: StoredConfigKind, name: string) {

@@ -16,6 +16,8 @@ export type Refusal = Outcome
 export interface TopicPlan {
   readonly topic: TopicImage
   readonly configs: ReadonlyMap<string, string>
+  /** It promises the disk from its first record on. */
+  readonly alwaysSynced: boolean
 }
 
 export type Decision<Plan> = { readonly kind: 'refused'; readonly refusal: Refusal } | { readonly kind: 'planned'; readonly plan: Plan }
@@ -90,7 +92,11 @@ function decideTopic(
   if (partitions.kind === 'refused') return partitions
   return {
     kind: 'planned',
-    plan: { topic: { name: spec.name, id: newTopicId(random), partitions: partitions.plan }, configs: configs.plan },
+    plan: {
+      topic: { name: spec.name, id: newTopicId(random), partitions: partitions.plan },
+      configs: configs.plan,
+      alwaysSynced: rules.promisesDisk?.(configs.plan) ?? false,
+    },
   }
 }
 

@@ -9,6 +9,8 @@ export interface TopicNode {
   readonly topicId: string
   readonly partitions: number
   readonly state: 'creating' | 'deleting' | null
+  /** Since it was created nothing of it was acknowledged, or counted as held by a replica, before that replica had it on its disk. */
+  readonly alwaysSynced: boolean
 }
 
 function toBytes(value: object): Uint8Array {
@@ -20,12 +22,18 @@ function fromBytes(data: Uint8Array | null): Record<string, unknown> {
 }
 
 export function encodeTopic(topic: TopicNode): Uint8Array {
-  return toBytes({ version: 1, topic_id: topic.topicId, partitions: topic.partitions, ...(topic.state ? { state: topic.state } : {}) })
+  return toBytes({
+    version: 1,
+    topic_id: topic.topicId,
+    partitions: topic.partitions,
+    ...(topic.state ? { state: topic.state } : {}),
+    ...(topic.alwaysSynced ? { always_synced: true } : {}),
+  })
 }
 
 export function decodeTopic(data: Uint8Array | null): TopicNode {
-  const json = fromBytes(data) as { topic_id: string; partitions: number; state?: 'creating' | 'deleting' }
-  return { topicId: json.topic_id, partitions: json.partitions, state: json.state ?? null }
+  const json = fromBytes(data) as { topic_id: string; partitions: number; state?: 'creating' | 'deleting'; always_synced?: boolean }
+  return { topicId: json.topic_id, partitions: json.partitions, state: json.state ?? null, alwaysSynced: json.always_synced === true }
 }
 
 interface PartitionJson {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import type { CreateTopicSpec } from '../../src/controller/controller-api.js'
 import type { PartitionImage } from '../../src/controller/image.js'
 import { firstLevels, SUPPORTED_FEATURES } from '../../src/controller/features.js'
 import { errors } from '../../src/model/errors.js'
@@ -14,9 +15,13 @@ async function three(t: TestContext): Promise<{ cluster: Cluster; nodes: TestNod
   return { cluster, nodes: await cluster.startAll(1, 2, 3) }
 }
 
-function create(node: TestNode, name: string, partitions: readonly (readonly number[])[]) {
+function create(node: TestNode, name: string, partitions: readonly (readonly number[])[], configs: CreateTopicSpec['configs'] = []) {
   const assignments = partitions.map((brokerIds, partitionIndex) => ({ partitionIndex, brokerIds }))
-  return node.node.api.createTopics([{ name, numPartitions: -1, replicationFactor: -1, assignments, configs: [] }], false)
+  return node.node.api.createTopics([{ name, numPartitions: -1, replicationFactor: -1, assignments, configs }], false)
+}
+
+function sorted(ids: readonly number[]): number[] {
+  return ids.toSorted((a, b) => a - b)
 }
 
 function state(node: TestNode, topic: string, partition = 0): PartitionImage {
@@ -319,15 +324,43 @@ test('a broker back from a failed machine leaves the ISR though it came back bef
   const epochs = ['a', 'alone'].map((topic) => state(nodes[1]!, topic).leaderEpoch)
   const back = await cluster.start(1, { uncleanShutdown: true, lostWrites: true })
   await back.node.ready()
-  assert.deepEqual(
-    [...state(back, 'a').isr].toSorted((a, b) => a - b),
-    [2, 3],
-  )
+  assert.deepEqual(sorted(state(back, 'a').isr), [2, 3])
   assert.deepEqual([state(back, 'a').leader, state(back, 'a').elr], [2, []])
   // Alone it stays, under a new epoch.
   assert.equal(state(back, 'alone').leader, 1)
   assert.ok(state(back, 'a').leaderEpoch > epochs[0]! && state(back, 'alone').leaderEpoch > epochs[1]!)
 })
+
+test(
+  'a power loss costs a topic nothing that has promised the disk since it was created, and costs one that has not always',
+  { timeout },
+  async (t) => {
+    const { cluster, nodes } = await three(t)
+    const onDisk = [{ name: 'millrace.ack', value: 'disk' }]
+    const setAck = (value: string) =>
+      nodes[0]!.node.api.alterConfigs(
+        [{ resource: 'topic', name: 'since', replaceAll: false, changes: [{ name: 'millrace.ack', operation: 0, value }] }],
+        false,
+      )
+    for (const name of ['always', 'since']) {
+      cluster.topicRules.set(name, { minIsr: 2, uncleanElection: false })
+      await create(nodes[0]!, name, [[1, 2, 3]], onDisk)
+    }
+    for (const ack of ['process', 'disk']) assert.equal((await setAck(ack))[0]!.errorCode, 0)
+    const grown = await nodes[0]!.node.api.createPartitions([{ name: 'always', count: 2, assignments: null }], false)
+    assert.equal(grown[0]!.errorCode, 0)
+    const { node } = nodes[0]!
+    await until(() => nodes[1]!.node.view.image.topics.get('always')?.partitions.length === 2)
+    const epoch = state(nodes[1]!, 'always').leaderEpoch
+    node.candidate.stop()
+    node.registration.stop()
+    const back = await cluster.start(1, { uncleanShutdown: true, lostWrites: true })
+    await back.node.ready()
+    assert.deepEqual([state(back, 'always').leader, sorted(state(back, 'always').isr)], [1, [1, 2, 3]])
+    assert.ok(state(back, 'always').leaderEpoch > epoch, 'what it had not acknowledged may be gone, so consumers compare')
+    assert.deepEqual([state(back, 'since').leader, sorted(state(back, 'since').isr)], [2, [2, 3]])
+  },
+)
 
 test('a replica that is reported offline gives up the lead, and may have it again when it is well', { timeout }, async (t) => {
   const { nodes } = await three(t)

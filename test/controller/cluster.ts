@@ -116,6 +116,7 @@ export class Cluster {
     return {
       defaults: () => ({ numPartitions: 1, replicationFactor: 3 }),
       partitionRules: (topic) => this.topicRules.get(topic) ?? { minIsr: 1, uncleanElection: false },
+      promisesDisk: (overrides) => overrides.get('millrace.ack') === 'disk',
       validateConfig: () => null,
       listDefault: () => '',
     }

@@ -172,6 +172,7 @@ export class SimNode {
       rules: () => ({
         defaults: () => ({ numPartitions: 1, replicationFactor: 3 }),
         partitionRules: () => ({ minIsr: 2, uncleanElection: planted === 'staleReplicaElected' }),
+        promisesDisk: (overrides) => overrides.get('millrace.ack') === 'disk',
         validateConfig: () => null,
         listDefault: () => '',
       }),

@@ -158,7 +158,13 @@ export class ClusterRun {
       partitionIndex,
       brokerIds: Array.from({ length: 3 }, (__, i) => ((partitionIndex * 2 + i) % this.nodes.length) + 1),
     }))
-    const spec = { name: TOPIC, numPartitions: -1, replicationFactor: -1, assignments, configs: [] }
+    const spec = {
+      name: TOPIC,
+      numPartitions: -1,
+      replicationFactor: -1,
+      assignments,
+      configs: [{ name: 'millrace.ack', value: this.promise }],
+    }
     node.control!.controller!.createTopics([spec], false).catch((error: Error) => this.log(`create: ${error.message}`))
   }
 
