@@ -112,8 +112,10 @@ export class DataDirs {
     return this.dirs[0]!.directoryId
   }
 
+  /** Those in use, and those that are away and may come back with what is in them. */
   get ids(): string[] {
-    return this.dirs.map(({ directoryId }) => directoryId)
+    const inUse = this.dirs.map(({ directoryId }) => directoryId)
+    return [...inUse, ...this.known.away(this.unusable).filter((id) => !inUse.includes(id))]
   }
 
   /** The process that had these directories before did not stop cleanly. */

@@ -54,6 +54,11 @@ export class KnownDirs {
     return this.missing.some((known) => known.path === path) && readDirectoryId(path) === undefined
   }
 
+  /** Ids of known directories that are missing, or lie at one of `unusable`. */
+  away(unusable: readonly string[]): string[] {
+    return this.before.filter((known) => this.missing.includes(known) || unusable.includes(known.path)).map(({ id }) => id)
+  }
+
   /** After they were opened. One directory alone has nothing to be told from. */
   remember(opened: readonly KnownDir[]): void {
     const now = [...opened, ...this.missing]

@@ -12,7 +12,7 @@ import { OK, type ControllerCore } from './controller-core.js'
 import { decideFeatures } from './feature-decisions.js'
 import { missingLevels } from './features.js'
 import type { BrokerImage } from './image.js'
-import { ledBy, planLiveness, planShutdown, planUncleanReturn } from './partition-plans.js'
+import { ledBy, planLiveness, planShutdown, planUncleanReturn, type Losses } from './partition-plans.js'
 import { FEATURES, PRODUCER_ID_BLOCK, registrationPath } from './paths.js'
 import { decodeProducerIdBlock, encodeFeatures, encodeProducerIdBlock, encodeRegistration } from './znode-data.js'
 
@@ -45,18 +45,30 @@ export class BrokerActions {
       const arrived = [...image.brokers.values()].filter((broker) => broker.alive && !broker.accepted)
       const active = new Set(arrived.filter((broker) => broker.ready && !broker.shuttingDown).map(({ id }) => id))
       const unclean = new Set(arrived.filter((broker) => broker.uncleanShutdown).map(({ id }) => id))
-      const lost = new Set(arrived.filter((broker) => broker.lostWrites).map(({ id }) => id))
+      const losses = this.#lossesOf(arrived)
       const updates =
-        unclean.size + lost.size > 0
-          ? planUncleanReturn(image, rules, unclean, lost, (topic) => this.#core.isAlwaysSynced(topic), { active })
+        unclean.size + losses.brokers.size > 0
+          ? planUncleanReturn(image, rules, unclean, losses, (topic) => this.#core.isAlwaysSynced(topic), { active })
           : planLiveness(image, rules, { active })
       const ops = [...writer.bucketOps(updates), ...arrived.map((broker) => this.#registration(broker, false)), ...this.#missingLevels()]
       return ops.length === 0 ? Promise.resolve(OK) : this.#core.commit(() => writer.writeAll(ops))
     })
   }
 
-  #registration({ id, epoch, endpoints, rack }: BrokerImage, shuttingDown: boolean): MultiOp {
-    return this.#core.writer.put(registrationPath(id), encodeRegistration({ epoch, endpoints, rack, shuttingDown }))
+  #lossesOf(arrived: readonly BrokerImage[]): Losses {
+    const emptied = arrived.filter((broker) => broker.lostDirs).map(({ id }) => id)
+    for (const id of emptied) {
+      this.#core.env.logger.warn(
+        { brokerId: id },
+        'a broker is back without a data directory that it had: its replicas leave the in-sync sets',
+      )
+    }
+    const lost = arrived.filter((broker) => broker.lostWrites).map(({ id }) => id)
+    return { brokers: new Set([...lost, ...emptied]), alsoSynced: new Set(emptied) }
+  }
+
+  #registration({ id, epoch, endpoints, rack, logDirs }: BrokerImage, shuttingDown: boolean): MultiOp {
+    return this.#core.writer.put(registrationPath(id), encodeRegistration({ epoch, endpoints, rack, shuttingDown, logDirs }))
   }
 
   /** Of a cluster that began with a build before there were features. */

@@ -39,6 +39,8 @@ export interface BrokerImage {
   readonly uncleanShutdown: boolean
   /** Records that this broker had acknowledged may be missing from its logs (the machine failed, not the process alone). */
   readonly lostWrites: boolean
+  /** A data directory that its former life had is gone, with all that lay in it. */
+  readonly lostDirs: boolean
   readonly features: ReadonlyMap<string, FeatureRange>
   /** Ids of its data directories. */
   readonly logDirs: readonly string[]

@@ -186,6 +186,7 @@ export class MetadataNodes {
         incarnation: '',
         uncleanShutdown: false,
         lostWrites: false,
+        lostDirs: false,
       }
       return { id, epoch, endpoints, rack, ...away, features: new Map(), logDirs: [] }
     }
@@ -204,6 +205,7 @@ export class MetadataNodes {
       incarnation: said.incarnation,
       uncleanShutdown: said.uncleanShutdown,
       lostWrites: said.lostWrites,
+      lostDirs: !accepted && registration?.logDirs?.some((dir) => !said.logDirs.includes(dir)) === true,
       features: said.features,
       logDirs: said.logDirs,
     }

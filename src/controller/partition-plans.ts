@@ -53,8 +53,6 @@ export function planPartitions(
   return updates
 }
 
-const NOBODY: ReadonlySet<number> = new Set()
-
 /** Makes every partition right for the brokers as they stand: dead ones out of ISRs, leaders where there can be one. */
 export function planLiveness(image: MetadataImage, rules: ControllerRules, standing: Standing = {}): TopicUpdate[] {
   return planPartitions(image.topics.values(), (topic) => contextFor(image, topic, rules, standing), livenessRequest)
@@ -68,16 +66,23 @@ export function livenessRequest(state: PartitionImage, context: PartitionContext
   return { isr: state.isr.filter(usable) }
 }
 
+/** Who may lack records that were acknowledged on its word. */
+export interface Losses {
+  readonly brokers: ReadonlySet<number>
+  /** Of those: not what had not reached the disk, the disk itself. */
+  readonly alsoSynced: ReadonlySet<number>
+}
+
 /**
- * `brokers` are back after lives that ended uncleanly. Those that may have lost writes leave ISR and ELR while anybody
- * else is in them, except in topics of which nothing counted before it was on the disk (`isAlwaysSynced`); what any of them still leads goes on under a new leader epoch, so that a consumer that had read
+ * `unclean` are back after lives that ended uncleanly. Those that may have lost records leave ISR and ELR while anybody
+ * else is in them; where nothing counted before it was on the disk (`isAlwaysSynced`) only those that lost that. What any of them still leads goes on under a new leader epoch, so that a consumer that had read
  * what is gone finds out (OffsetForLeaderEpoch) instead of skipping what is written at those offsets next.
  */
 export function planUncleanReturn(
   image: MetadataImage,
   rules: ControllerRules,
-  brokers: ReadonlySet<number>,
-  lostWrites: ReadonlySet<number>,
+  unclean: ReadonlySet<number>,
+  losses: Losses,
   isAlwaysSynced: (topic: string) => boolean,
   standing: Standing,
 ): TopicUpdate[] {
@@ -85,10 +90,10 @@ export function planUncleanReturn(
     image.topics.values(),
     (topic) => contextFor(image, topic, rules, standing),
     (state, context, topic) => {
-      const led = brokers.has(state.leader)
-      const mayHaveLost = [state.isr, state.elr, state.lastKnownElr].some((ids) => ids.some((id) => lostWrites.has(id)))
+      const led = unclean.has(state.leader) || losses.brokers.has(state.leader)
+      const mayHaveLost = [state.isr, state.elr, state.lastKnownElr].some((ids) => ids.some((id) => losses.brokers.has(id)))
       if (!led && !mayHaveLost) return livenessRequest(state, context)
-      const lost = mayHaveLost && isAlwaysSynced(topic.name) ? NOBODY : lostWrites
+      const lost = mayHaveLost && isAlwaysSynced(topic.name) ? losses.alsoSynced : losses.brokers
       const usable = usableIn(context, state.offline)
       return { isr: state.isr.filter((id) => !lost.has(id) && usable(id)), lost, raiseLeaderEpoch: led }
     },

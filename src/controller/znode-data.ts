@@ -165,6 +165,8 @@ export interface RegistrationNode {
   readonly shuttingDown: boolean
   readonly endpoints: readonly BrokerEndpoint[]
   readonly rack: string | null
+  /** Ids of the data directories it had. Null: taken up by a build that did not keep them. */
+  readonly logDirs: readonly string[] | null
 }
 
 export function encodeRegistration(node: RegistrationNode): Uint8Array {
@@ -174,12 +176,20 @@ export function encodeRegistration(node: RegistrationNode): Uint8Array {
     ...(node.shuttingDown ? { shutting_down: true } : {}),
     endpoints: node.endpoints,
     rack: node.rack,
+    ...(node.logDirs ? { log_dirs: node.logDirs } : {}),
   })
 }
 
 export function decodeRegistration(data: Uint8Array | null): RegistrationNode {
-  const json = fromBytes(data) as { epoch: string; shutting_down?: boolean; endpoints: BrokerEndpoint[]; rack: string | null }
-  return { epoch: BigInt(json.epoch), shuttingDown: json.shutting_down ?? false, endpoints: json.endpoints, rack: json.rack }
+  const json = fromBytes(data) as {
+    epoch: string
+    shutting_down?: boolean
+    endpoints: BrokerEndpoint[]
+    rack: string | null
+    log_dirs?: readonly string[]
+  }
+  const { endpoints, rack } = json
+  return { epoch: BigInt(json.epoch), shuttingDown: json.shutting_down ?? false, endpoints, rack, logDirs: json.log_dirs ?? null }
 }
 
 export function encodeFeatures(features: ReadonlyMap<string, number>): Uint8Array {

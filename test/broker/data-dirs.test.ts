@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { Logger } from '../../src/env/env.js'
-import { silentLogger } from '../../src/env/real.js'
+import { DataDirs } from '../../src/broker/data-dirs.js'
+import { realEnv, silentLogger } from '../../src/env/real.js'
 import { open } from '../../src/embedded/open.js'
 
 function partitionsIn(dir: string): string[] {
@@ -93,6 +94,27 @@ test('a known directory that is taken out of the list keeps its partitions offli
   const after = await open({ dataDir: [dirs[0], `${dirs[1]}-elsewhere`], workers: 0 })
   assert.equal((await after.producer().send({ topic: 'spread', partition: inSecond, value: 'back' })).offset, 1)
   await after.close()
+})
+
+test('the controller is told of every directory that may come back, and not of one whose loss was accepted', async (t) => {
+  const { dirs } = await spread(t)
+  const idsOf = (paths: readonly string[], acceptEmpty = false): string[] => {
+    const opened = DataDirs.open(paths, 1, { ...realEnv(), logger: silentLogger }, acceptEmpty)
+    const ids = opened.ids.toSorted()
+    opened.close([], true)
+    return ids
+  }
+  const both = idsOf(dirs)
+  assert.equal(both.length, 2)
+  assert.deepEqual(idsOf([dirs[0]]), both, 'taken out of the list')
+  renameSync(dirs[1], `${dirs[1]}-away`)
+  writeFileSync(dirs[1], 'not a directory')
+  assert.deepEqual(idsOf(dirs), both, 'not to be opened')
+  rmSync(dirs[1])
+  assert.deepEqual(idsOf(dirs), both, 'not mounted')
+  const [first, second, ...others] = idsOf(dirs, true)
+  assert.deepEqual(others, [])
+  assert.equal([first, second].filter((id) => both.includes(id!)).length, 1, 'lost for good')
 })
 
 test('an accepted loss begins the partitions empty and is forgotten', async (t) => {

@@ -362,6 +362,27 @@ test(
   },
 )
 
+test(
+  'a broker whose data directory was replaced while it was away is not eligible with what it has not any more',
+  { timeout },
+  async (t) => {
+    const cluster = new Cluster(t)
+    for (const id of [1, 2]) await cluster.start(id)
+    await cluster.start(3, { logDirs: ['one', 'two'] })
+    cluster.topicRules.set('a', { minIsr: 3, uncleanElection: false })
+    await create(await cluster.controller(), 'a', [[3, 1, 2]], [{ name: 'millrace.ack', value: 'disk' }])
+    await cluster.kill(3)
+    await until(() => state(cluster.nodes.get(1)!, 'a').leader === 1)
+    let back = await cluster.start(3, { uncleanShutdown: true, lostWrites: true, logDirs: ['two', 'one'] })
+    await back.node.ready()
+    assert.deepEqual(state(back, 'a').elr, [3], 'what it had promised is there')
+    await cluster.kill(3)
+    back = await cluster.start(3, { logDirs: ['one', 'new'] })
+    await back.node.ready()
+    assert.deepEqual([state(back, 'a').leader, sorted(state(back, 'a').isr), state(back, 'a').elr], [1, [1, 2], []])
+  },
+)
+
 test('a replica that is reported offline gives up the lead, and may have it again when it is well', { timeout }, async (t) => {
   const { nodes } = await three(t)
   await create(nodes[0]!, 'a', [[1, 2, 3]])

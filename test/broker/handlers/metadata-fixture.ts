@@ -51,6 +51,7 @@ export async function fixture(t: TestContext, options: FixtureOptions = {}): Pro
       logDirs: [],
       uncleanShutdown: false,
       lostWrites: false,
+      lostDirs: false,
     }),
   })
   t.after(async () => {

@@ -20,6 +20,7 @@ const MUST_HAPPEN = [
   'truncation',
   'kill',
   'power loss',
+  'disk replaced',
   'bytes lost with the power',
   'torn write',
   'pause',
@@ -68,7 +69,7 @@ test('a seed replays exactly, whatever ran before it', async () => {
 
 test('seeds that failed once', async () => {
   for (const seed of [1076, 1083]) await runSeed({ seed })
-  for (const seed of [4174, 5002, 5104, 200_818]) await runSeed({ seed, durationMs: 2500 })
+  for (const seed of [4174, 5002, 5104, 200_818, 520_806, 530_332]) await runSeed({ seed, durationMs: 2500 })
 })
 
 test('a failing seed shrinks to a shorter run with fewer faults, which fails again', async () => {
@@ -94,11 +95,12 @@ const PLANTED_BUGS: Readonly<Partial<Record<Planted, Found>>> = {
   truncateToHighWatermark: { from: 17, breaks: /not every record was acknowledged|lost|went back|differ|was .* it is/ },
   ackBelowMinIsr: { from: 1, breaks: /is on .* only/ },
   controllerNotFenced: { from: 22, nodes: 5, breaks: /went back|it is leader/ },
-  staleReplicaElected: { from: 35, nodes: 5, breaks: /went back|lost|was .* it is/ },
-  watermarkIgnoresProposal: { from: 113, breaks: /is on .* only|went back|lost|was .* it is/ },
+  staleReplicaElected: { from: 190, nodes: 5, breaks: /went back|lost|was .* it is/ },
+  watermarkIgnoresProposal: { from: 36, nodes: 5, breaks: /is on .* only|went back|lost|was .* it is/ },
   watermarkIgnoresFollowers: { from: 1, breaks: /is on .* only|lost/ },
   appendsUnchecked: { from: 2, breaks: /differ|checksum/ },
   ackBeforeFsync: { from: 7, breaks: /is on .* only/ },
+  forgetsLostDirs: { from: 80, breaks: /went back|lost|was .* it is/ },
   sequencesNotChecked: { from: 1, breaks: /expected|was .* it is/ },
 }
 const TRIED = 25

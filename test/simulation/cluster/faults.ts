@@ -1,10 +1,10 @@
 // What goes wrong, drawn from the seed, and never more of it than the promise stands: faults that destroy a copy (a power loss on the `process`
-// promise, a flipped bit) come only while every other replica is in sync.
+// promise, a replaced disk, a flipped bit) come only while every other replica is in sync.
 
 import { statSync } from 'node:fs'
 import { Plots } from './plots.js'
 import type { ClusterRun } from './run.js'
-import type { SimNode } from './node.js'
+import type { Loss, SimNode } from './node.js'
 
 /** How often each comes, in hundredths. */
 const SHARES = {
@@ -27,10 +27,23 @@ const SHARES = {
 export type FaultKind = keyof typeof SHARES
 export const FAULT_KINDS = Object.keys(SHARES) as FaultKind[]
 
-function kindAt(drawn: number): FaultKind {
+function kindAt(drawn: number): { readonly kind: FaultKind; readonly share: number } {
   let left = drawn * 100
-  return FAULT_KINDS.find((kind) => (left -= SHARES[kind]) < 0) ?? 'flip'
+  for (const kind of FAULT_KINDS) {
+    if (left < SHARES[kind]) return { kind, share: left / SHARES[kind] }
+    left -= SHARES[kind]
+  }
+  return { kind: 'flip', share: 0 }
 }
+
+/** Of the power losses that hit a replica that can be spared: it is the disk that is lost. */
+const REPLACED_SHARE = 0.5
+
+const LOSSES = {
+  nothing: ['kill', 'is killed'],
+  power: ['power loss', 'loses power'],
+  disk: ['disk replaced', 'is killed, and its data disk replaced'],
+} as const
 
 export class Faults {
   /** Replicas that had a bit flipped, as `node/topic-partition`. */
@@ -42,6 +55,8 @@ export class Faults {
   #active = false
   #flips = false
   #tampers = false
+  /** A copy of everything is gone, or was. */
+  #replaced = false
 
   constructor(run: ClusterRun) {
     this.#run = run
@@ -84,7 +99,8 @@ export class Faults {
   mend(): void {
     for (const node of this.#run.nodes) {
       if (!node.isUp) node.boot()
-      else if (node.lacksReplica || [...(node.manager?.all() ?? [])].some(({ log }) => log.failure !== undefined)) this.restart(node, false)
+      else if (node.lacksReplica || [...(node.manager?.all() ?? [])].some(({ log }) => log.failure !== undefined))
+        this.restart(node, 'nothing')
     }
   }
 
@@ -104,22 +120,22 @@ export class Faults {
       if (!this.#active) return
       this.#disturb()
       const [a, b] = [world.pick(nodes), world.pick(nodes)]
-      const kind = kindAt(world.random.next())
-      if (!options.without?.includes(kind)) this.#strike(kind, a, b)
+      const { kind, share } = kindAt(world.random.next())
+      if (!options.without?.includes(kind)) this.#strike(kind, share, a, b)
     })
   }
 
-  #strike(kind: FaultKind, a: SimNode, b: SimNode): void {
+  #strike(kind: FaultKind, share: number, a: SimNode, b: SimNode): void {
     const { world, nodes } = this.#run
     switch (kind) {
       case 'kill':
-        return this.restart(a, false)
+        return this.restart(a, 'nothing')
       case 'inSyncSetDies':
         return this.plots.inSyncSetDies(world.chance(0.5) ? 0 : 1)
       case 'killAll':
-        return nodes.forEach((node) => this.restart(node, false))
+        return nodes.forEach((node) => this.restart(node, 'nothing'))
       case 'powerLoss':
-        return this.#powerLoss(a)
+        return this.#powerLoss(a, share)
       case 'powerLossOfAll':
         return this.#powerLossOfAll()
       case 'pause':
@@ -161,24 +177,30 @@ export class Faults {
     })
   }
 
-  restart(node: SimNode, power: boolean, downMs = this.#run.world.between(5, 1500)): void {
+  restart(node: SimNode, loses: Loss, downMs = this.#run.world.between(5, 1500)): void {
     const { world, counts } = this.#run
     if (!node.isUp) return
-    counts.add(power ? 'power loss' : 'kill')
-    this.#run.log(`n${node.id} ${power ? 'loses power' : 'is killed'}`)
-    if (power) this.#run.powerLost(node)
-    node.kill(power)
+    const [counted, said] = LOSSES[loses]
+    counts.add(counted)
+    this.#run.log(`n${node.id} ${said}`)
+    if (loses !== 'nothing') this.#run.recordsLost(node, loses)
+    node.kill(loses)
     world.after(downMs, () => node.boot())
   }
 
-  #powerLoss(node: SimNode): void {
-    if (this.#run.promise === 'disk' || this.#isSpare(node)) this.restart(node, true)
+  /** `share`: where in this kind of fault the draw fell. */
+  #powerLoss(node: SimNode, share: number): void {
+    const isSpare = this.#isSpare(node)
+    if (isSpare && share < REPLACED_SHARE) {
+      this.#replaced = true
+      this.restart(node, 'disk')
+    } else if (isSpare || this.#run.promise === 'disk') this.restart(node, 'power')
   }
 
   #powerLossOfAll(): void {
     if (this.#run.promise !== 'disk') return
     this.#run.counts.add('power loss of all')
-    for (const node of this.#run.nodes) this.restart(node, true)
+    for (const node of this.#run.nodes) this.restart(node, 'power')
   }
 
   #pause(node: SimNode): void {
@@ -268,7 +290,8 @@ export class Faults {
       if (node.life !== life) return
       disks.get(node.id)!.setFaults({})
       // What a failed fsync covered may be gone from memory too; what was promised on `disk` is not.
-      if ([...(node.manager?.all() ?? [])].some(({ log }) => log.failure !== undefined)) this.restart(node, this.#run.promise === 'disk')
+      if ([...(node.manager?.all() ?? [])].some(({ log }) => log.failure !== undefined))
+        this.restart(node, this.#run.promise === 'disk' ? 'power' : 'nothing')
     })
   }
 
@@ -281,7 +304,8 @@ export class Faults {
   #flip(node: SimNode): void {
     const { world, counts, disks, promise } = this.#run
     const partition = world.chance(0.5) ? 0 : 1
-    if (!this.#flips || this.#flippedPartitions.has(partition) || (promise === 'process' && !this.#isSpare(node))) return
+    if (!this.#flips || this.#flippedPartitions.has(partition)) return
+    if ((promise === 'process' || this.#replaced) && !this.#isSpare(node)) return
     const files = this.#run.closedSegments(node, partition)
     if (files.length === 0) return
     const file = world.pick(files)

@@ -46,6 +46,9 @@ const SENT: ReadonlySet<string | symbol> = new Set([
   'addWatch',
 ])
 
+/** What goes with a process that is killed. */
+export type Loss = 'nothing' | 'power' | 'disk'
+
 export interface NodeOptions {
   readonly id: number
   readonly world: SimWorld
@@ -81,6 +84,8 @@ export class SimNode {
   readonly #options: NodeOptions
   readonly #checkpoints = new Map<string, LogCheckpoint>()
   #lostPower = false
+  /** How often its data disk was replaced: names the directory. */
+  #disk = 0
   #isNew = true
   #mayLead = false
   #lease: Lease | undefined
@@ -141,7 +146,7 @@ export class SimNode {
       // As a node whose start fails: whoever looks after it starts it again.
       counts.add('start failed')
       this.#options.log(`n${this.id} could not start: ${error.message}`)
-      this.kill(false)
+      this.kill('nothing')
       world.after(world.between(50, 300), () => this.boot())
     })
   }
@@ -180,7 +185,7 @@ export class SimNode {
         endpoints: [{ name: 'PLAINTEXT', host: `n${this.id}`, port: 9092, securityProtocol: 'PLAINTEXT' }],
         rack: null,
         features: new Map(),
-        logDirs: [],
+        logDirs: [planted === 'forgetsLostDirs' ? 'disk' : `disk-${this.#disk}`],
         uncleanShutdown: unclean,
         lostWrites,
       }),
@@ -383,8 +388,8 @@ export class SimNode {
     }
   }
 
-  /** The process is gone; with `power` also what the machine had in memory. */
-  kill(power: boolean): void {
+  /** The process is gone; with `power` also what the machine had in memory; or the data disk, while it is away. */
+  kill(loses: Loss): void {
     const { life, manager, control } = this
     if (!life) return
     const { memberDisk, network, links, disk, counts, world } = this.#options
@@ -401,16 +406,23 @@ export class SimNode {
     control?.registration.stop()
     control?.view.close()
     this.life = this.member = this.manager = this.control = this.replication = undefined
-    if (power) this.#lostPower = true
+    if (loses === 'power') this.#lostPower = true
     const closed = manager ? manager.close(false).then(() => undefined) : Promise.resolve()
     this.gone = world.track(
       closed.then(() => {
-        if (!power) return
+        if (loses === 'disk') this.#replaceDisk()
+        if (loses !== 'power') return
         const { bytes, torn } = disk.crash()
         counts.add('bytes lost with the power', bytes)
         counts.add('torn write', torn)
       }),
     )
+  }
+
+  #replaceDisk(): void {
+    this.#checkpoints.clear()
+    this.#options.disk.replace()
+    this.#disk++
   }
 
   pause(): void {

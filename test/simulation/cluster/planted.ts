@@ -24,6 +24,8 @@ export const PLANTED = [
   'appendsUnchecked',
   /** A broker whose machine failed comes back as if its process had ended. */
   'forgetsLostWrites',
+  /** A broker whose disk was replaced comes back as if it had what was on the old one. */
+  'forgetsLostDirs',
   /** A node that comes back leads what its former life led, before the controller has taken the new one up. */
   'leadsBeforeAccepted',
   /** On the `disk` promise the page cache counts. */

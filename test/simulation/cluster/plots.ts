@@ -46,7 +46,7 @@ export class Plots {
     for (const { id } of nodes) if (id !== leader.id) network.cut(id, leader.id)
     world.after(world.between(8, 20), () => links.cut(leader.id, joins))
     world.after(until - world.now, () => {
-      this.#faults.restart(leader, false, world.between(1000, 2000))
+      this.#faults.restart(leader, 'nothing', world.between(1000, 2000))
       for (const { id } of nodes) network.heal(id, leader.id, true)
       world.after(world.between(900, 1500), () => links.heal(leader.id, joins))
     })
@@ -84,7 +84,7 @@ export class Plots {
       const isr = known()?.isr
       if (this.#faults.isActive && isr && !isr.includes(behind) && isr.length > 1) {
         counts.add('in-sync set dies')
-        for (const node of nodes) if (isr.includes(node.id)) this.#faults.restart(node, false, world.between(1200, 2500))
+        for (const node of nodes) if (isr.includes(node.id)) this.#faults.restart(node, 'nothing', world.between(1200, 2500))
       }
       world.after(world.between(0, 500), () => {
         for (const { id } of nodes) if (id !== behind) links.heal(id, behind)

@@ -130,7 +130,7 @@ export class ClusterRun {
 
   async #end(): Promise<void> {
     for (const node of this.nodes) {
-      node.kill(false)
+      node.kill('nothing')
       await node.gone.catch(() => undefined)
       this.disks.get(node.id)!.forget()
     }
@@ -214,8 +214,9 @@ export class ClusterRun {
     state.proposeShrink = (now) => tell(shrink(now))
   }
 
-  /** Called before the node loses its power. */
-  powerLost(node: SimNode): void {
+  /** Called before the node loses its power, or its disk. */
+  recordsLost(node: SimNode, loses: 'power' | 'disk'): void {
+    if (loses === 'power' && this.promise === 'disk') return
     for (const hosted of node.manager?.all() ?? []) {
       const key = `${node.id}/${hosted.topic}-${hosted.partition}`
       this.#lostEnds.set(key, { end: this.#lastEnds.get(key) ?? 0, life: node.image?.brokers.get(node.id)?.epoch, committed: 0 })
@@ -224,7 +225,7 @@ export class ClusterRun {
 
   /** What a life that lost power had, as far as a leader committed on it that could not know of a newer one. */
   #lostEnd(leader: SimNode, hosted: HostedPartition, id: number): number {
-    const lost = this.promise === 'process' ? this.#lostEnds.get(`${id}/${hosted.topic}-${hosted.partition}`) : undefined
+    const lost = this.#lostEnds.get(`${id}/${hosted.topic}-${hosted.partition}`)
     if (!lost) return 0
     return leader.image?.brokers.get(id)?.epoch === lost.life ? lost.end : Math.min(lost.end, lost.committed)
   }

@@ -1,7 +1,7 @@
 // The test build of the addon: the same functions, on disks that lose what was not synced. Loading it here replaces the
 // addon for the whole thread, so only simulations import this file.
 
-import { readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type NativeAddon, useNative } from '../../../src/log/native.js'
@@ -36,15 +36,25 @@ useNative(addon)
 /** A directory whose segment files lie on a disk of their own. fsync takes no time here and ends in the call. */
 export class SimulatedDisk {
   readonly root: string
+  #seed: number
 
   constructor(root: string, seed: number) {
     this.root = root
+    this.#seed = seed
     addon.simulateDisk(root, seed)
   }
 
   /** Power loss: every page that was not synced is old or new. Handles below the root must not be used any more. */
   crash(): DiskLosses {
     return addon.crashDisk(this.root)
+  }
+
+  /** Another disk in its place, with nothing on it. */
+  replace(): void {
+    addon.crashDisk(this.root)
+    rmSync(this.root, { recursive: true, force: true })
+    mkdirSync(this.root)
+    addon.simulateDisk(this.root, ++this.#seed)
   }
 
   setFaults(faults: DiskFaults): void {
