@@ -1,6 +1,6 @@
 // What is done to a cluster in a round, each by name, and how it is undone.
 
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Network } from './support/network.js'
@@ -25,6 +25,8 @@ export interface Fault {
   readonly needsDisk?: boolean
   /** It ends threads of a node of ours. */
   readonly needsThreads?: boolean
+  /** A node starts with nothing in its directory. */
+  readonly emptiesNode?: boolean
   /** Does it, lets it last, undoes it: the cluster is whole again when this resolves. */
   run(context: FaultContext): Promise<void>
 }
@@ -132,6 +134,18 @@ export const FAULTS: readonly Fault[] = [
       const gone = eventually('the turned bit is gone', MENDED_MS, async () => isMended(flipped) || null)
       // Of Kafka it is told, not asked.
       await (context.cluster.system === 'kafka' ? gone.catch(() => context.note('the bit stays turned')) : gone)
+      await allInSync(context.cluster.addresses, context.topic, SETTLED_MS)
+    },
+  },
+  {
+    // Of the node that leads, with its member's history.
+    name: 'replace-disk',
+    emptiesNode: true,
+    run: async (context) => {
+      const node = context.cluster.node(await leader(context))
+      await node.end('SIGKILL')
+      rmSync(node.dataDir, { recursive: true })
+      await node.start()
       await allInSync(context.cluster.addresses, context.topic, SETTLED_MS)
     },
   },

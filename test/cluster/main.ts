@@ -24,6 +24,7 @@ import { tenMillion } from './ten-million.js'
 
 async function missing(fault: Fault, system: System): Promise<string | null> {
   if (fault.needsThreads && system === 'kafka') return 'its threads are no workers'
+  if (fault.emptiesNode && system === 'kafka') return 'its directories have to be formatted'
   return (fault.needsNetwork ? noNetwork() : null) ?? (fault.needsDisk ? noDisk() : null) ?? (system === 'kafka' ? await noKafka() : null)
 }
 
