@@ -11,7 +11,6 @@ import { ZkCode } from '../ensemble/tree/codes.js'
 import { isZnodeError } from '../ensemble/znode-client.js'
 import type { Env, Logger } from '../env/env.js'
 import { realEnv, stayAlive } from '../env/real.js'
-import { native } from '../log/native.js'
 import type { PoolTask } from '../log/pool-tasks.js'
 import type { TopicPartition } from '../model/topic-partition.js'
 import { throttleMemory } from '../replica/fetcher/byte-budget.js'
@@ -45,6 +44,7 @@ import { NodeQuorum } from './node-quorum.js'
 import { RecoveryThreads } from './recovery-threads.js'
 import { ReplicaMoves } from './replica-moves.js'
 import { ReplicaReports } from './replica-reports.js'
+import { type HostPort, ReservedPorts } from './reserved-ports.js'
 import type { BrokerWorker } from './worker.js'
 import { WorkerPool } from './worker-pool.js'
 
@@ -52,9 +52,9 @@ export interface BrokerOptions {
   readonly nodeId: number
   readonly dataDirs: readonly string[]
   /** Empty: no sockets, only in-process connections. */
-  readonly listen: readonly { readonly host: string; readonly port: number }[]
+  readonly listen: readonly HostPort[]
   /** What clients are told instead of the listening address (`--advertise`). */
-  readonly advertise?: { readonly host: string; readonly port: number }
+  readonly advertise?: HostPort
   /** 0: partitions run on the calling thread. */
   readonly workers: number
   /** Absent: alone. */
@@ -70,7 +70,7 @@ export interface Broker {
   readonly nodeId: number
   readonly clusterId: string
   /** Real ports, in the order of `listen`. */
-  readonly addresses: readonly { readonly host: string; readonly port: number }[]
+  readonly addresses: readonly HostPort[]
   readonly startMs: number
   /** The only worker, on this thread, with `workers: 0`. */
   readonly localWorker: BrokerWorker | undefined
@@ -80,8 +80,6 @@ export interface Broker {
   killWorker(worker: number): Promise<void>
   close(): Promise<void>
 }
-
-const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::', '[::]'])
 
 /** Starts a node. Rejects, with everything released, when a directory or a port cannot be had. */
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
@@ -97,7 +95,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
 class Node implements Broker {
   readonly nodeId: number
-  addresses: readonly { readonly host: string; readonly port: number }[] = []
+  addresses: readonly HostPort[] = []
   startMs = 0
   private readonly options: BrokerOptions
   private readonly env: Env
@@ -165,7 +163,7 @@ class Node implements Broker {
   async start(): Promise<void> {
     const { clock } = this.env
     const started = clock.monotonic()
-    const reserved = this.reservePorts()
+    const ports = ReservedPorts.bind(this.options.listen)
     this.workers = this.startWorkers()
     try {
       this.dirs = DataDirs.open(
@@ -175,7 +173,7 @@ class Node implements Broker {
         this.options.properties.get('millrace.accept.empty.log.dirs') === 'true',
       )
       this.ensemble = await openEnsemble({ env: this.env, nodeId: this.nodeId, dataDir: this.options.dataDirs[0]!, cluster: this.cluster })
-      this.control = await this.joinCluster(this.ensemble, reserved)
+      this.control = await this.joinCluster(this.ensemble, ports)
       if (this.replicates) this.reports = this.replicaReports(this.control)
       const { image } = this
       this.dirs.setAsideStrays((topic, partition) => this.hosting.isHosted(image, topic, partition))
@@ -194,7 +192,7 @@ class Node implements Broker {
       hear = (zxid, changes) => this.broadcast(zxid, changes)
       for (const [zxid, changes] of missed) hear(zxid, changes)
       await this.moves.resume()
-      await Promise.all([this.listen(reserved), this.dirs.durable()])
+      await Promise.all([this.listen(ports), this.dirs.durable()])
       this.caughtUp()
       await this.control.ready()
       this.control.registration.pastIsKnown()
@@ -207,7 +205,7 @@ class Node implements Broker {
       }
       if (this.listeners.length > 0) await this.broadcasts
     } finally {
-      for (const { fd } of reserved) if (fd >= 0) native().closeDescriptor(fd)
+      ports.release()
     }
     // Without listeners the engine lives as long as the process that embeds it has something to do.
     if (this.listeners.length === 0) this.workers.keepAlive(false)
@@ -267,7 +265,7 @@ class Node implements Broker {
     this.dirs?.close(checkpoints, clean && this.workers !== undefined)
   }
 
-  private joinCluster(ensemble: NodeEnsemble, reserved: readonly { host: string; port: number }[]): Promise<ControllerNode> {
+  private joinCluster(ensemble: NodeEnsemble, ports: ReservedPorts): Promise<ControllerNode> {
     const { nodeId, env } = this
     const dirs = this.dirs!
     const unclean = ensemble.stoppedUncleanly ?? dirs.stoppedUncleanly
@@ -281,7 +279,7 @@ class Node implements Broker {
       },
       rules: () => controllerRules(this.configs!),
       announcement: () => ({
-        endpoints: [...this.endpoints(reserved), ...this.linkEndpoint()],
+        endpoints: [...ports.endpoints(this.options.advertise), ...this.linkEndpoint()],
         rack: this.configs!.getString('broker.rack') || null,
         features: SUPPORTED_FEATURES,
         logDirs: dirs.ids,
@@ -397,42 +395,11 @@ class Node implements Broker {
     })
   }
 
-  /** Binds every port alone first: a port that another process has is an error that says so. Port 0 becomes a real one here. */
-  private reservePorts(): { host: string; port: number; fd: number }[] {
-    const reserved: { host: string; port: number; fd: number }[] = []
-    for (const { host, port } of this.options.listen) {
-      try {
-        const [fd, real] = native().listenSocket(WILDCARDS.has(host) ? '0.0.0.0' : host, port, 1, true)
-        reserved.push({ host, port: real, fd })
-      } catch (error) {
-        for (const { fd } of reserved) native().closeDescriptor(fd)
-        throw error
-      }
-    }
-    return reserved
-  }
-
-  private async listen(reserved: { host: string; port: number; fd: number }[]): Promise<void> {
-    this.addresses = reserved.map(({ host, port }) => ({ host, port }))
-    this.listeners = this.connections.begin(
-      reserved.map(({ host, port }, index) => ({ name: listenerName(index), host: WILDCARDS.has(host) ? '0.0.0.0' : host, port })),
-    )
+  private async listen(ports: ReservedPorts): Promise<void> {
+    this.addresses = ports.addresses
+    this.listeners = this.connections.begin(ports.listeners)
     await Promise.all(this.workers!.callers.flatMap((caller) => this.listeners.map((command) => caller.call('listen', command))))
-    for (const each of reserved) {
-      native().closeDescriptor(each.fd)
-      each.fd = -1
-    }
-  }
-
-  /** A wildcard host is announced as '': each client is told the address it reached. */
-  private endpoints(reserved: readonly { host: string; port: number }[]): BrokerEndpoint[] {
-    const { advertise } = this.options
-    return reserved.map(({ host, port }, index) => ({
-      name: listenerName(index),
-      host: advertise?.host ?? (WILDCARDS.has(host) ? '' : host),
-      port: advertise?.port ?? port,
-      securityProtocol: 'PLAINTEXT',
-    }))
+    ports.release()
   }
 
   private startWorkers(): WorkerPool {
@@ -525,8 +492,4 @@ class Node implements Broker {
   private reportRecovery({ topic, partition, done, total }: { topic: string; partition: number; done: number; total: number }): void {
     this.options.onProgress?.(`recovering ${topic}-${partition}: ${done} of ${total} segments`)
   }
-}
-
-function listenerName(index: number): string {
-  return index === 0 ? 'PLAINTEXT' : `PLAINTEXT_${index + 1}`
 }

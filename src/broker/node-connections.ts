@@ -10,6 +10,7 @@ import { type ConnectionEvent, ConnectionGate } from './connection-gate.js'
 import { plainAddress } from './listener/listener.js'
 import { type AdmissionLimits, readAdmissionLimits } from './admission-limits.js'
 import type { ListenCommand } from './messages.js'
+import type { NamedListener } from './reserved-ports.js'
 
 /** Kafka's default of 50 loses connections when many clients come back at once; an explicit value holds. */
 const DEFAULT_BACKLOG = 1024
@@ -41,7 +42,7 @@ export class NodeConnections {
   }
 
   /** Before any worker listens: names, hosts and ports with how their sockets are made. */
-  begin(places: readonly { readonly name: string; readonly host: string; readonly port: number }[]): ListenCommand[] {
+  begin(places: readonly NamedListener[]): ListenCommand[] {
     const { env, configs, callers } = this.options
     this.listeners = places.map(({ name }) => name)
     this.gate = new ConnectionGate({
