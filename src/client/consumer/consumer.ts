@@ -1,17 +1,16 @@
-// The consumer's public face: subscription, polling and iteration, positions, commits. Ties group membership, position
-// look-up and fetcher together. Runs on the caller's thread; everything the user is told happens inside poll or next().
+// The consumer's public face: subscription, reading, positions, commits. Puts group membership, position look-up, fetcher and the loop of
+// a poll together. Runs on the caller's thread; everything the user is told happens inside poll or next().
 
-import { errors } from '../../model/errors.js'
 import { isInternalTopic, type TopicPartition } from '../../model/topic-partition.js'
-import { within } from '../cluster/backoff.js'
 import { Cluster } from '../cluster/cluster.js'
 import { listOffsets, OffsetSpec } from '../cluster/list-offsets.js'
 import { ClientError } from '../errors.js'
 import { AutoCommit } from './auto-commit.js'
-import { type ConsumerBatch, type ConsumerRecord, type Fetched } from './fetched.js'
+import type { ConsumerBatch, ConsumerRecord } from './fetched.js'
 import { Fetcher } from './fetcher.js'
 import type { OffsetAndMetadata, OffsetToCommit } from './group-offsets.js'
 import { GroupMembership, requireGroup } from './membership.js'
+import { PollLoop } from './poll-loop.js'
 import { PositionFinder } from './positions.js'
 import { type ConsumerOptions as Options, consumerOptions, type ConsumerSettings } from './settings.js'
 import { StallWatch } from './stall-watch.js'
@@ -19,9 +18,6 @@ import { keyOf, SubscriptionState } from './subscription.js'
 import { WakeUp } from './wake-up.js'
 
 export type { ConsumerSettings as ConsumerOptions } from './settings.js'
-
-/** A topic that is subscribed to but missing is asked for again this often. */
-const MISSING_TOPIC_RETRY_MS = 1000
 
 /**
  * Reads records. One at a time in a process or many; each has one user: polls do not overlap.
@@ -40,10 +36,8 @@ export class Consumer {
   readonly #commits: AutoCommit
   readonly #stalls: StallWatch
   readonly #wakeUp: WakeUp
-  #polling = false
-  #askedMissingAt = -Infinity
+  readonly #polls: PollLoop
   #closing: Promise<void> | undefined
-  #closed = false
 
   constructor(settings: ConsumerSettings) {
     this.#options = consumerOptions(settings)
@@ -59,6 +53,17 @@ export class Consumer {
     this.#positions = new PositionFinder(this.#cluster, this.#subscription, this.#options, this.#membership, wake)
     this.#commits = new AutoCommit(this.#cluster, this.#subscription, this.#options, this.#membership?.offsets)
     this.#stalls = new StallWatch(this.#cluster, this.#subscription, this.#options, () => this.#membership?.status)
+    this.#polls = new PollLoop({
+      cluster: this.#cluster,
+      options: this.#options,
+      subscription: this.#subscription,
+      fetcher: this.#fetcher,
+      positions: this.#positions,
+      membership: this.#membership,
+      commits: this.#commits,
+      stalls: this.#stalls,
+      wakeUp: this.#wakeUp,
+    })
     this.#cluster.onMetadata(() => this.#metadataChanged())
   }
 
@@ -125,20 +130,20 @@ export class Consumer {
    *     for (const record of await consumer.poll(1000)) handle(record)
    */
   async poll(timeoutMs: number): Promise<ConsumerRecord[]> {
-    const records = await this.#pollUntil(this.#now() + timeoutMs, () => this.#takeRecords())
+    const records = await this.#polls.until(this.#now() + timeoutMs, () => this.#polls.takeRecords())
     return records ?? []
   }
 
   /** Records one by one, until the consumer is closed. A record counts as consumed once the next one is asked for. */
   async *[Symbol.asyncIterator](): AsyncGenerator<ConsumerRecord, void, void> {
     for (;;) {
-      const fetched = await this.#pollUntil(Infinity, () => this.#nextFetched())
+      const fetched = await this.#polls.until(Infinity, () => this.#polls.nextFetched())
       if (!fetched) return
       let left = this.#options.maxPollRecords
       do {
         yield fetched.take()
-        if (this.#closed) return
-      } while (--left > 0 && this.#mayGoOn(fetched) && fetched.next())
+        if (this.#polls.closed) return
+      } while (--left > 0 && this.#polls.mayGoOn(fetched) && fetched.next())
     }
   }
 
@@ -153,7 +158,7 @@ export class Consumer {
    */
   async *batches(): AsyncGenerator<ConsumerBatch, void, void> {
     for (;;) {
-      const batch = await this.#pollUntil(Infinity, () => this.#nextBatch())
+      const batch = await this.#polls.until(Infinity, () => this.#polls.nextBatch())
       if (!batch) return
       yield batch
     }
@@ -165,7 +170,7 @@ export class Consumer {
    *     const batch = await consumer.pollBatch(1000)
    */
   pollBatch(timeoutMs: number): Promise<ConsumerBatch | undefined> {
-    return this.#pollUntil(this.#now() + timeoutMs, () => this.#nextBatch())
+    return this.#polls.until(this.#now() + timeoutMs, () => this.#polls.nextBatch())
   }
 
   // ---- positions
@@ -322,9 +327,8 @@ export class Consumer {
   }
 
   async #close(): Promise<void> {
-    this.#closed = true
+    this.#polls.close()
     this.#stalls.stop()
-    this.#wakeUp.wake()
     try {
       await this.#membership?.leave('the consumer was closed')
       if (this.#subscription.kind === 'assigned') await this.#commits.beforeRevoke()
@@ -338,113 +342,6 @@ export class Consumer {
   /** Async disposal: `await using consumer = new Consumer(…)`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  // ---- inside
-
-  /** Works on what is due until `take` gives something, or `deadline`, or close. */
-  async #pollUntil<T>(deadline: number, take: () => T | undefined): Promise<T | undefined> {
-    if (this.#closed) return undefined
-    if (this.#polling)
-      throw new ClientError('ERR_MILLRACE_STATE', 'a poll of this consumer is under way; polls and iterations must not overlap')
-    if (this.#subscription.kind === 'none')
-      throw new ClientError('ERR_MILLRACE_STATE', 'the consumer reads nothing; call subscribe() or assign() first')
-    this.#polling = true
-    this.#stalls.polled(true)
-    this.#cluster.keepAlive.hold()
-    this.#membership?.polled(true)
-    try {
-      return await this.#pollLoop(deadline, take)
-    } finally {
-      this.#polling = false
-      this.#stalls.polled(false)
-      this.#membership?.polled(false)
-      this.#cluster.keepAlive.release()
-    }
-  }
-
-  async #pollLoop<T>(deadline: number, take: () => T | undefined): Promise<T | undefined> {
-    for (;;) {
-      this.#wakeUp.clear()
-      await this.#keepMembership(deadline)
-      if (this.#closed) return undefined
-      this.#commits.run()
-      const locateIn = this.#positions.find()
-      const taken = take()
-      const fetchIn = this.#fetcher.sendFetches()
-      if (taken !== undefined) {
-        this.#stalls.progress()
-        return taken
-      }
-      const left = deadline - this.#now()
-      if (left <= 0) return undefined
-      await this.#wakeUp.wait(Math.min(left, locateIn, fetchIn, MISSING_TOPIC_RETRY_MS))
-      if (this.#closed) return undefined
-    }
-  }
-
-  async #keepMembership(deadline: number): Promise<void> {
-    this.#cluster.refreshIfOld()
-    const { kind, topics } = this.#subscription
-    if (kind === 'assigned') return
-    const now = this.#now()
-    const missing =
-      kind === 'pattern' ? this.#cluster.metadata.brokers.size === 0 : [...topics].some((topic) => !isKnown(this.#cluster, topic))
-    if (missing && now - this.#askedMissingAt >= MISSING_TOPIC_RETRY_MS) {
-      this.#askedMissingAt = now
-      // Before the first join it is worth waiting for: the group then forms once instead of twice.
-      const refresh = this.#cluster.refresh().catch(() => {})
-      if (this.#membership!.memberId === '') await within(this.#cluster.env, refresh, deadline - now)
-    }
-    // Members that keep partitions through a rebalance go on reading them meanwhile.
-    await this.#membership!.ensureActive(this.#subscription.size > 0 && this.#membership!.needsRejoin ? this.#now() : deadline)
-  }
-
-  #takeRecords(): ConsumerRecord[] | undefined {
-    const { maxPollRecords } = this.#options
-    const records: ConsumerRecord[] = []
-    try {
-      while (records.length < maxPollRecords) {
-        const fetched = this.#nextFetched()
-        if (!fetched) break
-        records.push(fetched.take())
-        while (records.length < maxPollRecords && fetched.next()) records.push(fetched.take())
-      }
-    } catch (error) {
-      // The position is behind those that were taken: they are handed out first, and the next poll meets the damage again.
-      if (records.length === 0) throw error
-    }
-    return records.length === 0 ? undefined : records
-  }
-
-  /** What holds the next record, already moved to it. */
-  #nextFetched(): Fetched | undefined {
-    for (;;) {
-      const fetched = this.#fetcher.current()
-      if (!fetched || fetched.next()) return fetched
-      this.#fetcher.drop(fetched)
-    }
-  }
-
-  #nextBatch(): ConsumerBatch | undefined {
-    for (;;) {
-      const fetched = this.#fetcher.current()
-      if (!fetched) return undefined
-      const batch = fetched.nextBatch()
-      if (batch) {
-        fetched.took(batch)
-        return batch
-      }
-      this.#fetcher.drop(fetched)
-    }
-  }
-
-  /** Between two records of one answer: nothing happened that a poll has to deal with. */
-  #mayGoOn(fetched: Fetched): boolean {
-    const membership = this.#membership
-    if (fetched.isStale || fetched.state.paused) return false
-    if (membership && this.#subscription.kind !== 'assigned' && membership.needsRejoin) return false
-    return !this.#commits.isDue()
   }
 
   #metadataChanged(): void {
@@ -462,11 +359,6 @@ export class Consumer {
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new ClientError('ERR_MILLRACE_CLOSED', 'the consumer is closed')
+    if (this.#polls.closed) throw new ClientError('ERR_MILLRACE_CLOSED', 'the consumer is closed')
   }
-}
-
-function isKnown(cluster: Cluster, topic: string): boolean {
-  const known = cluster.metadata.topics.get(topic)
-  return known !== undefined && known.errorCode === errors.NONE.code && known.partitions.length > 0
 }

@@ -1,5 +1,5 @@
-// A member of a classic consumer group: joins, assigns when it leads, gives up and takes partitions, leaves. Its heartbeats
-// and its offsets have files of their own. Rebalances happen only inside `ensureActive`, which `poll` calls, so that a
+// A member of a classic consumer group: when it joins, what refusals mean, how it leaves. The round of joining, the partitions it holds, its
+// heartbeats and its offsets have files of their own. Rebalances happen only inside `ensureActive`, which `poll` calls, so that a
 // partition never moves while the user works on records of it.
 //
 // unjoined → (join) → stable → (coordinator says so, subscription or metadata changed) → unjoined …
@@ -7,23 +7,19 @@
 
 import { errors } from '../../model/errors.js'
 import type { TopicPartition } from '../../model/topic-partition.js'
-import type { JoinGroupResponse } from '../../protocol/schema/join-group.js'
 import { apis } from '../../protocol/schema/index.js'
 import { backoffMs, sleep, within } from '../cluster/backoff.js'
-import type { Broker } from '../cluster/broker.js'
 import type { Cluster } from '../cluster/cluster.js'
 import { ClientError, isClientError, KafkaError } from '../errors.js'
-import type { Assignor, AssignorMember, RebalanceProtocol } from './assignors/assignor.js'
+import type { Assignor, RebalanceProtocol } from './assignors/assignor.js'
 import { GroupCoordinator, meansAnotherCoordinator } from './group-coordinator.js'
 import { type Committer, GroupOffsets } from './group-offsets.js'
-import { decodeAssignment, encodeAssignment, encodeSubscription, toAssignorMember } from './group-protocol.js'
 import { Heartbeats } from './heartbeats.js'
+import { JoinRound } from './join-round.js'
+import { OwnedPartitions } from './owned-partitions.js'
 import type { ConsumerOptions } from './settings.js'
-import { keyOf, type SubscriptionState } from './subscription.js'
+import type { SubscriptionState } from './subscription.js'
 
-const PROTOCOL_TYPE = 'consumer'
-/** JoinGroup waits for the slowest member; the answer may take this much longer. */
-const JOIN_EXTRA_MS = 5000
 export interface MembershipHooks {
   /** Before partitions are given up: commit what is consumed. */
   beforeRevoke(): Promise<void>
@@ -44,7 +40,7 @@ const LOST: ReadonlySet<number> = new Set([errors.UNKNOWN_MEMBER_ID.code, errors
 
 export class GroupMembership implements Committer {
   readonly #cluster: Cluster
-  readonly #subscription: SubscriptionState
+  readonly #partitions: OwnedPartitions
   readonly #options: ConsumerOptions
   readonly #hooks: MembershipHooks
   readonly groupId: string
@@ -52,9 +48,8 @@ export class GroupMembership implements Committer {
   readonly offsets: GroupOffsets
   readonly #coordinator: GroupCoordinator
   readonly #heartbeats: Heartbeats
-  #memberId = ''
-  #generation = -1
-  #protocolName: string | null = null
+  /** Who this member is. */
+  readonly #round: JoinRound
   #joined = false
   #rejoin = true
   /** The member was removed while it held partitions. */
@@ -62,22 +57,20 @@ export class GroupMembership implements Committer {
   #joinFailures = 0
   #joining: Joining | undefined
   #status: string | undefined
-  /** Partition counts the leader assigned by; a change is a reason to rebalance. */
-  #assignedCounts: ReadonlyMap<string, number> | undefined
-  #joinedTopics = ''
   #fatal: Error | undefined
   #closed = false
 
   constructor(groupId: string, cluster: Cluster, subscription: SubscriptionState, options: ConsumerOptions, hooks: MembershipHooks) {
     this.groupId = groupId
     this.#cluster = cluster
-    this.#subscription = subscription
+    this.#partitions = new OwnedPartitions(cluster, subscription, options.listener, () => hooks.beforeRevoke())
+    this.#round = new JoinRound(groupId, cluster, subscription, options, (code, what) => this.groupError(code, what))
     this.#options = options
     this.#hooks = hooks
     this.#coordinator = new GroupCoordinator(cluster, groupId)
     this.offsets = new GroupOffsets(cluster, this.#coordinator, this)
     this.#heartbeats = new Heartbeats(cluster, this.#coordinator, options, {
-      member: () => (this.#joined && !this.#closed ? { memberId: this.#memberId, generationId: this.#generation } : undefined),
+      member: () => (this.#joined && !this.#closed ? { memberId: this.#round.memberId, generationId: this.#round.generation } : undefined),
       isJoining: () => this.#joining !== undefined && !this.#joining.outcome,
       rebalance: () => {
         this.requestRejoin('the coordinator asked for it')
@@ -89,11 +82,11 @@ export class GroupMembership implements Committer {
   }
 
   get memberId(): string {
-    return this.#memberId
+    return this.#round.memberId
   }
 
   get generationId(): number {
-    return this.#generation
+    return this.#round.generation
   }
 
   get groupInstanceId(): string | null {
@@ -101,7 +94,7 @@ export class GroupMembership implements Committer {
   }
 
   get protocolName(): string | null {
-    return this.#protocolName
+    return this.#round.protocolName
   }
 
   /** What the group is busy with; undefined for a stable member. */
@@ -178,9 +171,9 @@ export class GroupMembership implements Committer {
       const { code } = error
       if (code === errors.MEMBER_ID_REQUIRED.code || code === errors.REBALANCE_IN_PROGRESS.code) return
       if (LOST.has(code)) {
-        if (code === errors.UNKNOWN_MEMBER_ID.code) this.#memberId = ''
-        this.#generation = -1
-        this.#lost = this.#subscription.size > 0
+        if (code === errors.UNKNOWN_MEMBER_ID.code) this.#round.memberId = ''
+        this.#round.generation = -1
+        this.#lost = !this.#partitions.isEmpty
         return
       }
       if (meansAnotherCoordinator(code)) this.#coordinator.forget()
@@ -196,149 +189,31 @@ export class GroupMembership implements Committer {
   /** The leader watches its topics: new ones that match, new partitions. Members: their own subscription. */
   #checkMetadata(): void {
     if (!this.#joined || this.#rejoin) return
-    if (this.#joinedTopics !== subscriptionKey(this.#subscription)) this.requestRejoin('the subscription changed')
-    else if (this.#assignedCounts) {
-      for (const [topic, count] of this.#assignedCounts) {
-        const now = this.#cluster.metadata.topics.get(topic)
-        if (now && now.errorCode === 0 && now.partitions.length !== count)
-          this.requestRejoin(`topic '${topic}' has ${now.partitions.length} partitions`)
-      }
-    }
+    const reason = this.#round.outdated()
+    if (reason !== null) this.requestRejoin(reason)
   }
 
   async #joinAndSync(protocol: RebalanceProtocol): Promise<TopicPartition[]> {
     // A connection of its own: the coordinator holds the answer back, and commits must not queue behind it.
     const coordinator = this.#cluster.sideConnection(await this.#coordinator.find(), 'join')
     this.#rejoin = false
-    const joined = await this.#join(coordinator, protocol)
-    const assignment = await this.#sync(coordinator, joined)
+    this.#status = `joining group '${this.groupId}'`
+    const assignment = await this.#round.run(coordinator, protocol)
     this.#joined = true
     this.#heartbeats.start()
     return assignment
   }
 
-  /** Lost members give everything up; eager ones do before they join; cooperative ones keep what they have. */
+  /** Lost members give everything up at once, whatever the protocol. */
   async #giveUpBeforeJoin(protocol: RebalanceProtocol): Promise<void> {
-    const owned = this.#subscription.list()
-    if (this.#lost) {
-      this.#lost = false
-      this.#subscription.replace([], this.#now())
-      const { listener } = this.#options
-      if (owned.length > 0) await (listener.onPartitionsLost ? listener.onPartitionsLost(owned) : listener.onPartitionsRevoked?.(owned))
-      return
-    }
-    if (owned.length === 0) return
-    if (protocol === 'eager') {
-      await this.#revoke(owned, [])
-      return
-    }
-    const topics = this.#subscription.topics
-    const unsubscribed = owned.filter(({ topic }) => !topics.has(topic))
-    if (unsubscribed.length > 0)
-      await this.#revoke(
-        unsubscribed,
-        owned.filter(({ topic }) => topics.has(topic)),
-      )
-  }
-
-  async #revoke(gone: readonly TopicPartition[], left: readonly TopicPartition[]): Promise<void> {
-    await this.#hooks.beforeRevoke()
-    await this.#options.listener.onPartitionsRevoked?.(gone)
-    this.#subscription.replace(left, this.#now())
-  }
-
-  async #join(coordinator: Broker, protocol: RebalanceProtocol): Promise<JoinGroupResponse> {
-    const { sessionTimeoutMs, maxPollIntervalMs, groupInstanceId, assignors, clientRack } = this.#options
-    this.#status = `joining group '${this.groupId}'`
-    this.#joinedTopics = subscriptionKey(this.#subscription)
-    const topics = [...this.#subscription.topics].sort()
-    const ownedPartitions = protocol === 'cooperative' ? this.#subscription.list() : []
-    const metadata = encodeSubscription({
-      topics,
-      ownedPartitions,
-      generationId: this.#generation,
-      rack: clientRack === '' ? null : clientRack,
-    })
-    const answer = await coordinator.request(
-      apis.joinGroup,
-      {
-        groupId: this.groupId,
-        sessionTimeoutMs,
-        rebalanceTimeoutMs: maxPollIntervalMs,
-        memberId: this.#memberId,
-        groupInstanceId,
-        protocolType: PROTOCOL_TYPE,
-        protocols: assignors.map(({ name }) => ({ name, metadata })),
-      },
-      { timeoutMs: Math.max(maxPollIntervalMs, sessionTimeoutMs) + JOIN_EXTRA_MS, ...this.#staticLimits(5) },
-    )
-    if (answer.errorCode === errors.MEMBER_ID_REQUIRED.code) this.#memberId = answer.memberId
-    if (answer.errorCode !== 0) throw this.groupError(answer.errorCode, `join of group '${this.groupId}'`)
-    this.#memberId = answer.memberId
-    this.#generation = answer.generationId
-    this.#protocolName = answer.protocolName
-    return answer
-  }
-
-  /** Static members need versions that carry the instance id. */
-  #staticLimits(minVersion: number): { minVersion?: number; purpose?: string } {
-    return this.#options.groupInstanceId === null ? {} : { minVersion, purpose: 'static membership (groupInstanceId)' }
-  }
-
-  async #sync(coordinator: Broker, joined: JoinGroupResponse): Promise<TopicPartition[]> {
-    const leads = joined.leader === joined.memberId
-    const assignments = leads && !joined.skipAssignment ? await this.#assign(joined) : []
-    if (!leads) this.#assignedCounts = undefined
-    const answer = await coordinator.request(
-      apis.syncGroup,
-      {
-        groupId: this.groupId,
-        generationId: joined.generationId,
-        memberId: joined.memberId,
-        groupInstanceId: this.#options.groupInstanceId,
-        protocolType: PROTOCOL_TYPE,
-        protocolName: joined.protocolName,
-        assignments,
-      },
-      { timeoutMs: Math.max(this.#options.maxPollIntervalMs, this.#options.sessionTimeoutMs) + JOIN_EXTRA_MS },
-    )
-    if (answer.errorCode !== 0) throw this.groupError(answer.errorCode, `sync of group '${this.groupId}'`)
-    return decodeAssignment(answer.assignment)
-  }
-
-  async #assign(joined: JoinGroupResponse): Promise<{ memberId: string; assignment: Uint8Array }[]> {
-    const assignor = this.#options.assignors.find(({ name }) => name === joined.protocolName)
-    if (!assignor) throw new KafkaError(errors.INCONSISTENT_GROUP_PROTOCOL.code, `group '${this.groupId}' chose '${joined.protocolName}'`)
-    const members: AssignorMember[] = joined.members.map((member) =>
-      toAssignorMember(member.memberId, member.groupInstanceId, member.metadata),
-    )
-    const topics = new Set(members.flatMap((member) => [...member.topics]))
-    this.#cluster.track(topics)
-    if ([...topics].some((topic) => !this.#cluster.metadata.topics.has(topic))) await this.#cluster.refresh()
-    const counts = new Map<string, number>()
-    for (const topic of topics) counts.set(topic, this.#cluster.metadata.topics.get(topic)?.partitions.length ?? 0)
-    this.#assignedCounts = counts
-    const assignment = assignor.assign(members, counts)
-    return members.map(({ memberId }) => ({ memberId, assignment: encodeAssignment(assignment.get(memberId) ?? []) }))
+    if (!this.#lost) return this.#partitions.giveUpBeforeJoin(protocol)
+    this.#lost = false
+    await this.#partitions.lose()
   }
 
   async #install(assignment: readonly TopicPartition[], protocol: RebalanceProtocol): Promise<void> {
-    const wanted = new Set(assignment.map((p) => keyOf(p.topic, p.partition)))
-    const owned = this.#subscription.list()
-    const ownedKeys = new Set(owned.map((p) => keyOf(p.topic, p.partition)))
-    const revoked = owned.filter((p) => !wanted.has(keyOf(p.topic, p.partition)))
-    if (revoked.length > 0) {
-      await this.#revoke(
-        revoked,
-        owned.filter((p) => wanted.has(keyOf(p.topic, p.partition))),
-      )
-      // What was given up can be handed to others only in another round.
-      if (protocol === 'cooperative') this.requestRejoin('partitions were revoked')
-    }
-    const added = assignment.filter((p) => !ownedKeys.has(keyOf(p.topic, p.partition)))
-    this.#cluster.track(assignment.map(({ topic }) => topic))
-    this.#subscription.replace(assignment, this.#now())
-    await this.#options.listener.onPartitionsAssigned?.(added)
+    // What was given up can be handed to others only in another round.
+    if ((await this.#partitions.install(assignment)) && protocol === 'cooperative') this.requestRejoin('partitions were revoked')
     this.#hooks.wake()
   }
 
@@ -347,7 +222,7 @@ export class GroupMembership implements Committer {
   /** Answers that end the membership. */
   #memberError(code: number, what: string): void {
     if (LOST.has(code)) {
-      if (code === errors.UNKNOWN_MEMBER_ID.code) this.#memberId = ''
+      if (code === errors.UNKNOWN_MEMBER_ID.code) this.#round.memberId = ''
       this.#loseMembership(`${what}: ${new KafkaError(code, `group '${this.groupId}'`).message}`)
     } else if (code === errors.FENCED_INSTANCE_ID.code) {
       this.#fatal = new KafkaError(code, `${what} of group '${this.groupId}' as '${this.#options.groupInstanceId}'`)
@@ -356,9 +231,9 @@ export class GroupMembership implements Committer {
   }
 
   #loseMembership(why: string): void {
-    this.#generation = -1
+    this.#round.generation = -1
     this.#joined = false
-    this.#lost = this.#subscription.size > 0
+    this.#lost = !this.#partitions.isEmpty
     this.#heartbeats.stop()
     this.requestRejoin(why)
     this.#hooks.wake()
@@ -367,10 +242,10 @@ export class GroupMembership implements Committer {
   #pollTooLate(): void {
     const { maxPollIntervalMs } = this.#options
     this.#cluster.env.logger.warn({ group: this.groupId, maxPollIntervalMs }, 'the consumer was not polled in time and leaves its group')
-    const memberId = this.#memberId
+    const memberId = this.#round.memberId
     this.#loseMembership(`not polled for ${maxPollIntervalMs} ms (maxPollIntervalMs)`)
     if (this.#options.groupInstanceId === null) {
-      this.#memberId = ''
+      this.#round.memberId = ''
       this.#sendLeave(memberId, 'max.poll.interval.ms passed').catch(() => {})
     }
   }
@@ -379,16 +254,15 @@ export class GroupMembership implements Committer {
 
   /** Gives partitions up and, unless the member is static, leaves the group at once. */
   async leave(reason: string): Promise<void> {
-    const owned = this.#subscription.list()
-    if (this.#joined && owned.length > 0 && !this.#lost) await this.#revoke(owned, [])
+    if (this.#joined && !this.#lost) await this.#partitions.giveUpAll()
     this.#heartbeats.stop()
-    const memberId = this.#memberId
+    const memberId = this.#round.memberId
     this.#joined = false
-    this.#generation = -1
+    this.#round.generation = -1
     this.#rejoin = true
     this.#lost = false
     if (memberId === '' || this.#options.groupInstanceId !== null) return
-    this.#memberId = ''
+    this.#round.memberId = ''
     await this.#sendLeave(memberId, reason).catch(() => {})
   }
 
@@ -425,10 +299,6 @@ export class GroupMembership implements Committer {
 /** Cooperative only if every assignor is. */
 function commonProtocol(assignors: readonly Assignor[]): RebalanceProtocol {
   return assignors.every(({ protocol }) => protocol === 'cooperative') ? 'cooperative' : 'eager'
-}
-
-function subscriptionKey(subscription: SubscriptionState): string {
-  return [...subscription.topics].sort().join(',')
 }
 
 export function requireGroup(membership: GroupMembership | undefined, what: string): GroupMembership {
