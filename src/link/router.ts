@@ -23,7 +23,7 @@ import {
 import { gather, routeParts, ZERO_KEY } from './request-body.js'
 import type { IncomingItem, LinkSession } from './session.js'
 import type { LinkSettings } from './settings.js'
-import { RingBody, ringMemory, RingReader } from './shared-ring.js'
+import { copyShared, RingBody, ringMemory, RingReader } from './shared-ring.js'
 
 /** The door of the thread coordinator; workers have their numbers. */
 export const COORDINATOR = -1
@@ -273,7 +273,7 @@ export class LinkRouter {
       const body = door.outbox.body(length, answers[0]!.item.body.byteOffset % 8, (target, start) => {
         let at = start
         for (const { item } of answers) {
-          target.set(item.body, at)
+          copyShared(target, at, item.body)
           at += item.body.length
         }
       })

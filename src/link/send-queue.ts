@@ -3,6 +3,7 @@
 // Frames are built in a buffer of the caller's that is used again for each: bodies are copied once, while in the cache.
 
 import { FRAME_HEADER, type ItemType, PIECE_HEADER, PieceFlag, view, writePiece } from './frames.js'
+import { copyShared } from './shared-ring.js'
 
 export interface OutgoingItem {
   readonly type: ItemType
@@ -134,7 +135,7 @@ export class SendQueue {
     const flags = (entry.sent === 0 ? PieceFlag.first : 0) | (entry.sent + length === entry.body.length ? PieceFlag.last : 0)
     const { type, status, correlation, index, kind, body, sent } = entry
     writePiece(data, start, { type, flags, status, correlation, index, kind, total: body.length, length })
-    frame.set(length === body.length ? body : body.subarray(sent, sent + length), start + PIECE_HEADER)
+    copyShared(frame, start + PIECE_HEADER, length === body.length ? body : body.subarray(sent, sent + length))
     entry.sent += length
     this.queuedBytes -= length
     if (entry.sent === body.length) entry.held?.release()

@@ -184,7 +184,7 @@ export class LinkSession {
     const last = (piece.flags & PieceFlag.last) !== 0
     if (first && last) {
       if (piece.total !== piece.length) return 'a whole item whose lengths differ'
-      whole.push({ ...piece, body })
+      whole.push(itemOf(piece, body))
       return null
     }
     const key = `${piece.type}.${piece.correlation}.${piece.index}`
@@ -201,7 +201,7 @@ export class LinkSession {
     if (assembly.length !== piece.total) return 'an item shorter than it said'
     this.assemblies.delete(key)
     this.assemblyBytes -= piece.total
-    this.events.items([{ ...piece, body: assembly.body }])
+    this.events.items([itemOf(piece, assembly.body)])
     this.pool.release(assembly.memory)
     return null
   }
@@ -262,4 +262,9 @@ export class LinkSession {
     this.end()
     this.events.broken(reason)
   }
+}
+
+/** Written out: a spread makes hidden classes, which showed in profiles. */
+function itemOf({ type, flags, status, correlation, index, kind, total, length }: Piece, body: Uint8Array): IncomingItem {
+  return { type, flags, status, correlation, index, kind, total, length, body }
 }

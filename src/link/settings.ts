@@ -28,7 +28,7 @@ export interface LinkSettings {
 
 export const defaultLinkSettings: LinkSettings = {
   windowBytes: 8 << 20,
-  chunkBytes: 256 << 10,
+  chunkBytes: 1 << 20,
   smallBytes: 16 << 10,
   queueBytes: 32 << 20,
   maxBodyBytes: 128 << 20,

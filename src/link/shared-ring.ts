@@ -6,11 +6,22 @@
 // V8 copies to and from shared memory in words only where both ends lie alike within a word, else byte by byte, at a tenth of the speed. So who
 // places a body says how its other end lies (`phase`).
 
+import { native } from '../log/native.js'
+
 /** Where a body lies: its first byte, its length, and the position to say when it is done with. */
 export type Placed = readonly [start: number, length: number, end: number]
 
 const HEAD = 64
 const ALIGN = 8
+
+/** From here on a call of the addon pays: V8 copies to and from shared memory word by word, each an atomic access. */
+const NATIVE_COPY = 4096
+
+/** Copies between a ring and memory of the thread, either way. */
+export function copyShared(target: Uint8Array, at: number, source: Uint8Array): void {
+  if (source.length < NATIVE_COPY) target.set(source, at)
+  else native().copyBytes(target.subarray(at, at + source.length), source)
+}
 
 export function ringMemory(bytes: number): SharedArrayBuffer {
   if (bytes < 1024 || (bytes & (bytes - 1)) !== 0) throw new RangeError(`a ring of ${bytes} bytes; it must be a power of two from 1024`)

@@ -165,7 +165,9 @@ test('a worker killed under load: what it had is OWNER_GONE, the link stays up, 
 })
 
 test('a reader that stops leaves a bounded rest behind, and the link is cut when it stays so', { timeout: 60_000 }, async (t) => {
-  const b = await linkNode(t, 2, { settings: { windowBytes: 1 << 20, queueBytes: 4 << 20, pingIntervalMs: 200, deadAfterMs: 2000 } })
+  const b = await linkNode(t, 2, {
+    settings: { windowBytes: 1 << 20, chunkBytes: 256 << 10, queueBytes: 4 << 20, pingIntervalMs: 200, deadAfterMs: 2000 },
+  })
   b.worker.handle(ECHO, (_, parts, answer) => parts.forEach((_, i) => answer(i, Buffer.allocUnsafeSlow(1 << 20).fill(1))))
   // A follower in a process of its own, which stops as a whole.
   const { fork } = await import('node:child_process')

@@ -14,7 +14,7 @@ const link = await LinkThread.start({
   clusterId: () => 'cluster-of-tests',
   secret: 'a secret of tests',
   listen: null,
-  settings: { windowBytes: 1 << 20, pingIntervalMs: 200, deadAfterMs: 2000 },
+  settings: { windowBytes: 1 << 20, chunkBytes: 256 << 10, pingIntervalMs: 200, deadAfterMs: 2000 },
   onWorkerPort: (_, port) => door.attach(port),
 })
 door.attach(link.attachWorker(0))
