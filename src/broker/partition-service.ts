@@ -1,9 +1,6 @@
 // The one door to partitions for handlers: does the work here when this worker owns the partition, or groups it by owner and crosses
 // the mailbox once per owner. Runs on every worker.
 
-import { BufferPool } from '../env/buffer-pool.js'
-import { native } from '../log/native.js'
-import type { AppendResult } from '../log/types.js'
 import { errors } from '../model/errors.js'
 import type { AppendTerms, FetchItem, FetchOutcome, FetchReader } from '../replica/hosted-partition.js'
 import { failedAppend, failedFetch } from '../replica/hosted-partition.js'
@@ -13,6 +10,7 @@ import * as operations from '../replica/partition-operations.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
 import { type Caller, type MailboxHandler } from '../threads/mailbox.js'
 import { ownerOf, type PlacementTable } from '../threads/placement.js'
+import { type ProduceItem, ProduceLane } from './produce-lane.js'
 
 /** A question's name → question → answer. */
 export interface PartitionQuestions {
@@ -33,28 +31,10 @@ const answers: { [Name in QuestionName]: Answering<Name> } = {
   deleteRecords: operations.deleteRecords,
 }
 
-interface ForwardedProduce {
-  readonly terms: AppendTerms
-  /** All records of the message, one after the other. The owner's until it has answered. */
-  readonly bytes: SharedArrayBuffer
-  readonly items: readonly { readonly topic: string; readonly partition: number; readonly offset: number; readonly size: number }[]
-}
-
-export interface ProduceItem {
-  readonly topic: string
-  readonly partition: number
-  readonly records: Uint8Array
-  readonly slot: number
-}
-
 interface WatchRequest {
   readonly id: number
   readonly items: readonly { readonly topic: string; readonly partition: number }[]
 }
-
-/** Buffers kept of each size up to the largest: 16 MiB of the largest, at most twice that of all. */
-const KEPT_PER_SIZE = 16
-const LARGEST_KEPT = 1 << 20
 
 export interface PartitionServiceOptions {
   readonly worker: number
@@ -62,6 +42,8 @@ export interface PartitionServiceOptions {
   placement(): PlacementTable
   /** The other worker's mailbox. */
   peer(worker: number): Caller | undefined
+  /** The way of produced batches to the other worker. */
+  lane(worker: number): ProduceLane | undefined
   peers(): readonly number[]
   /** Bytes of records on their way to other workers, unanswered: more are refused. */
   maxForwardedBytes(): number
@@ -72,8 +54,9 @@ export class PartitionService {
   private readonly remoteWatches = new Map<number, () => void>()
   private nextWatch = 1
   private forwardedBytes = 0
-  /** Memory that other workers read. Fresh memory for each message cost more than all else of a forwarded batch: page faults, and marking. */
-  private readonly pool = new BufferPool(KEPT_PER_SIZE, LARGEST_KEPT, (bytes) => Buffer.from(new SharedArrayBuffer(bytes)))
+  /** Lanes that have something to send. */
+  private readonly laden = new Set<ProduceLane>()
+  private turnEnds = false
 
   constructor(options: PartitionServiceOptions) {
     this.options = options
@@ -101,41 +84,41 @@ export class PartitionService {
 
   /** The records are copied once, into memory that the owner reads: what they lie in now is the connection's receive buffer. */
   forwardProduce(owner: number, items: readonly ProduceItem[], terms: AppendTerms, sink: ProduceSink): void {
-    const failAll = (code: number): void => {
-      for (const item of items) sink.complete(item.slot, failedAppend(code))
-    }
-    const peer = this.options.peer(owner)
-    if (!peer) {
-      failAll(errors.NOT_LEADER_OR_FOLLOWER.code)
-      return
-    }
+    const lane = this.options.lane(owner)
     const total = items.reduce((sum, item) => sum + item.records.length, 0)
     // A connection's limit does not hold what it left behind when it closed: so these bytes are counted here, until the owner has answered.
-    if (this.forwardedBytes > 0 && this.forwardedBytes + total > this.options.maxForwardedBytes()) {
-      failAll(errors.REQUEST_TIMED_OUT.code)
+    const isTooMuch = this.forwardedBytes > 0 && this.forwardedBytes + total > this.options.maxForwardedBytes()
+    if (!lane || isTooMuch) {
+      const { code } = lane ? errors.REQUEST_TIMED_OUT : errors.NOT_LEADER_OR_FOLLOWER
+      for (const item of items) sink.complete(item.slot, failedAppend(code))
       return
     }
     this.forwardedBytes += total
-    const memory = this.pool.acquire(total)
-    let offset = 0
-    const forwarded = items.map(({ topic, partition, records }) => {
-      native().copyBytes(memory.subarray(offset, offset + records.length), records)
-      offset += records.length
-      return { topic, partition, offset: offset - records.length, size: records.length }
+    lane.forward(items, total, terms, sink)
+    this.laden.add(lane)
+  }
+
+  /** A way of produced batches to and from another worker, which `notify` reaches. */
+  newLane(notify: (method: string, message: object) => void): ProduceLane {
+    return new ProduceLane({
+      notify,
+      append: (topic, partition, records, terms, sink, slot) => this.replicas.append(topic, partition, records, terms, sink, slot),
+      turnEnded: () => this.turnEnded(),
+      settled: (bytes) => (this.forwardedBytes -= bytes),
     })
-    const message: ForwardedProduce = { terms, bytes: memory.buffer as unknown as SharedArrayBuffer, items: forwarded }
-    peer.call<AppendResult[]>('produce', message).then(
-      (results) => {
-        this.forwardedBytes -= total
-        this.pool.release(memory)
-        for (let i = 0; i < items.length; i++) sink.complete(items[i]!.slot, results[i]!)
-      },
-      () => {
-        // The memory is left to its owner, which may be at it still.
-        this.forwardedBytes -= total
-        failAll(errors.NOT_LEADER_OR_FOLLOWER.code)
-      },
-    )
+  }
+
+  /** What was forwarded leaves, and what was staged is written, once this round of the event loop has read from everyone. */
+  turnEnded(): void {
+    if (this.turnEnds || (this.laden.size === 0 && !this.replicas.hasStaged)) return
+    this.turnEnds = true
+    setImmediate(() => {
+      this.turnEnds = false
+      // First what another worker can go on with meanwhile.
+      for (const lane of this.laden) lane.send()
+      this.laden.clear()
+      this.replicas.flush()
+    })
   }
 
   /** Asks the owners; the answers come in the order of the questions. */
@@ -268,7 +251,6 @@ export class PartitionService {
   /** What other workers may ask of this one. */
   handlers(): [string, MailboxHandler][] {
     return [
-      ['produce', (message: ForwardedProduce) => this.producedElsewhere(message)],
       [
         'ask',
         ({ name, questions }: { name: QuestionName; questions: never[] }) =>
@@ -283,24 +265,6 @@ export class PartitionService {
       ['watch', (request: WatchRequest) => this.watchedElsewhere(request)],
       ['unwatch', (id: number) => this.remoteWatches.get(id)?.()],
     ]
-  }
-
-  private producedElsewhere({ terms, bytes, items }: ForwardedProduce): Promise<AppendResult[]> {
-    return new Promise((resolve) => {
-      const results: AppendResult[] = []
-      let remaining = items.length
-      const sink: ProduceSink = {
-        complete: (slot, result) => {
-          results[slot] = result
-          if (--remaining === 0) resolve(results)
-        },
-      }
-      items.forEach(({ topic, partition, offset, size }, slot) => {
-        this.replicas.append(topic, partition, new Uint8Array(bytes, offset, size), terms, sink, slot)
-      })
-      // One mailbox message is one turn here: the microtask runs after all envelopes of the message were handled.
-      if (this.replicas.hasStaged) queueMicrotask(() => this.replicas.flush())
-    })
   }
 
   private watchedElsewhere({ id, items }: WatchRequest): Promise<null> {

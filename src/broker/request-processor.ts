@@ -6,7 +6,6 @@ import { errors } from '../model/errors.js'
 import { decodeRequest, decodeRequestHeader, encodeResponse, ProtocolError, type RequestHeader } from '../protocol/codec/index.js'
 import type { ProduceRequest } from '../protocol/schema/produce.js'
 import { type Api, apis } from '../protocol/schema/index.js'
-import type { ReplicaManager } from '../replica/replica-manager.js'
 import { apiVersionsAnswer } from './handlers/api-versions.js'
 import type { HandlerContext, RequestContext } from './handlers/handler.js'
 import { handlerFor, type HandledApi } from './handlers/index.js'
@@ -27,13 +26,10 @@ export type Respond = (pieces: readonly ResponsePiece[] | null) => void
 
 export class RequestProcessor {
   private readonly broker: HandlerContext
-  private readonly replicas: ReplicaManager
   private readonly logger: Logger
-  private flushScheduled = false
 
-  constructor(broker: HandlerContext, replicas: ReplicaManager) {
+  constructor(broker: HandlerContext) {
     this.broker = broker
-    this.replicas = replicas
     this.logger = broker.env.logger
   }
 
@@ -54,14 +50,9 @@ export class RequestProcessor {
     else this.handle(handled, header, frame, peer, respond)
   }
 
-  /** All frames of a read were handed over: what they staged is written once this round of the event loop has read from everyone. */
+  /** All frames of a read were handed over. */
   turnEnded(): void {
-    if (!this.replicas.hasStaged || this.flushScheduled) return
-    this.flushScheduled = true
-    setImmediate(() => {
-      this.flushScheduled = false
-      this.replicas.flush()
-    })
+    this.broker.services.partitions.turnEnded()
   }
 
   private handle(handled: HandledApi, header: RequestHeader, frame: Buffer, peer: Peer, respond: Respond): void {

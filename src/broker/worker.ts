@@ -32,6 +32,7 @@ import { type Admission, Listener } from './listener/listener.js'
 import { LeaseCell } from './lease-cell.js'
 import type { ListenCommand, LogFailure, PortMessage, WorkerInit, WorkerUpdate } from './messages.js'
 import { PartitionService } from './partition-service.js'
+import type { ProduceLane } from './produce-lane.js'
 import { replicationSettings, topicSettings } from './replication-settings.js'
 import { type Peer, RequestProcessor, type Respond } from './request-processor.js'
 import { ensureGroupTopic } from './group-topic.js'
@@ -52,6 +53,7 @@ export class BrokerWorker {
   private readonly env: Env
   private readonly main: Caller
   private readonly peers = new Map<number, Caller>()
+  private readonly lanes = new Map<number, ProduceLane>()
   private readonly placement: PlacementTable
   private readonly configs: ConfigStore
   private readonly groups: GroupCoordinators
@@ -100,11 +102,12 @@ export class BrokerWorker {
       replicas: this.replicas,
       placement: () => this.placement,
       peer: (worker) => this.peers.get(worker),
+      lane: (worker) => this.lanes.get(worker),
       peers: () => [...this.peers.keys()],
       maxForwardedBytes: () => this.configs.getNumber('millrace.max.buffered.bytes'),
     })
     this.context = this.handlerContext()
-    this.processor = new RequestProcessor(this.context, this.replicas)
+    this.processor = new RequestProcessor(this.context)
     if (init.replicates) this.replication = this.startReplication()
     this.startMaintenance()
   }
@@ -203,13 +206,22 @@ export class BrokerWorker {
   }
 
   addPeer(worker: number, port: PortMessage['port']): void {
+    const lane = this.partitions.newLane((method, message) => mailbox.notify(method, message))
     const mailbox = new Mailbox(
       port,
-      new Map<string, MailboxHandler>([...this.partitions.handlers(), ['group', (call: GroupCall) => this.callGroupHere(call)]]),
+      new Map<string, MailboxHandler>([
+        ...this.partitions.handlers(),
+        ...lane.handlers(),
+        ['group', (call: GroupCall) => this.callGroupHere(call)],
+      ]),
     )
     this.peers.set(worker, mailbox)
+    this.lanes.set(worker, lane)
     port.on('close', () => {
-      if (this.peers.get(worker) === mailbox) this.peers.delete(worker)
+      lane.close()
+      if (this.peers.get(worker) !== mailbox) return
+      this.peers.delete(worker)
+      this.lanes.delete(worker)
     })
   }
 

@@ -97,7 +97,7 @@ class PortConnection implements Connection {
     }
     const { records } = batch
     const memory = this.memory.take(records.length)
-    native().copyBytes(memory.bytes, records)
+    native().copyBytes(memory.bytes, records, 0)
     const terms = this.terms.slotOf(batch)
     this.post(records.length, memory.slot, terms)
     this.wait({ done, memory })

@@ -99,6 +99,11 @@ export class RingReader {
     return body
   }
 
+  /** Everything up to `end` is done with: for a reader that keeps nothing beyond the message that told of it. */
+  doneTo(end: number): void {
+    Atomics.store(this.released, 0, end | 0)
+  }
+
   giveBack(): void {
     const { taken } = this
     let done = 0

@@ -167,8 +167,8 @@ export interface NativeAddon {
   ): number
   /** `packRecords` of protocol/records in Rust; throws ERR_MILLRACE_ARGUMENT for offsets outside of `values`. */
   readonly packRecords: PackRecords
-  /** All of `source` to the beginning of `target`. V8's own `set` takes four times as long to or from memory that threads share. */
-  copyBytes(target: Uint8Array, source: Uint8Array): number
+  /** All of `source` to `target`, from byte `at` on. V8's own `set` takes four times as long to or from memory that threads share. */
+  copyBytes(target: Uint8Array, source: Uint8Array, at: number): number
   /** Re-encodes a verified batch under another codec (0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd; level -1: the codec's default). */
   recompressBatch(data: Uint8Array, offset: number, length: number, codec: number, level: number, maxUncompressed: number): Uint8Array
 

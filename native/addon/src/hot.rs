@@ -125,12 +125,13 @@ unsafe extern "C" fn pack_records(env: sys::napi_env, info: sys::napi_callback_i
 
 unsafe extern "C" fn copy_bytes(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: the arguments of this callback.
-    let args = unsafe { Arguments::<2>::read(env, info) };
+    let args = unsafe { Arguments::<3>::read(env, info) };
     args.finish((|| {
+        let at = args.size(2)?;
         // SAFETY: see the head of this file; that they are different memory is checked below, before they are used.
         let source = unsafe { args.all_bytes(1) }?;
         // SAFETY: as above.
-        let target = unsafe { args.bytes(0, 0, source.len()) }?;
+        let target = unsafe { args.bytes(0, at, source.len()) }?;
         let (to, of) = (target.as_ptr_range(), source.as_ptr_range());
         if to.start < of.end && of.start < to.end {
             return Err(argument("the bytes must not lie in the memory that they are copied to"));

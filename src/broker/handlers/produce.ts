@@ -11,7 +11,7 @@ import { apis } from '../../protocol/schema/index.js'
 import type { ProduceRequest, ProduceResponse } from '../../protocol/schema/produce.js'
 import { failedAppend, type AppendTerms } from '../../replica/hosted-partition.js'
 import type { ProduceSink } from '../../replica/purgatory/produce-queue.js'
-import type { ProduceItem } from '../partition-service.js'
+import type { ProduceItem } from '../produce-lane.js'
 import { currentLeader, NO_LEADER } from './cluster-view.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
