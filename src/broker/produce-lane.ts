@@ -3,8 +3,7 @@
 // threads, cost as much as the batch's way into the log. The records lie in a ring that both see (link/shared-ring.ts). Runs on every worker.
 
 import { errors } from '../model/errors.js'
-import { type Placed, ringMemory, RingReader, RingWriter } from '../link/shared-ring.js'
-import { native } from '../log/native.js'
+import { copyShared, type Placed, ringMemory, RingReader, RingWriter } from '../link/shared-ring.js'
 import type { AppendResult } from '../log/types.js'
 import { type AppendTerms, failedAppend } from '../replica/hosted-partition.js'
 import type { ProduceSink } from '../replica/purgatory/produce-queue.js'
@@ -137,7 +136,7 @@ export class ProduceLane {
       this.newRing = ringMemory(RING_BYTES)
       this.writer = new RingWriter(this.newRing)
     }
-    return this.writer.place(records.length, 0, (target, at) => native().copyBytes(target, records, at))
+    return this.writer.place(records.length, 0, (target, at) => copyShared(target, at, records))
   }
 
   private topicIndex(topic: string): number {
@@ -240,6 +239,6 @@ function plainResult(numbers: readonly number[], at: number): AppendResult {
 
 function ownMemory(records: Uint8Array): SharedArrayBuffer {
   const memory = new SharedArrayBuffer(records.length)
-  native().copyBytes(new Uint8Array(memory), records, 0)
+  copyShared(new Uint8Array(memory), 0, records)
   return memory
 }

@@ -20,7 +20,7 @@ const NATIVE_COPY = 4096
 /** Copies between a ring and memory of the thread, either way. */
 export function copyShared(target: Uint8Array, at: number, source: Uint8Array): void {
   if (source.length < NATIVE_COPY) target.set(source, at)
-  else native().copyBytes(target.subarray(at, at + source.length), source)
+  else native().copyBytes(target, source, at)
 }
 
 export function ringMemory(bytes: number): SharedArrayBuffer {
