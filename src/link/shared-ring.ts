@@ -34,6 +34,8 @@ export class RingWriter {
   private readonly size: number
   /** Positions count all bytes ever placed, modulo 2^32, of which the size is a divisor. */
   private written = 0
+  /** What a position lies ahead of its place in the memory by. */
+  private shift = 0
 
   constructor(memory: SharedArrayBuffer) {
     this.released = new Int32Array(memory, 0, 1)
@@ -50,9 +52,11 @@ export class RingWriter {
     const rounded = (phase + length + ALIGN - 1) & -ALIGN
     // A larger one might never find a place in one piece.
     if (length === 0 || rounded > size / 2) return undefined
-    const offset = this.written & (size - 1)
-    const skipped = offset + rounded > size ? size - offset : 0
     const used = (this.written - Atomics.load(this.released, 0)) >>> 0
+    // An empty ring begins at its beginning: that memory is still in the caches, what comes next in the ring is not.
+    if (used === 0) this.shift = this.written & (size - 1)
+    const offset = (this.written - this.shift) & (size - 1)
+    const skipped = offset + rounded > size ? size - offset : 0
     if (used + skipped + rounded > size) return undefined
     const start = HEAD + (skipped === 0 ? offset : 0) + phase
     write(this.bytes, start)

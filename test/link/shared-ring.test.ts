@@ -50,6 +50,22 @@ test('positions go on past 2^32', () => {
   }
 })
 
+test('an empty ring begins at its beginning, one that is not goes on', () => {
+  const { writer } = ring()
+  const [first] = place(writer, 512, 1)!
+  assert.notEqual(place(writer, 512, 2)![0], first)
+  const again = ring()
+  for (let i = 0; i < 20; i++) {
+    const one = place(again.writer, 512, i)!
+    const body = again.reader.take(one)
+    assert.equal(one[0], first, `body ${i} of a ring that was empty`)
+    const two = again.reader.take(place(again.writer, 512, i + 100)!)
+    assert.ok(body.bytes.every((byte) => byte === i) && two.bytes.every((byte) => byte === i + 100))
+    body.release()
+    two.release()
+  }
+})
+
 test('without room nothing is written, and room comes back with the oldest', () => {
   const { writer, reader } = ring()
   const bodies = Array.from({ length: 4 }, (_, i) => reader.take(place(writer, SIZE / 4, i)!))
