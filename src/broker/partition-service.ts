@@ -11,6 +11,7 @@ import type { ReplicaManager } from '../replica/replica-manager.js'
 import { type Caller, type MailboxHandler } from '../threads/mailbox.js'
 import { ownerOf, type PlacementTable } from '../threads/placement.js'
 import { type ProduceItem, ProduceLane } from './produce-lane.js'
+import { isEnough, type LookRequest, SpreadPlans, type SpreadPlansDoors } from './spread-plans.js'
 
 /** A question's name → question → answer. */
 export interface PartitionQuestions {
@@ -31,9 +32,10 @@ const answers: { [Name in QuestionName]: Answering<Name> } = {
   deleteRecords: operations.deleteRecords,
 }
 
-interface WatchRequest {
-  readonly id: number
-  readonly items: readonly { readonly topic: string; readonly partition: number }[]
+/** A fetch of another worker that waits for what this one owns. */
+interface RemoteLook {
+  stop(): void
+  tell: (outcomes: FetchOutcome[] | null) => void
 }
 
 export interface PartitionServiceOptions {
@@ -51,15 +53,25 @@ export interface PartitionServiceOptions {
 
 export class PartitionService {
   private readonly options: PartitionServiceOptions
-  private readonly remoteWatches = new Map<number, () => void>()
-  private nextWatch = 1
+  private readonly remoteLooks = new Map<number, RemoteLook>()
+  private nextLook = 1
   private forwardedBytes = 0
   /** Lanes that have something to send. */
   private readonly laden = new Set<ProduceLane>()
   private turnEnds = false
 
+  private readonly spreadDoors: SpreadPlansDoors
+
   constructor(options: PartitionServiceOptions) {
     this.options = options
+    this.spreadDoors = {
+      owner: (topic, partition) => this.owner(topic, partition),
+      isHere: (owner) => owner === options.worker || owner === -1,
+      peer: (owner) => options.peer(owner),
+      newId: () => this.nextLook++ + options.worker * 2 ** 40,
+      planHere: (items, reader, maxBytes) => this.planLocal(items, reader, maxBytes, true),
+      watchHere: (items, wake) => this.watch(items, wake),
+    }
   }
 
   get replicas(): ReplicaManager {
@@ -194,56 +206,19 @@ export class PartitionService {
     })
   }
 
-  /** One pass over all owners, without waiting for data. */
-  async planAll(items: readonly FetchItem[], reader: FetchReader, maxBytes: number): Promise<FetchOutcome[]> {
-    const results: FetchOutcome[] = Array.from({ length: items.length })
-    const byOwner = new Map<number, number[]>()
-    items.forEach((item, i) => {
-      const owner = this.owner(item.topic, item.partition)
-      byOwner.set(owner, [...(byOwner.get(owner) ?? []), i])
-    })
-    await Promise.all(
-      [...byOwner].map(async ([owner, indexes]) => {
-        const asked = indexes.map((i) => items[i]!)
-        const here = owner === this.options.worker || owner === -1
-        // Each owner may fill its share; the caller cuts the sum. A single batch over its share still goes out whole.
-        const share = Math.max(1, Math.floor((maxBytes * indexes.length) / items.length))
-        const outcomes = here
-          ? this.planLocal(asked, reader, share, true)
-          : await (
-              this.options.peer(owner)?.call<FetchOutcome[]>('plan', { items: asked, reader, maxBytes: share }) ??
-              Promise.reject(new Error('gone'))
-            ).catch(() => asked.map(() => failedFetch(errors.NOT_LEADER_OR_FOLLOWER.code)))
-        indexes.forEach((i, at) => (results[i] = outcomes[at]!))
-      }),
-    )
-    return results
+  /** For a fetch of what several workers own. `minBytes` 0: it does not wait. */
+  spreadPlans(items: readonly FetchItem[], reader: FetchReader, maxBytes: number, minBytes: number): SpreadPlans {
+    return new SpreadPlans(this.spreadDoors, items, reader, maxBytes, minBytes)
   }
 
-  /** Calls `wake` at every move of any of these partitions' high watermarks. Returns how to stop. */
+  /** Calls `wake` at every move of any of these partitions' high watermarks, as far as they are here. Returns how to stop. */
   watch(items: readonly { readonly topic: string; readonly partition: number }[], wake: () => void): () => void {
     const stops: (() => void)[] = []
-    let stopped = false
-    // The end of a remote watch that was called off is no news: taking it for some would make two workers wake each other for ever.
-    const wakeUnlessStopped = (): void => {
-      if (!stopped) wake()
-    }
-    const remote = new Map<number, { topic: string; partition: number }[]>()
     for (const { topic, partition } of items) {
-      const owner = this.owner(topic, partition)
-      if (owner === this.options.worker || owner === -1) {
-        const hosted = this.replicas.find(topic, partition)
-        if (hosted) stops.push(hosted.watch(wake))
-      } else remote.set(owner, [...(remote.get(owner) ?? []), { topic, partition }])
-    }
-    for (const [owner, watched] of remote) {
-      const id = this.nextWatch++
-      const peer = this.options.peer(owner)
-      peer?.call('watch', { id: id + this.options.worker * 2 ** 40, items: watched }).then(wakeUnlessStopped, wakeUnlessStopped)
-      stops.push(() => peer?.notify('unwatch', id + this.options.worker * 2 ** 40))
+      const hosted = this.replicas.find(topic, partition)
+      if (hosted) stops.push(hosted.watch(wake))
     }
     return () => {
-      stopped = true
       for (const stop of stops) stop()
     }
   }
@@ -256,26 +231,42 @@ export class PartitionService {
         ({ name, questions }: { name: QuestionName; questions: never[] }) =>
           Promise.all(questions.map(async (question) => answers[name](this.replicas, question))),
       ],
-      [
-        'plan',
-        ({ items, reader, maxBytes }: { items: FetchItem[]; reader: FetchReader; maxBytes: number }) =>
-          this.planLocal(items, reader, maxBytes, true),
-      ],
+      ['look', (request: LookRequest) => this.lookedElsewhere(request)],
+      ['news', (id: number) => this.newsFor(id)],
       ['describeLogs', () => operations.describeLogs(this.replicas)],
-      ['watch', (request: WatchRequest) => this.watchedElsewhere(request)],
-      ['unwatch', (id: number) => this.remoteWatches.get(id)?.()],
+      ['unwatch', (id: number) => this.endLook(id, null)],
     ]
   }
 
-  private watchedElsewhere({ id, items }: WatchRequest): Promise<null> {
-    return new Promise((resolve) => {
-      const stop = this.watch(items, () => end())
-      const end = (): void => {
-        stop()
-        this.remoteWatches.delete(id)
-        resolve(null)
-      }
-      this.remoteWatches.set(id, end)
+  private lookedElsewhere({ id, items, reader, maxBytes, minBytes }: LookRequest): FetchOutcome[] {
+    const plan = (): FetchOutcome[] => this.planLocal(items, reader, maxBytes, true)
+    const outcomes = plan()
+    if (minBytes <= 0 || isEnough(outcomes, minBytes)) return outcomes
+    let isDue = false
+    const stop = this.watch(items, () => {
+      if (isDue) return
+      isDue = true
+      // Other partitions that this turn writes move with it.
+      queueMicrotask(() => {
+        if (this.remoteLooks.get(id) === look) this.endLook(id, plan())
+      })
     })
+    const look: RemoteLook = { stop, tell: () => undefined }
+    this.remoteLooks.set(id, look)
+    return outcomes
+  }
+
+  /** What was too little a moment ago, once it moved; null: it was enough, or nobody waits any more. */
+  private newsFor(id: number): Promise<FetchOutcome[] | null> | null {
+    const look = this.remoteLooks.get(id)
+    return look ? new Promise((resolve) => (look.tell = resolve)) : null
+  }
+
+  private endLook(id: number, outcomes: FetchOutcome[] | null): void {
+    const look = this.remoteLooks.get(id)
+    if (!look) return
+    this.remoteLooks.delete(id)
+    look.stop()
+    look.tell(outcomes)
   }
 }

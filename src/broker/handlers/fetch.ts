@@ -9,6 +9,7 @@ import type { FetchRequest, FetchResponse } from '../../protocol/schema/fetch.js
 import type { FetchOutcome, FetchReader } from '../../replica/hosted-partition.js'
 import { failedFetch } from '../../replica/hosted-partition.js'
 import { isRackAware } from '../replication-settings.js'
+import { isEnough, type SpreadPlans } from '../spread-plans.js'
 import { currentLeader, NO_LEADER } from './cluster-view.js'
 import { type FetchContext, hasNews, remember, rotate, type WantedPartition } from './fetch-session.js'
 import type { HandlerContext, RequestContext } from './handler.js'
@@ -69,17 +70,20 @@ class FetchJob {
   }
 
   async runAcrossWorkers(): Promise<FetchResponse> {
-    const plan = (): Promise<FetchOutcome[]> => this.planEverywhere()
-    const outcomes = await plan()
-    return this.isEnough(outcomes) ? this.answer(outcomes) : this.waitFor(plan)
+    const { maxWaitMs, minBytes } = this.request
+    const waits = maxWaitMs > 0 ? minBytes : 0
+    const plans = this.broker.services.partitions.spreadPlans(this.items(), this.reader, this.maxBytes, waits)
+    await plans.look()
+    return this.isEnough(plans.outcomes) ? this.answerWith(plans) : this.waitForNews(plans)
+  }
+
+  private answerWith(plans: SpreadPlans): FetchResponse {
+    plans.stop()
+    return this.answer(this.withUnknown([...plans.outcomes]))
   }
 
   private planHere(): FetchOutcome[] {
     return this.withUnknown(this.broker.services.partitions.planLocal(this.items(), this.reader, this.maxBytes, true))
-  }
-
-  private async planEverywhere(): Promise<FetchOutcome[]> {
-    return this.withUnknown(await this.broker.services.partitions.planAll(this.items(), this.reader, this.maxBytes))
   }
 
   private items(): readonly WantedPartition[] {
@@ -105,57 +109,64 @@ class FetchJob {
   }
 
   private isEnough(outcomes: readonly FetchOutcome[]): boolean {
-    if (outcomes.length === 0 || this.request.maxWaitMs <= 0) return true
-    let bytes = 0
-    for (const outcome of outcomes) {
-      if (outcome.errorCode !== 0 || outcome.divergingEpoch || outcome.preferredReadReplica !== -1) return true
-      bytes += outcome.plan?.size ?? 0
-    }
-    return bytes >= this.request.minBytes
+    return outcomes.length === 0 || this.request.maxWaitMs <= 0 || isEnough(outcomes, this.request.minBytes)
   }
 
-  /** Looks again at every move of a high watermark, until there is enough or the client's time is up. */
-  private waitFor(plan: () => FetchOutcome[] | Promise<FetchOutcome[]>): Promise<FetchResponse> {
+  /** Owners tell what they have, until it is enough or the client's time is up. */
+  private waitForNews(plans: SpreadPlans): Promise<FetchResponse> {
+    const { env } = this.broker
+    return new Promise((resolve, reject) => {
+      let over = false
+      const finish = async (): Promise<void> => {
+        over = true
+        timer.cancel()
+        // Files that were planned a while ago may have been replaced since.
+        if (this.context.isOpen() && this.request.minBytes > 1) await plans.look()
+        plans.stop()
+        resolve(this.context.isOpen() ? this.answerWith(plans) : this.answer([]))
+      }
+      plans.onNews = () => {
+        if (!over && (!this.context.isOpen() || this.isEnough(plans.outcomes))) finish().catch(reject)
+      }
+      const timer = env.timers.after(Math.max(0, this.deadline - env.clock.monotonic()), () => void finish().catch(reject))
+      // What moved between the first look and now.
+      plans.onNews()
+    })
+  }
+
+  /** Looks again at every move of a high watermark, until there is enough or the client's time is up. All partitions are here. */
+  private waitFor(plan: () => FetchOutcome[]): Promise<FetchResponse> {
     const { env, services } = this.broker
     return new Promise((resolve, reject) => {
       let stopWatching = (): void => {}
-      let looking = false
-      let again = false
       let over = false
-      let expired = false
       const finish = (outcomes: FetchOutcome[]): void => {
         over = true
         stopWatching()
         timer.cancel()
         resolve(this.answer(outcomes))
       }
-      const look = async (): Promise<void> => {
-        if (looking) {
-          again = true
-          return
-        }
-        looking = true
-        do {
-          again = false
+      const look = (expired: boolean): void => {
+        if (over) return
+        stopWatching()
+        if (!this.context.isOpen()) return finish([])
+        // Again each time: a partition may have come here meanwhile.
+        stopWatching = services.partitions.watch(this.fetch.wanted, wake)
+        const outcomes = plan()
+        if (expired || this.isEnough(outcomes)) finish(outcomes)
+      }
+      // Called from within an append: what fails here is this fetch's own.
+      const tryToLook = (expired: boolean): void => {
+        try {
+          look(expired)
+        } catch (error) {
+          over = true
           stopWatching()
-          if (!this.context.isOpen()) return finish([])
-          // Watch first, look second: a move in between is seen.
-          stopWatching = services.partitions.watch(this.fetch.wanted, wake)
-          const planned = plan()
-          const outcomes = planned instanceof Promise ? await planned : planned
-          if (over) return
-          if (this.isEnough(outcomes) || expired) return finish(outcomes)
-        } while (again)
-        looking = false
+          reject(error as Error)
+        }
       }
-      const wake = (): void => {
-        if (!over) look().catch(reject)
-      }
-      // A timer may fire a fraction early by the other clock: what counts is that it fired.
-      const timer = env.timers.after(Math.max(0, this.deadline - env.clock.monotonic()), () => {
-        expired = true
-        wake()
-      })
+      const wake = (): void => tryToLook(false)
+      const timer = env.timers.after(Math.max(0, this.deadline - env.clock.monotonic()), () => tryToLook(true))
       wake()
     })
   }
