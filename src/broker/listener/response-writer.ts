@@ -100,12 +100,11 @@ export class ResponseWriter {
     // Counted from now on: an answer behind a parked one is in memory too.
     for (const piece of pieces ?? []) if (piece instanceof Uint8Array) this.memoryBytes += piece.length
     if (this.slots[0] !== slot) return
-    let ready = 0
-    while (ready < this.slots.length && this.slots[ready]!.pieces !== undefined) {
-      for (const piece of this.slots[ready]!.pieces ?? []) this.output.push(piece)
-      ready++
+    const { slots } = this
+    for (let first = slots[0]; first?.pieces !== undefined; first = slots[0]) {
+      for (const piece of first.pieces ?? []) this.output.push(piece)
+      slots.shift()
     }
-    this.slots.splice(0, ready)
   }
 
   /** Writes as much as the socket takes. Called at the end of a turn and when the socket has drained. */
@@ -142,7 +141,8 @@ export class ResponseWriter {
       if (sent < 0) return
       budget -= sent
     }
-    this.output.length = 0
+    // A new one: to set the length of an array is a call into V8's runtime.
+    if (this.outputHead > 0) this.output = []
     this.outputHead = 0
   }
 

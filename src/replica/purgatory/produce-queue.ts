@@ -41,8 +41,10 @@ class Waiters {
       this.head++
       finish(waiter, refusal === null ? waiter.result : { ...waiter.result, ...refusal })
     }
+    if (this.head === 0) return
     if (this.head === list.length) {
-      list.length = 0
+      // A new one: to set the length of an array is a call into V8's runtime.
+      this.list = []
       this.head = 0
     } else if (this.head > 1024) {
       this.list = list.slice(this.head)
