@@ -123,7 +123,8 @@ export class HostedPartition {
   private durableHeld = false
   /** The log before the last move, for plans that were made of it. */
   private replaced: { readonly plannedDir: string; readonly log: Log } | undefined
-  private syncWanted = false
+  /** Producers on the `process` promise wait for the disk up to here: also for what is staged and not written yet. */
+  private syncTo = 0
 
   constructor(topic: string, partition: number, log: Log, state: PartitionState) {
     this.topic = topic
@@ -186,7 +187,7 @@ export class HostedPartition {
     const toDisk = wait === 'durable' || wait === 'synced'
     if (toDisk && state.promise !== 'disk' && !result.duplicate) state.holdForDisk(result.baseOffset, required)
     this.produce.add(required, wait, sink, slot, result)
-    if (toDisk) this.syncWanted = true
+    if (toDisk && required > this.syncTo) this.syncTo = required
     if (log.writtenOffset < log.logEndOffset) return true
     this.wrote()
     return false
@@ -250,7 +251,6 @@ export class HostedPartition {
     this.durableHeld = held
     if (held) return
     this.syncing = false
-    this.syncWanted = true
     this.wrote()
   }
 
@@ -351,7 +351,7 @@ export class HostedPartition {
     const errorCode = this.log.flushStaged()
     if (errorCode !== errors.NONE.code) this.state.stagedLost(this.log.logEndOffset)
     this.state.localWritten(this.log.writtenOffset)
-    if (this.state.promise === 'disk' && this.state.durableOffset < this.log.writtenOffset) this.startSync()
+    if (this.isSyncDue) this.startSync()
     return errorCode
   }
 
@@ -403,7 +403,7 @@ export class HostedPartition {
     const { log, state } = this
     const moved = state.localWritten(log.writtenOffset)
     this.release()
-    if (this.syncWanted || (state.promise === 'disk' && state.durableOffset < log.writtenOffset)) this.startSync()
+    if (this.isSyncDue) this.startSync()
     if (this.onReplicationNews !== null) this.onReplicationNews(this)
     if (moved) this.watermarkMoved()
   }
@@ -414,14 +414,17 @@ export class HostedPartition {
     this.produce.release(log.writtenOffset, state.highWatermark, state.durableOffset, tooSmall ? SET_TOO_SMALL : null)
   }
 
+  /** Something that is written is wanted on the disk, and is not there. */
+  private get isSyncDue(): boolean {
+    const { log, state } = this
+    const wanted = state.promise === 'disk' ? log.writtenOffset : Math.min(this.syncTo, log.writtenOffset)
+    return state.durableOffset < wanted
+  }
+
   /** Group commit: one fsync at a time; all that was written while it ran shares the next one. */
   private startSync(): void {
-    if (this.syncing) {
-      this.syncWanted = true
-      return
-    }
+    if (this.syncing) return
     this.syncing = true
-    this.syncWanted = false
     const { log } = this
     log.sync().then(
       (durable) => {
@@ -438,7 +441,7 @@ export class HostedPartition {
     // A truncation while it ran took back what lies above.
     const moved = this.state.localDurable(Math.min(durable, this.log.writtenOffset))
     this.release()
-    if (this.syncWanted) this.startSync()
+    if (this.isSyncDue) this.startSync()
     if (moved) this.watermarkMoved()
     this.onSynced?.(this)
   }

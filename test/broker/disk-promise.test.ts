@@ -21,7 +21,7 @@ interface Held {
   /** Lets the fsync that waits end. */
   finishSync(): Promise<void>
   readonly answered: number[]
-  append(options?: { disk?: boolean; acks?: number }): void
+  append(options?: { disk?: boolean; acks?: number; flush?: boolean }): void
   visible(): number
 }
 
@@ -49,7 +49,7 @@ async function held(t: TestContext, promise: 'process' | 'disk'): Promise<Held> 
     hosted,
     log,
     answered,
-    append: ({ disk = false, acks = -1 } = {}) => {
+    append: ({ disk = false, acks = -1, flush = true } = {}) => {
       const mine = slot++
       hosted.append(
         batch(1),
@@ -57,7 +57,7 @@ async function held(t: TestContext, promise: 'process' | 'disk'): Promise<Held> 
         { complete: (_slot, { errorCode }) => answered.push(errorCode === 0 ? mine : -errorCode) },
         mine,
       )
-      hosted.flush()
+      if (flush) hosted.flush()
     },
     finishSync: async () => {
       pending.shift()!()
@@ -98,6 +98,17 @@ describe('one partition', () => {
     assert.deepEqual([answered, visible()], [[0, 2, 1], 2])
     await finishSync()
     assert.deepEqual([answered, visible()], [[0, 2, 1, 3], 4])
+  })
+
+  test('a call for disk whose batch is still staged when the fsync before it ends has one of its own', async (t) => {
+    const { append, hosted, answered, visible, finishSync } = await held(t, 'process')
+    append({ disk: true })
+    append({ disk: true, flush: false })
+    await finishSync()
+    assert.deepEqual([answered, visible()], [[0], 1])
+    hosted.flush()
+    await finishSync()
+    assert.deepEqual([answered, visible()], [[0, 1], 2])
   })
 
   test('a watcher that watches again while it is woken is woken once', async (t) => {
