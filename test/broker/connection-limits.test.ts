@@ -86,9 +86,10 @@ function listenCommands(properties: Record<string, string>, workers: number) {
   return connections.begin([{ name: 'PLAINTEXT', host: '127.0.0.1', port: 9092 }])[0]!
 }
 
-test('the backlog is shared among the workers; buffers are set only when a setting says so', () => {
+test('the backlog is shared among the workers; the send buffer is as small as Kafka has it, the receive buffer set only when a setting says so', () => {
   const plain = listenCommands({}, 4)
-  assert.deepEqual([plain.backlog, plain.sendBufferBytes, plain.receiveBufferBytes], [1024, 0, 0])
+  assert.deepEqual([plain.backlog, plain.sendBufferBytes, plain.receiveBufferBytes], [1024, 102_400, 0])
+  assert.equal(listenCommands({ 'socket.send.buffer.bytes': '-1' }, 1).sendBufferBytes, 0)
   const explicit = listenCommands(
     { 'socket.listen.backlog.size': '50', 'socket.send.buffer.bytes': '20000', 'socket.receive.buffer.bytes': '-1' },
     4,

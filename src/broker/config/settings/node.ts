@@ -124,7 +124,7 @@ export const NODE_SETTINGS: readonly SettingDefinition[] = [
   row('socket.request.max.bytes', 'int', '104857600', 'high', { min: 1, acted: true, doc: 'Largest request that is accepted.' }),
   row('socket.send.buffer.bytes', 'int', '102400', 'high', {
     acted: true,
-    doc: 'SO_SNDBUF of a connection; -1, or left out: the system tunes it.',
+    doc: 'SO_SNDBUF of a connection; -1: the system tunes it.',
   }),
   row('telemetry.max.bytes', 'int', '1048576', 'low', { min: 1 }),
   row('unstable.api.versions.enable', 'boolean', 'false', 'high', { internal: true }),
