@@ -111,8 +111,9 @@ export class PartitionService {
   }
 
   /** A way of produced batches to and from another worker, which `notify` reaches. */
-  newLane(notify: (method: string, message: object) => void): ProduceLane {
+  newLane(notify: (method: string, message: object) => void, ringBytes?: number): ProduceLane {
     return new ProduceLane({
+      ...(ringBytes === undefined ? {} : { ringBytes }),
       notify,
       append: (topic, partition, records, terms, sink, slot) => this.replicas.append(topic, partition, records, terms, sink, slot),
       turnEnded: () => this.turnEnded(),

@@ -2,6 +2,7 @@
 // requests cross in one message of plain numbers, its answers in another: an object for each batch, written, read and collected on both
 // threads, cost as much as the batch's way into the log. The records lie in a ring that both see (link/shared-ring.ts). Runs on every worker.
 
+import { BufferPool } from '../env/buffer-pool.js'
 import { errors } from '../model/errors.js'
 import { copyShared, type Placed, ringMemory, RingReader, RingWriter } from '../link/shared-ring.js'
 import type { AppendResult } from '../log/types.js'
@@ -16,8 +17,11 @@ export interface ProduceItem {
   readonly slot: number
 }
 
-/** Records on their way to one worker that it has not appended yet; what finds no room gets memory of its own. */
-const RING_BYTES = 4 << 20
+/**
+ * Records on their way to one worker that it has not appended yet: eight connections with five batches of 256 KiB each for one partition come to
+ * 5 MiB. Memory is touched as deep as it gets. What finds no room lies in memory of its own until it is answered.
+ */
+const RING_BYTES = 16 << 20
 
 /** Worker to owner: the requests of one turn. */
 interface ForwardedRequests {
@@ -43,6 +47,8 @@ interface ForwardedAnswers {
 const ORIGINS = ['client', 'coordinator', 'embedded'] as const satisfies readonly AppendTerms['origin'][]
 
 export interface ProduceLaneOptions {
+  /** A power of two; 16 MiB. */
+  readonly ringBytes?: number
   notify(method: string, message: object): void
   append(topic: string, partition: number, records: Uint8Array, terms: AppendTerms, sink: ProduceSink, slot: number): void
   /** What was appended in this turn of the event loop is to be written at its end. */
@@ -51,10 +57,16 @@ export interface ProduceLaneOptions {
   settled(bytes: number): void
 }
 
+/** Memory kept of each size up to the largest. Fresh memory costs page faults, and waits for the collector: a node grew by hundreds of MiB. */
+const KEPT_PER_SIZE = 32
+const LARGEST_KEPT = 1 << 20
+
 interface Waiting {
   readonly items: readonly ProduceItem[]
   readonly sink: ProduceSink
   readonly bytes: number
+  /** What found no room in the ring. */
+  readonly memories: readonly Buffer[]
 }
 
 export class ProduceLane {
@@ -68,6 +80,7 @@ export class ProduceLane {
   private newRing: SharedArrayBuffer | undefined
   private topics: string[] = []
   private memories: SharedArrayBuffer[] = []
+  private readonly pool = new BufferPool(KEPT_PER_SIZE, LARGEST_KEPT, (size) => Buffer.from(new SharedArrayBuffer(size)))
   private requests: number[] = []
   private end = 0
   // What came from there.
@@ -90,7 +103,8 @@ export class ProduceLane {
   /** The records are copied: what they lie in now is the connection's receive buffer. They leave with the next `send`. */
   forward(items: readonly ProduceItem[], bytes: number, terms: AppendTerms, sink: ProduceSink): void {
     const id = this.nextId++
-    this.waiting.set(id, { items, sink, bytes })
+    const memories: Buffer[] = []
+    this.waiting.set(id, { items, sink, bytes, memories })
     if (this.closed) {
       this.fail()
       return
@@ -100,7 +114,7 @@ export class ProduceLane {
     for (const { topic, partition, records } of items) {
       const placed = this.place(records)
       if (placed) this.end = placed[2]
-      else this.memories.push(ownMemory(records))
+      else memories.push(this.ownMemory(records))
       requests.push(this.topicIndex(topic), partition, placed ? -1 : this.memories.length - 1, placed ? placed[0] : 0, records.length)
     }
   }
@@ -133,10 +147,17 @@ export class ProduceLane {
 
   private place(records: Uint8Array): Placed | undefined {
     if (!this.writer) {
-      this.newRing = ringMemory(RING_BYTES)
+      this.newRing = ringMemory(this.options.ringBytes ?? RING_BYTES)
       this.writer = new RingWriter(this.newRing)
     }
     return this.writer.place(records.length, 0, (target, at) => copyShared(target, at, records))
+  }
+
+  private ownMemory(records: Uint8Array): Buffer {
+    const memory = this.pool.acquire(records.length)
+    copyShared(memory, 0, records)
+    this.memories.push(memory.buffer as unknown as SharedArrayBuffer)
+    return memory
   }
 
   private topicIndex(topic: string): number {
@@ -195,8 +216,9 @@ export class ProduceLane {
     let at = 0
     while (at < numbers.length) {
       const id = numbers[at++]!
-      const { items, sink, bytes } = this.waiting.get(id)!
+      const { items, sink, bytes, memories } = this.waiting.get(id)!
       this.waiting.delete(id)
+      for (const memory of memories) this.pool.release(memory)
       this.options.settled(bytes)
       for (const { slot } of items) {
         const place = numbers[at + 6]!
@@ -235,10 +257,4 @@ function plainResult(numbers: readonly number[], at: number): AppendResult {
     logStartOffset: numbers[at + 4]!,
     duplicate: numbers[at + 5] === 1,
   }
-}
-
-function ownMemory(records: Uint8Array): SharedArrayBuffer {
-  const memory = new SharedArrayBuffer(records.length)
-  copyShared(new Uint8Array(memory), 0, records)
-  return memory
 }

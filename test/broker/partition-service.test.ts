@@ -10,6 +10,7 @@ import { type AppendTerms, failedAppend } from '../../src/replica/hosted-partiti
 import type { ProduceSink } from '../../src/replica/purgatory/produce-queue.js'
 import type { ReplicaManager } from '../../src/replica/replica-manager.js'
 
+const RING_BYTES = 4 << 20
 const TERMS: AppendTerms = { acks: -1, disk: false, apiVersion: 11, origin: 'client' }
 
 interface Appended {
@@ -58,8 +59,18 @@ class Pair {
         maxForwardedBytes: () => maxForwardedBytes,
       })
     this.service = service(0)
-    lanes.push(this.service.newLane(to(() => lanes[1]!)))
-    lanes.push(service(1).newLane(to(() => lanes[0]!)))
+    lanes.push(
+      this.service.newLane(
+        to(() => lanes[1]!),
+        RING_BYTES,
+      ),
+    )
+    lanes.push(
+      service(1).newLane(
+        to(() => lanes[0]!),
+        RING_BYTES,
+      ),
+    )
     this.lane = lanes[0]!
     const isCut = (): boolean => this.#isCut
     function to(other: () => ProduceLane): (method: string, message: object) => void {
@@ -148,7 +159,7 @@ test('what the owner says of each batch comes back whole, whatever the order of 
 
 test('the memory of records is used again once the owner has appended them, answered or not; what finds no room has its own', async () => {
   const pair = new Pair(1 << 30)
-  const big = bytesOf((4 << 20) / 2 - 64)
+  const big = bytesOf(RING_BYTES / 2 - 64)
   pair.forward([9])
   for (let i = 0; i < 6; i++) {
     pair.forward(big)
@@ -161,10 +172,27 @@ test('the memory of records is used again once the owner has appended them, answ
   const last = pair.appended.slice(-3)
   assert.ok(last.some(({ memory }) => memory === ring) && last.some(({ memory }) => memory !== ring))
   for (const { bytes } of pair.appended.slice(1)) assert.ok(Buffer.from(bytes).equals(Buffer.from(big)))
-  const larger = bytesOf(5 << 20)
+  const larger = bytesOf(RING_BYTES + (1 << 20))
   pair.forward(larger)
   await turns()
   assert.ok(Buffer.from(pair.appended.at(-1)!.bytes).equals(Buffer.from(larger)))
+})
+
+test('memory of what found no room in the ring is used again once it is answered', async () => {
+  const pair = new Pair(1 << 30)
+  const half = bytesOf(RING_BYTES / 2 - 64)
+  const overflow = async (): Promise<Uint8Array> => {
+    pair.forward(half, half, bytesOf(1000))
+    await turns()
+    const three = pair.appended.splice(0)
+    for (const { answer } of three) answer(taken(0))
+    await turns()
+    return new Uint8Array(three[2]!.memory)
+  }
+  const first = await overflow()
+  assert.deepEqual([...first.subarray(0, 1000)], bytesOf(1000))
+  first[2000] = 77
+  assert.equal((await overflow())[2000], 77)
 })
 
 test('an owner that is gone ends what it has not answered, and what comes after', async () => {
