@@ -48,7 +48,7 @@ export class BrokerActions {
       const losses = this.#lossesOf(arrived)
       const updates =
         unclean.size + losses.brokers.size > 0
-          ? planUncleanReturn(image, rules, unclean, losses, (topic) => this.#core.isAlwaysSynced(topic), { active })
+          ? planUncleanReturn(image, rules, unclean, losses, { active })
           : planLiveness(image, rules, { active })
       const ops = [...writer.bucketOps(updates), ...arrived.map((broker) => this.#registration(broker, false)), ...this.#missingLevels()]
       return ops.length === 0 ? Promise.resolve(OK) : this.#core.commit(() => writer.writeAll(ops))

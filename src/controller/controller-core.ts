@@ -7,12 +7,10 @@ import { ZkCode } from '../ensemble/tree/codes.js'
 import { isZnodeError, type ZnodeClient } from '../ensemble/znode-client.js'
 import { errors } from '../model/errors.js'
 import { NotControllerError, type Outcome } from './controller-api.js'
-import { configKey, type MetadataImage } from './image.js'
+import type { MetadataImage } from './image.js'
 import type { MetadataView } from './metadata-view.js'
 import { FencedError, MetadataWriter } from './metadata-writer.js'
-import { topicPath } from './paths.js'
 import type { ControllerRules } from './rules.js'
-import { decodeTopic } from './znode-data.js'
 
 export const OK: Outcome = { errorCode: errors.NONE.code, errorMessage: null }
 const NOT_CONTROLLER: Outcome = { errorCode: errors.NOT_CONTROLLER.code, errorMessage: null }
@@ -62,14 +60,6 @@ export class ControllerCore {
 
   get image(): MetadataImage {
     return this.view.image
-  }
-
-  /** See TopicNode.alwaysSynced. A controller of an earlier build did not end it when the promise changed: that has to hold still. */
-  isAlwaysSynced(topic: string): boolean {
-    const overrides = this.image.configs.get(configKey('topic', topic))
-    const node = this.view.node(topicPath(topic))
-    if (!node || !overrides || this.rules.promisesDisk?.(overrides) !== true) return false
-    return decodeTopic(node.data).alwaysSynced
   }
 
   get resigned(): boolean {

@@ -72,6 +72,8 @@ export interface TopicImage {
   readonly id: Uuid
   /** Index = partition number. */
   readonly partitions: readonly PartitionImage[]
+  /** Since it was created nothing of it was acknowledged, or counted as held by a replica, before that replica had it on its disk. */
+  readonly alwaysSynced: boolean
 }
 
 /** `type` is Kafka's resource type in words; broker configs use the id as name, '' for the cluster-wide default. */

@@ -36,6 +36,7 @@ import {
   decodeFeatures,
   decodeRegistration,
   decodeTopic,
+  type TopicNode,
 } from './znode-data.js'
 
 export interface HeldNode {
@@ -222,12 +223,12 @@ export class MetadataNodes {
       return true
     }
     const replaced = before !== undefined && before.id !== said.topicId
-    if (before && !replaced && before.partitions.length === said.partitions) {
+    if (before && !replaced && before.partitions.length === said.partitions && before.alwaysSynced === said.alwaysSynced) {
       const partitions = [...touched].flatMap((bucket) => this.#changedIn(name, bucket, before))
       if (partitions.length > 0) out.push({ kind: 'partitions', topic: name, partitions })
       return true
     }
-    const topic = this.#wholeTopic(name, said.topicId, said.partitions, touched, replaced ? undefined : before)
+    const topic = this.#wholeTopic(name, said, touched, replaced ? undefined : before)
     if (!topic) return false
     if (replaced) out.push({ kind: 'topic-deleted', name, id: before.id })
     out.push({ kind: 'topic', topic })
@@ -251,7 +252,8 @@ export class MetadataNodes {
   }
 
   /** Null while a bucket is missing: its creation is on the way. */
-  #wholeTopic(name: string, id: string, count: number, touched: ReadonlySet<number>, before: TopicImage | undefined): TopicImage | null {
+  #wholeTopic(name: string, said: TopicNode, touched: ReadonlySet<number>, before: TopicImage | undefined): TopicImage | null {
+    const { topicId: id, partitions: count, alwaysSynced } = said
     const partitions: PartitionImage[] = []
     for (let bucket = 0; bucket * PARTITIONS_PER_BUCKET < count; bucket++) {
       const first = bucket * PARTITIONS_PER_BUCKET
@@ -264,7 +266,7 @@ export class MetadataNodes {
       if (!node) return null
       partitions.push(...decodeBucket(node.data, bucket))
     }
-    return partitions.length < count ? null : { name, id, partitions: partitions.slice(0, count) }
+    return partitions.length < count ? null : { name, id, partitions: partitions.slice(0, count), alwaysSynced }
   }
 
   /** What a former controller began and did not end: topics to be removed, and buckets that no topic counts. */

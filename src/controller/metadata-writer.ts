@@ -101,8 +101,8 @@ export class MetadataWriter {
   }
 
   createTopic(plan: TopicPlan): Promise<bigint> {
-    const { topic, configs, alwaysSynced } = plan
-    const node = { topicId: topic.id, partitions: topic.partitions.length, alwaysSynced }
+    const { topic, configs } = plan
+    const node = { topicId: topic.id, partitions: topic.partitions.length, alwaysSynced: topic.alwaysSynced }
     const buckets = bucketsOf(topic.partitions).map(([bucket, states]): MultiOp => ({
       kind: 'create',
       path: bucketPath(topic.name, bucket),
@@ -124,13 +124,13 @@ export class MetadataWriter {
   }
 
   /** `added` follow the topic's present partitions. The count in the topic's znode, written last, makes them visible. */
-  growTopic(topic: TopicImage, added: readonly PartitionImage[], alwaysSynced: boolean): Promise<bigint> {
+  growTopic(topic: TopicImage, added: readonly PartitionImage[]): Promise<bigint> {
     const all = [...topic.partitions, ...added]
     const firstTouched = Math.floor(topic.partitions.length / PARTITIONS_PER_BUCKET)
     const ops = bucketsOf(all)
       .filter(([bucket]) => bucket >= firstTouched)
       .map(([bucket, states]) => this.put(bucketPath(topic.name, bucket), encodeBucket(states)))
-    ops.push(this.#topicOp(topic, all.length, alwaysSynced))
+    ops.push(this.#topicOp(topic, all.length, topic.alwaysSynced))
     return this.writeAll(ops)
   }
 

@@ -11,7 +11,7 @@
 //   every member of ISR and ELR has all that is committed. It ends when the ISR has min ISR again.
 // - Who left because its log failed (an I/O error, a failed fsync) is not eligible: the page cache may have forgotten
 //   what the disk never took. But it may well have everything, so it is last known eligible, whether it is back or not,
-//   and takes the place of the last in sync where that comes back from a power loss. Kafka keeps it in the ELR until its
+//   and takes the place of the last in sync where that comes back from a power loss. Where nothing counted before it was on the disk it stays eligible. Kafka keeps it in the ELR until its
 //   broker is back from an unclean stop, and then elects whoever led last.
 
 import type { PartitionImage } from './image.js'
@@ -23,6 +23,8 @@ export interface PartitionContext {
   isServing(broker: number): boolean
   readonly minIsr: number
   readonly uncleanElection: boolean
+  /** Nothing counted before it was on the disk: a failed fsync has cost a replica nothing that did. */
+  readonly alwaysSynced: boolean
 }
 
 export interface ChangeRequest {
@@ -149,11 +151,9 @@ function setElr(state: PartitionImage, target: Target, request: ChangeRequest, c
   const gone = (broker: number): boolean =>
     target.isr.includes(broker) || request.lost?.has(broker) === true || request.damaged?.has(broker) === true
   const left = before.filter((broker) => !gone(broker))
-  target.elr = sameOr(
-    target.elr,
-    left.filter((broker) => !target.offline.includes(broker)),
-  )
-  const failed = left.filter((broker) => target.offline.includes(broker))
+  const keeps = (broker: number): boolean => context.alwaysSynced || !target.offline.includes(broker)
+  target.elr = sameOr(target.elr, left.filter(keeps))
+  const failed = left.filter((broker) => !keeps(broker))
   target.lastKnownElr = sameOr(
     target.lastKnownElr,
     union(
@@ -198,14 +198,13 @@ function electEligible(target: Target, eligible: number, request: ChangeRequest,
     target.lastKnownElr = NONE
     return
   }
+  const sound = without(isr, (broker) => request.damaged?.has(broker) === true)
+  const keeps = (broker: number): boolean => context.alwaysSynced || !offline.includes(broker)
   target.elr = union(
     without(target.elr, (broker) => broker === eligible),
-    without(isr, (broker) => offline.includes(broker)),
+    sound.filter(keeps),
   )
-  target.lastKnownElr = union(
-    target.lastKnownElr,
-    without(isr, (broker) => !offline.includes(broker) || request.damaged?.has(broker) === true),
-  )
+  target.lastKnownElr = union(target.lastKnownElr, without(sound, keeps))
 }
 
 function leaderFrom(state: PartitionImage, target: Target, request: ChangeRequest, inSync: readonly number[]): number {

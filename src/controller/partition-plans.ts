@@ -2,7 +2,7 @@
 // directories; elections; the balance of leaders. Pure: image and rules in, the partitions that change out. The scan
 // looks at every partition in memory and builds objects only for those that change.
 
-import { isActive, isServing, type MetadataImage, type PartitionImage, type TopicImage } from './image.js'
+import { configKey, isActive, isServing, type MetadataImage, type PartitionImage, type TopicImage } from './image.js'
 import { changePartition, type ChangeRequest, type PartitionContext, usableIn } from './partition-change.js'
 import type { ControllerRules, PartitionRules } from './rules.js'
 
@@ -28,9 +28,16 @@ export function contextFor(image: MetadataImage, topic: string, rules: Controlle
   return {
     minIsr,
     uncleanElection,
+    alwaysSynced: isAlwaysSynced(image, topic, rules),
     isActive: (broker) => broker !== standing.stopping && (taken(broker) || isActive(image, broker)),
     isServing: (broker) => taken(broker) || isServing(image, broker),
   }
+}
+
+/** A controller of an earlier build did not end it when the promise changed: so that has to hold still. */
+function isAlwaysSynced(image: MetadataImage, topic: string, rules: ControllerRules): boolean {
+  const overrides = image.configs.get(configKey('topic', topic))
+  return image.topics.get(topic)?.alwaysSynced === true && overrides !== undefined && rules.promisesDisk?.(overrides) === true
 }
 
 /** Asks `requestFor` of every partition of `topics`; null: leave it as it is. */
@@ -75,7 +82,7 @@ export interface Losses {
 
 /**
  * `unclean` are back after lives that ended uncleanly. Those that may have lost records leave ISR and ELR while anybody
- * else is in them; where nothing counted before it was on the disk (`isAlwaysSynced`) only those that lost that. What any of them still leads goes on under a new leader epoch, so that a consumer that had read
+ * else is in them; where nothing counted before it was on the disk only those that lost that. What any of them still leads goes on under a new leader epoch, so that a consumer that had read
  * what is gone finds out (OffsetForLeaderEpoch) instead of skipping what is written at those offsets next.
  */
 export function planUncleanReturn(
@@ -83,17 +90,16 @@ export function planUncleanReturn(
   rules: ControllerRules,
   unclean: ReadonlySet<number>,
   losses: Losses,
-  isAlwaysSynced: (topic: string) => boolean,
   standing: Standing,
 ): TopicUpdate[] {
   return planPartitions(
     image.topics.values(),
     (topic) => contextFor(image, topic, rules, standing),
-    (state, context, topic) => {
+    (state, context) => {
       const led = unclean.has(state.leader) || losses.brokers.has(state.leader)
       const mayHaveLost = [state.isr, state.elr, state.lastKnownElr].some((ids) => ids.some((id) => losses.brokers.has(id)))
       if (!led && !mayHaveLost) return livenessRequest(state, context)
-      const lost = mayHaveLost && isAlwaysSynced(topic.name) ? losses.alsoSynced : losses.brokers
+      const lost = context.alwaysSynced ? losses.alsoSynced : losses.brokers
       const usable = usableIn(context, state.offline)
       return { isr: state.isr.filter((id) => !lost.has(id) && usable(id)), lost, raiseLeaderEpoch: led }
     },

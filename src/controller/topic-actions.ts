@@ -83,7 +83,7 @@ export class TopicActions {
     if (decision.kind === 'refused') return decision.refusal
     if (validateOnly) return OK
     const topic = this.#core.image.topics.get(spec.name)!
-    return this.#core.commit(() => this.#core.writer.growTopic(topic, decision.plan, this.#core.isAlwaysSynced(topic.name)))
+    return this.#core.commit(() => this.#core.writer.growTopic(topic, decision.plan))
   }
 
   alterConfigs(specs: readonly AlterConfigSpec[], validateOnly: boolean): Promise<Outcome[]> {
@@ -110,8 +110,8 @@ export class TopicActions {
   /** That a power loss costs a topic nothing ends BEFORE its promise of the disk does. It does not begin again with it: what is there is not synced. */
   #endOfSyncing(name: string, overrides: ReadonlyMap<string, string>): MultiOp[] {
     const { image, rules, writer } = this.#core
-    if (rules.promisesDisk?.(overrides) || !this.#core.isAlwaysSynced(name)) return []
-    return [writer.notAlwaysSyncedOp(image.topics.get(name)!)]
+    const topic = image.topics.get(name)!
+    return topic.alwaysSynced && !rules.promisesDisk?.(overrides) ? [writer.notAlwaysSyncedOp(topic)] : []
   }
 
   #forgetElr(resource: StoredConfigKind, name: string) {

@@ -16,8 +16,6 @@ export type Refusal = Outcome
 export interface TopicPlan {
   readonly topic: TopicImage
   readonly configs: ReadonlyMap<string, string>
-  /** It promises the disk from its first record on. */
-  readonly alwaysSynced: boolean
 }
 
 export type Decision<Plan> = { readonly kind: 'refused'; readonly refusal: Refusal } | { readonly kind: 'planned'; readonly plan: Plan }
@@ -93,9 +91,13 @@ function decideTopic(
   return {
     kind: 'planned',
     plan: {
-      topic: { name: spec.name, id: newTopicId(random), partitions: partitions.plan },
+      topic: {
+        name: spec.name,
+        id: newTopicId(random),
+        partitions: partitions.plan,
+        alwaysSynced: rules.promisesDisk?.(configs.plan) ?? false,
+      },
       configs: configs.plan,
-      alwaysSynced: rules.promisesDisk?.(configs.plan) ?? false,
     },
   }
 }

@@ -9,7 +9,6 @@ export interface TopicNode {
   readonly topicId: string
   readonly partitions: number
   readonly state: 'creating' | 'deleting' | null
-  /** Since it was created nothing of it was acknowledged, or counted as held by a replica, before that replica had it on its disk. */
   readonly alwaysSynced: boolean
 }
 

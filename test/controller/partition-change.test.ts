@@ -10,13 +10,14 @@ import { partition } from './partition.js'
 
 function context(
   alive: readonly number[],
-  more: { minIsr?: number; unclean?: boolean; stopping?: readonly number[] } = {},
+  more: { minIsr?: number; unclean?: boolean; stopping?: readonly number[]; synced?: boolean } = {},
 ): PartitionContext {
   return {
     isActive: (broker) => alive.includes(broker) && more.stopping?.includes(broker) !== true,
     isServing: (broker) => alive.includes(broker),
     minIsr: more.minIsr ?? 1,
     uncleanElection: more.unclean ?? false,
+    alwaysSynced: more.synced ?? false,
   }
 }
 
@@ -163,6 +164,27 @@ const rows: Row[] = [
     { elr: [3], lastKnownElr: [1], isr: [2], leader: 2 },
   ],
   [
+    'unless nothing counted before it was on the disk: then it stays eligible',
+    { isr: [2], elr: [1, 3], leader: 2 },
+    { offline: [1], isr: [2] },
+    context([1, 2, 3], { minIsr: 2, synced: true }),
+    { elr: [1, 3], lastKnownElr: [], isr: [2], leader: 2 },
+  ],
+  [
+    'and leads, its log opened again, when the last in sync is damaged',
+    { isr: [2], elr: [1], leader: 2 },
+    { offline: [2], isr: [], damaged: new Set([2]) },
+    context([1, 2, 3], { minIsr: 2, synced: true }),
+    { elr: [], lastKnownElr: [], isr: [1], leader: 1 },
+  ],
+  [
+    'or waits until its log is opened again, and the last in sync, whose own has failed, is eligible',
+    { isr: [2], elr: [1], offline: [2, 1], leader: -1 },
+    { offline: [2], isr: [] },
+    context([1, 2, 3], { minIsr: 2, synced: true }),
+    { elr: [2], lastKnownElr: [], isr: [1], leader: 1 },
+  ],
+  [
     'back with its log opened again it does not lead while the last in sync is merely away',
     { isr: [2], lastKnownElr: [1], offline: [1], leader: 2 },
     { offline: [], isr: [] },
@@ -295,6 +317,7 @@ test('random histories of brokers, ISRs, reassignments and shutdowns keep every 
       isServing: (id) => alive.has(id),
       minIsr,
       uncleanElection: false,
+      alwaysSynced: false,
     }
     for (let step = 0; step < 60; step++) {
       const broker = 1 + pick(5)

@@ -32,7 +32,7 @@ export function topicImage(name: string, id: string, count: number, leader = NOD
       recovering: false,
     }
   })
-  return { name, id, partitions }
+  return { name, id, partitions, alwaysSynced: false }
 }
 
 export interface Fixture {
