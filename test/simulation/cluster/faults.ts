@@ -1,5 +1,5 @@
 // What goes wrong, drawn from the seed, and never more of it than the promise stands: faults that destroy a copy (a power loss on the `process`
-// promise, a replaced disk, a flipped bit) come only while every other replica is in sync.
+// promise, a replaced disk, a flipped bit) come only while every other replica is in sync, and a failed fsync, which may do so, not beside a flipped bit.
 
 import { statSync } from 'node:fs'
 import { Plots } from './plots.js'
@@ -282,7 +282,7 @@ export class Faults {
   #failedSync(node: SimNode): void {
     const { world, counts, disks } = this.#run
     const { life } = node
-    if (!life) return
+    if (!life || (this.#run.promise === 'process' && this.flipped.size > 0)) return
     counts.add('failing fsync')
     this.#run.log(`n${node.id} fails to sync`)
     disks.get(node.id)!.setFaults({ syncError: true })
