@@ -267,29 +267,30 @@ for (const workers of [0, 1, 2, 8]) {
       )
       const readers = await Promise.all(Array.from({ length: 4 }, () => WireClient.open(t, broker.bootstrap)))
       let over = false
-      const reading = readers.map(async (reader) => {
-        for (;;) {
-          const read = await fetch(reader, 'doomed', all)
-          if (read.every(({ errorCode }) => errorCode === errors.UNKNOWN_TOPIC_OR_PARTITION.code)) return 'gone'
-          if (over)
-            assert.ok(
-              read.every(
-                ({ errorCode }) =>
-                  errorCode === 0 ||
-                  errorCode === errors.UNKNOWN_TOPIC_OR_PARTITION.code ||
-                  errorCode === errors.NOT_LEADER_OR_FOLLOWER.code,
-              ),
-            )
-        }
-      })
+      const reading = Promise.allSettled(
+        readers.map(async (reader) => {
+          for (;;) {
+            const read = await fetch(reader, 'doomed', all)
+            if (read.every(({ errorCode }) => errorCode === errors.UNKNOWN_TOPIC_OR_PARTITION.code)) return 'gone'
+            if (over)
+              assert.ok(
+                read.every(
+                  ({ errorCode }) =>
+                    errorCode === 0 ||
+                    errorCode === errors.UNKNOWN_TOPIC_OR_PARTITION.code ||
+                    errorCode === errors.NOT_LEADER_OR_FOLLOWER.code,
+                ),
+              )
+          }
+        }),
+      )
       const { responses } = await client.call(apis.deleteTopics, 5, { topicNames: ['doomed'], timeoutMs: 10_000 })
       over = true
       assert.equal(responses[0]!.errorCode, 0)
       const ended = await waiting
       assert.ok(ended.responses[0]!.partitions.some(({ errorCode }) => errorCode !== 0))
       // A reader in the middle of an answer may lose its connection; the others hear that the topic is gone.
-      const outcomes = await Promise.allSettled(reading)
-      for (const outcome of outcomes) if (outcome.status === 'rejected') assert.match(String(outcome.reason), /the connection ended/)
+      for (const outcome of await reading) if (outcome.status === 'rejected') assert.match(String(outcome.reason), /the connection ended/)
       assert.equal((await produce(client, 'doomed', 0, ['x'])).errorCode, errors.UNKNOWN_TOPIC_OR_PARTITION.code)
       await createTopic(client, 'doomed', 2)
       assert.equal(Number((await produce(client, 'doomed', 1, ['again'])).baseOffset), 0)
