@@ -115,7 +115,7 @@ export class DataDirs {
   /** Those in use, and those that are away and may come back with what is in them. */
   get ids(): string[] {
     const inUse = this.dirs.map(({ directoryId }) => directoryId)
-    return [...inUse, ...this.known.away(this.unusable).filter((id) => !inUse.includes(id))]
+    return [...inUse, ...this.known.idsAt(this.unusable).filter((id) => !inUse.includes(id))]
   }
 
   /** The process that had these directories before did not stop cleanly. */

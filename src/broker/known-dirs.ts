@@ -54,9 +54,9 @@ export class KnownDirs {
     return this.missing.some((known) => known.path === path) && readDirectoryId(path) === undefined
   }
 
-  /** Ids of known directories that are missing, or lie at one of `unusable`. */
-  away(unusable: readonly string[]): string[] {
-    return this.before.filter((known) => this.missing.includes(known) || unusable.includes(known.path)).map(({ id }) => id)
+  /** Ids of the directories that were known at `paths`. */
+  idsAt(paths: readonly string[]): string[] {
+    return this.before.filter(({ path }) => paths.includes(path)).map(({ id }) => id)
   }
 
   /** After they were opened. One directory alone has nothing to be told from. */

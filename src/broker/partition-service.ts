@@ -70,7 +70,7 @@ export class PartitionService {
       peer: (owner) => options.peer(owner),
       newId: () => this.nextLook++ + options.worker * 2 ** 40,
       planHere: (items, reader, maxBytes) => this.planLocal(items, reader, maxBytes, true),
-      watchHere: (items, wake) => this.watch(items, wake),
+      watchHere: (items, wake) => this.watchTurns(items, wake),
     }
   }
 
@@ -224,6 +224,24 @@ export class PartitionService {
     }
   }
 
+  /** As `watch`, but once for all that a turn moves: other partitions that it writes move with the first. */
+  private watchTurns(items: readonly FetchItem[], wake: () => void): () => void {
+    let isDue = false
+    let stopped = false
+    const stop = this.watch(items, () => {
+      if (isDue) return
+      isDue = true
+      queueMicrotask(() => {
+        isDue = false
+        if (!stopped) wake()
+      })
+    })
+    return () => {
+      stopped = true
+      stop()
+    }
+  }
+
   /** What other workers may ask of this one. */
   handlers(): [string, MailboxHandler][] {
     return [
@@ -243,17 +261,8 @@ export class PartitionService {
     const plan = (): FetchOutcome[] => this.planLocal(items, reader, maxBytes, true)
     const outcomes = plan()
     if (minBytes <= 0 || isEnough(outcomes, minBytes)) return outcomes
-    let isDue = false
-    const stop = this.watch(items, () => {
-      if (isDue) return
-      isDue = true
-      // Other partitions that this turn writes move with it.
-      queueMicrotask(() => {
-        if (this.remoteLooks.get(id) === look) this.endLook(id, plan())
-      })
-    })
-    const look: RemoteLook = { stop, tell: () => undefined }
-    this.remoteLooks.set(id, look)
+    const stop = this.watchTurns(items, () => this.endLook(id, plan()))
+    this.remoteLooks.set(id, { stop, tell: () => undefined })
     return outcomes
   }
 

@@ -15,6 +15,11 @@ export interface NamedListener extends HostPort {
 
 const WILDCARDS: ReadonlySet<string> = new Set(['', '0.0.0.0', '::', '[::]'])
 
+/** It stands for every address of the machine, and is none that a client could use. */
+export function isWildcard(host: string): boolean {
+  return WILDCARDS.has(host)
+}
+
 export class ReservedPorts {
   /** In the order asked for; each port is real. */
   readonly addresses: readonly HostPort[]
@@ -51,7 +56,7 @@ export class ReservedPorts {
   endpoints(advertise: HostPort | undefined): BrokerEndpoint[] {
     return this.addresses.map(({ host, port }, index) => ({
       name: listenerName(index),
-      host: advertise?.host ?? (WILDCARDS.has(host) ? '' : host),
+      host: advertise?.host ?? (isWildcard(host) ? '' : host),
       port: advertise?.port ?? port,
       securityProtocol: 'PLAINTEXT',
     }))
@@ -64,7 +69,7 @@ export class ReservedPorts {
 }
 
 function boundHost(host: string): string {
-  return WILDCARDS.has(host) ? '0.0.0.0' : host
+  return isWildcard(host) ? '0.0.0.0' : host
 }
 
 function listenerName(index: number): string {

@@ -33,6 +33,7 @@ export interface SpreadPlansDoors {
   /** Never the same twice, on any worker. */
   newId(): number
   planHere(items: readonly FetchItem[], reader: FetchReader, maxBytes: number): FetchOutcome[]
+  /** Wakes once for all that a turn moves. */
   watchHere(items: readonly FetchItem[], wake: () => void): () => void
 }
 
@@ -74,7 +75,7 @@ export class SpreadPlans {
     })
   }
 
-  /** What all owners have now. */
+  /** What all owners have now. Until `stop` they also tell what they have later. */
   async look(): Promise<void> {
     await Promise.all(Array.from(this.shares.values(), (share) => this.lookAt(share)))
   }
@@ -88,6 +89,10 @@ export class SpreadPlans {
     }
   }
 
+  private get watches(): boolean {
+    return this.minBytes > 0 && !this.stopped
+  }
+
   private async lookAt(share: Share): Promise<void> {
     share.stop?.()
     share.stop = undefined
@@ -97,25 +102,18 @@ export class SpreadPlans {
 
   private lookHere(share: Share): void {
     const look = (): void => this.fill(share, this.doors.planHere(share.items, this.reader, this.maxBytesOf(share)))
-    if (this.minBytes > 0) {
-      let isDue = false
+    if (this.watches) {
       share.stop = this.doors.watchHere(share.items, () => {
-        if (isDue) return
-        isDue = true
-        // Other partitions that this turn writes move with it.
-        queueMicrotask(() => {
-          isDue = false
-          if (this.stopped) return
-          look()
-          this.onNews()
-        })
+        look()
+        this.onNews()
       })
     }
     look()
   }
 
   private async lookThere(share: Share): Promise<void> {
-    const { reader, minBytes } = this
+    const { reader, watches } = this
+    const minBytes = watches ? this.minBytes : 0
     const peer = this.doors.peer(share.owner)
     const gone = (): FetchOutcome[] => share.items.map(() => failedFetch(errors.NOT_LEADER_OR_FOLLOWER.code))
     if (!peer) {
@@ -126,7 +124,7 @@ export class SpreadPlans {
     const question: LookRequest = { id, items: share.items, reader, maxBytes: this.maxBytesOf(share), minBytes }
     const looked = peer.call<FetchOutcome[]>('look', question)
     const stop = (): void => peer.notify('unwatch', id)
-    if (minBytes > 0) {
+    if (watches) {
       share.stop = stop
       const told = (outcomes: FetchOutcome[] | null): void => {
         if (outcomes === null || share.stop !== stop) return
@@ -139,7 +137,7 @@ export class SpreadPlans {
       peer.call<FetchOutcome[] | null>('news', id).then(told, () => told(gone()))
     }
     const outcomes = await looked.catch(gone)
-    if (this.stopped || (share.stop !== stop && minBytes > 0)) return
+    if (watches && share.stop !== stop) return
     // Then it watches nothing.
     if (isEnough(outcomes, minBytes)) share.stop = undefined
     this.fill(share, outcomes)

@@ -11,8 +11,9 @@
 //   every member of ISR and ELR has all that is committed. It ends when the ISR has min ISR again.
 // - Who left because its log failed (an I/O error, a failed fsync) is not eligible: the page cache may have forgotten
 //   what the disk never took. But it may well have everything, so it is last known eligible, whether it is back or not,
-//   and takes the place of the last in sync where that comes back from a power loss. Where nothing counted before it was on the disk it stays eligible. Kafka keeps it in the ELR until its
-//   broker is back from an unclean stop, and then elects whoever led last.
+//   and takes the place of the last in sync where that comes back from a power loss. Where nothing counted before it was
+//   on the disk it stays eligible. Kafka keeps it in the ELR until its broker is back from an unclean stop, and then
+//   elects whoever led last.
 
 import type { PartitionImage } from './image.js'
 
@@ -151,7 +152,7 @@ function setElr(state: PartitionImage, target: Target, request: ChangeRequest, c
   const gone = (broker: number): boolean =>
     target.isr.includes(broker) || request.lost?.has(broker) === true || request.damaged?.has(broker) === true
   const left = before.filter((broker) => !gone(broker))
-  const keeps = (broker: number): boolean => context.alwaysSynced || !target.offline.includes(broker)
+  const keeps = staysEligible(context, target.offline)
   target.elr = sameOr(target.elr, left.filter(keeps))
   const failed = left.filter((broker) => !keeps(broker))
   target.lastKnownElr = sameOr(
@@ -161,6 +162,11 @@ function setElr(state: PartitionImage, target: Target, request: ChangeRequest, c
       failed,
     ),
   )
+}
+
+/** Whether a failed log, which makes a replica one of `offline`, leaves it eligible. */
+function staysEligible(context: PartitionContext, offline: readonly number[]): (broker: number) => boolean {
+  return (broker) => context.alwaysSynced || !offline.includes(broker)
 }
 
 interface Elected {
@@ -199,7 +205,7 @@ function electEligible(target: Target, eligible: number, request: ChangeRequest,
     return
   }
   const sound = without(isr, (broker) => request.damaged?.has(broker) === true)
-  const keeps = (broker: number): boolean => context.alwaysSynced || !offline.includes(broker)
+  const keeps = staysEligible(context, offline)
   target.elr = union(
     without(target.elr, (broker) => broker === eligible),
     sound.filter(keeps),

@@ -82,8 +82,9 @@ export interface Losses {
 
 /**
  * `unclean` are back after lives that ended uncleanly. Those that may have lost records leave ISR and ELR while anybody
- * else is in them; where nothing counted before it was on the disk only those that lost that. What any of them still leads goes on under a new leader epoch, so that a consumer that had read
- * what is gone finds out (OffsetForLeaderEpoch) instead of skipping what is written at those offsets next.
+ * else is in them; where nothing counted before it was on the disk only those that lost that. What any of them still
+ * leads goes on under a new leader epoch, so that a consumer that had read what is gone finds out (OffsetForLeaderEpoch)
+ * instead of skipping what is written at those offsets next.
  */
 export function planUncleanReturn(
   image: MetadataImage,
@@ -97,9 +98,9 @@ export function planUncleanReturn(
     (topic) => contextFor(image, topic, rules, standing),
     (state, context) => {
       const led = unclean.has(state.leader) || losses.brokers.has(state.leader)
-      const mayHaveLost = [state.isr, state.elr, state.lastKnownElr].some((ids) => ids.some((id) => losses.brokers.has(id)))
-      if (!led && !mayHaveLost) return livenessRequest(state, context)
       const lost = context.alwaysSynced ? losses.alsoSynced : losses.brokers
+      const concerned = led || [state.isr, state.elr, state.lastKnownElr].some((ids) => ids.some((id) => lost.has(id)))
+      if (!concerned) return livenessRequest(state, context)
       const usable = usableIn(context, state.offline)
       return { isr: state.isr.filter((id) => !lost.has(id) && usable(id)), lost, raiseLeaderEpoch: led }
     },

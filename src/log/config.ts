@@ -40,6 +40,11 @@ export interface LogConfig {
   readonly producerIdExpirationMs: number
 }
 
+/** `disk` by the topic's setting, or as Kafka's flush.messages=1 says it. */
+export function promiseOf({ ack, flushMessages }: LogConfig): AckPromise {
+  return ack === 'disk' || flushMessages <= 1 ? 'disk' : 'process'
+}
+
 /** Kafka 4.4's defaults (topic level), and ours where Kafka has no such setting. */
 export const defaultLogConfig: LogConfig = {
   segmentBytes: 1024 * 1024 * 1024,

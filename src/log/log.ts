@@ -17,7 +17,7 @@ import type { ScrubPlace, ScrubStep } from './verify.js'
 import type { LogError } from './codes.js'
 import type { Cleanable } from './compaction/cleanable.js'
 import type { CompactionSummary } from './compaction/compactor.js'
-import type { LogConfig } from './config.js'
+import { type LogConfig, promiseOf } from './config.js'
 import type { TopicPartition, Uuid } from '../model/topic-partition.js'
 import type {
   AbortedTransaction,
@@ -102,7 +102,7 @@ export class Log {
 
   /** True when acknowledgements wait for the disk: `millrace.ack=disk`, or Kafka's flush.messages=1. */
   get acksWaitForDisk(): boolean {
-    return this.config.ack === 'disk' || this.config.flushMessages <= 1
+    return promiseOf(this.config) === 'disk'
   }
 
   /** Set once the log is out of service: EIO or a failed fsync, until it is opened again. */

@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import type { Env, Timers } from '../env/env.js'
 import { syncPath } from '../log/files.js'
 import { Log } from '../log/log.js'
-import type { LogConfig } from '../log/config.js'
+import { type LogConfig, promiseOf } from '../log/config.js'
 import type { RunInPool } from '../log/types.js'
 import { errors } from '../model/errors.js'
 import type { Uuid } from '../model/topic-partition.js'
@@ -15,7 +15,7 @@ import { LogMoves } from './log-moves.js'
 import type { AppendTerms } from './hosted-partition.js'
 import { failedAppend, HostedPartition } from './hosted-partition.js'
 import { anyBroker, type BrokerDirectory } from './partition/leader-and-isr.js'
-import { type AckPromise, type LeaderAndIsr, PartitionState } from './partition/partition-state.js'
+import { type LeaderAndIsr, PartitionState } from './partition/partition-state.js'
 import type { ProduceSink } from './purgatory/produce-queue.js'
 import { Replication, type ReplicationDoors } from './replication.js'
 import { Scrubber } from './scrubber.js'
@@ -203,7 +203,7 @@ export class ReplicaManager {
         onDamaged: (offset, message) => this.logDamaged(topic, partition, log, offset, message),
       })
       // What a killed process left may be in the page cache only: on the `disk` promise nobody reads it before it is durable.
-      if (promiseOf(settings) === 'disk') await log.sync()
+      if (promiseOf(settings.log) === 'disk') await log.sync()
     } catch (error) {
       this.offline.set(`${topic}-${partition}`, error as Error)
       this.options.onLogFailed(topic, partition, dir, error as Error)
@@ -372,7 +372,7 @@ export class ReplicaManager {
   private applySettings(hosted: HostedPartition, settings: TopicSettings): void {
     hosted.state.minInSyncReplicas = settings.minInsyncReplicas
     hosted.state.lagTimeMaxMs = this.replicationSettings().lagTimeMaxMs
-    hosted.state.promise = promiseOf(settings)
+    hosted.state.promise = promiseOf(settings.log)
     hosted.isLeaderThrottled = isThrottled(settings.throttled?.leader, hosted.partition)
     hosted.isFollowerThrottled = isThrottled(settings.throttled?.follower, hosted.partition)
   }
@@ -381,9 +381,4 @@ export class ReplicaManager {
     const { recoveryPoint, logStartOffset, cleanerOffset, highWatermark } = log
     return { topic, partition, dir, recoveryPoint, logStartOffset, cleanerOffset, highWatermark }
   }
-}
-
-/** `disk` by the topic's setting, or as Kafka's flush.messages=1 says it. */
-function promiseOf({ log }: TopicSettings): AckPromise {
-  return log.ack === 'disk' || log.flushMessages <= 1 ? 'disk' : 'process'
 }

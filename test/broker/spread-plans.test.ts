@@ -98,6 +98,17 @@ class TwoWorkers {
 
 const turn = (): Promise<void> => new Promise(setImmediate)
 const sizes = ({ outcomes }: SpreadPlans): number[] => outcomes.map(({ plan }) => plan?.size ?? 0)
+const errorCodes = ({ outcomes }: SpreadPlans): number[] => outcomes.map(({ errorCode }) => errorCode)
+
+/** What there was when news came; the first are enough. */
+function newsOf(plans: SpreadPlans, see: (plans: SpreadPlans) => number[]): number[][] {
+  const seen: number[][] = []
+  plans.onNews = () => {
+    seen.push(see(plans))
+    plans.stop()
+  }
+  return seen
+}
 
 test('what another worker has by now comes by itself, once, with all that a turn wrote', async () => {
   const workers = new TwoWorkers()
@@ -105,11 +116,7 @@ test('what another worker has by now comes by itself, once, with all that a turn
   await plans.look()
   assert.deepEqual(sizes(plans), [0, 0, 0, 0])
   assert.deepEqual(workers.watched, [1, 1, 1, 1])
-  const seen: number[][] = []
-  plans.onNews = () => {
-    seen.push(sizes(plans))
-    plans.stop()
-  }
+  const seen = newsOf(plans, sizes)
   workers.partitions[1]!.grow(5)
   workers.partitions[3]!.grow(7)
   await turn()
@@ -122,11 +129,7 @@ test('what this worker has itself asks nobody; the other is told that nobody wai
   const workers = new TwoWorkers()
   const plans = workers.plans(1)
   await plans.look()
-  const seen: number[][] = []
-  plans.onNews = () => {
-    seen.push(sizes(plans))
-    plans.stop()
-  }
+  const seen = newsOf(plans, sizes)
   workers.partitions[0]!.grow(3)
   workers.partitions[2]!.grow(4)
   await turn()
@@ -178,20 +181,13 @@ test('a worker that goes while a fetch waits is news: its partitions have no lea
   const workers = new TwoWorkers()
   const plans = workers.plans(1)
   await plans.look()
-  const seen: number[][] = []
-  plans.onNews = () => {
-    seen.push(plans.outcomes.map(({ errorCode }) => errorCode))
-    plans.stop()
-  }
+  const seen = newsOf(plans, errorCodes)
   workers.loseOther()
   await turn()
   const { code } = errors.NOT_LEADER_OR_FOLLOWER
   assert.deepEqual(seen, [[0, code, 0, code]])
   const late = workers.plans(1)
   await late.look()
-  assert.deepEqual(
-    late.outcomes.map(({ errorCode }) => errorCode),
-    [0, code, 0, code],
-  )
+  assert.deepEqual(errorCodes(late), [0, code, 0, code])
   late.stop()
 })

@@ -3,6 +3,7 @@
 
 import type { BrokerImage, MetadataImage, PartitionImage } from '../../controller/image.js'
 import { errors } from '../../model/errors.js'
+import { isWildcard } from '../reserved-ports.js'
 import type { HandlerContext, RequestContext } from './handler.js'
 
 export interface BrokerNode {
@@ -23,15 +24,13 @@ function bits(...operations: number[]): number {
   return operations.reduce((set, operation) => set | (1 << operation), 0)
 }
 
-const WILDCARDS = new Set(['', '0.0.0.0', '::', '[::]'])
-
 /** The broker as this connection's client reaches it; undefined when it does not listen there. */
 export function nodeFor(broker: BrokerImage, context: RequestContext, ownId: number): BrokerNode | undefined {
   const own = broker.id === ownId
   const endpoint = broker.endpoints.find((each) => each.name === context.listenerName) ?? (own ? broker.endpoints[0] : undefined)
   if (!endpoint && !own) return undefined
   // A wildcard is no address. The one this client came by is, for this node.
-  const wildcard = !endpoint || WILDCARDS.has(endpoint.host)
+  const wildcard = !endpoint || isWildcard(endpoint.host)
   return {
     nodeId: broker.id,
     host: wildcard && own ? plainAddress(context.localAddress) : (endpoint?.host ?? ''),

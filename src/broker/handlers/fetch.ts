@@ -66,7 +66,7 @@ class FetchJob {
 
   runHere(): FetchResponse | Promise<FetchResponse> {
     const outcomes = this.planHere()
-    return this.isEnough(outcomes) ? this.answer(outcomes) : this.waitFor(() => this.planHere())
+    return this.isEnough(outcomes) ? this.answer(outcomes) : this.waitHere()
   }
 
   async runAcrossWorkers(): Promise<FetchResponse> {
@@ -74,12 +74,13 @@ class FetchJob {
     const waits = maxWaitMs > 0 ? minBytes : 0
     const plans = this.broker.services.partitions.spreadPlans(this.items(), this.reader, this.maxBytes, waits)
     await plans.look()
-    return this.isEnough(plans.outcomes) ? this.answerWith(plans) : this.waitForNews(plans)
+    if (!this.isEnough(plans.outcomes)) return this.waitForNews(plans)
+    plans.stop()
+    return this.answerWith(plans)
   }
 
-  private answerWith(plans: SpreadPlans): FetchResponse {
-    plans.stop()
-    return this.answer(this.withUnknown([...plans.outcomes]))
+  private answerWith({ outcomes }: SpreadPlans): FetchResponse {
+    return this.answer(this.withUnknown([...outcomes]))
   }
 
   private planHere(): FetchOutcome[] {
@@ -120,9 +121,9 @@ class FetchJob {
       const finish = async (): Promise<void> => {
         over = true
         timer.cancel()
+        plans.stop()
         // Files that were planned a while ago may have been replaced since.
         if (this.context.isOpen() && this.request.minBytes > 1) await plans.look()
-        plans.stop()
         resolve(this.context.isOpen() ? this.answerWith(plans) : this.answer([]))
       }
       plans.onNews = () => {
@@ -135,7 +136,7 @@ class FetchJob {
   }
 
   /** Looks again at every move of a high watermark, until there is enough or the client's time is up. All partitions are here. */
-  private waitFor(plan: () => FetchOutcome[]): Promise<FetchResponse> {
+  private waitHere(): Promise<FetchResponse> {
     const { env, services } = this.broker
     return new Promise((resolve, reject) => {
       let stopWatching = (): void => {}
@@ -152,7 +153,7 @@ class FetchJob {
         if (!this.context.isOpen()) return finish([])
         // Again each time: a partition may have come here meanwhile.
         stopWatching = services.partitions.watch(this.fetch.wanted, wake)
-        const outcomes = plan()
+        const outcomes = this.planHere()
         if (expired || this.isEnough(outcomes)) finish(outcomes)
       }
       // Called from within an append: what fails here is this fetch's own.

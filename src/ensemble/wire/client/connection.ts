@@ -11,12 +11,11 @@ import { codecOf, reader, writer } from '../jute/codec.js'
 import * as records from '../jute/records.js'
 import type { JuteWriter } from '../jute/writer.js'
 import type { ServerAddress } from './connect-string.js'
+import { Xid } from '../xids.js'
 
 const connectRequest = codecOf(records.ConnectRequest)
 const connectResponse = codecOf(records.ConnectResponse)
 const replyHeader = codecOf(records.ReplyHeader)
-
-const PING_XID = -2
 
 export interface Handshake {
   readonly lastZxidSeen: bigint
@@ -136,7 +135,7 @@ export class ClientConnection {
       return true
     }
     const { xid, zxid, err } = replyHeader.read(reader)
-    if (xid === PING_XID) {
+    if (xid === Xid.ping) {
       const sentAt = this.#pings.shift()
       if (sentAt !== undefined) this.#handlers.confirmed(sentAt)
     } else this.#handlers.reply(xid, zxid, err)
@@ -165,7 +164,7 @@ export class ClientConnection {
     if (now >= pingAt) {
       this.#pings.push(
         this.send((w) => {
-          w.int(PING_XID)
+          w.int(Xid.ping)
           w.int(Opcode.ping)
         }),
       )

@@ -20,15 +20,13 @@ import { ClientConnection, type Handshake } from './connection.js'
 import type { ConnectString } from './connect-string.js'
 import type { Request } from './requests.js'
 import { WatchRegistry } from './watch-registry.js'
+import { Xid } from '../xids.js'
 
 const requestHeader = codecOf(records.RequestHeader)
 const authPacket = codecOf(records.AuthPacket)
 const setWatches2 = codecOf(records.SetWatches2)
 const watcherEvent = codecOf(records.WatcherEvent)
 
-const EVENT_XID = -1
-const AUTH_XID = -4
-const SET_WATCHES_XID = -8
 /** jute.maxbuffer: what a server takes in one request. */
 const MAX_REQUEST_BYTES = 0xfffff
 const MAX_BACKOFF_MS = 1000
@@ -200,14 +198,14 @@ export class ClientSession {
     this.#giveUp = null
     for (const { scheme, auth } of this.#options.auth ?? []) {
       connection.send((w) => {
-        requestHeader.write(w, { xid: AUTH_XID, type: Opcode.auth })
+        requestHeader.write(w, { xid: Xid.auth, type: Opcode.auth })
         authPacket.write(w, { type: 0, scheme, auth: Buffer.from(auth) })
       })
     }
     const relativeZxid = this.#handshake.lastZxidSeen
     for (const chunk of this.watches.chunks()) {
       connection.send((w) => {
-        requestHeader.write(w, { xid: SET_WATCHES_XID, type: Opcode.setWatches2 })
+        requestHeader.write(w, { xid: Xid.setWatches, type: Opcode.setWatches2 })
         setWatches2.write(w, {
           relativeZxid,
           dataWatches: chunk.data,
@@ -267,7 +265,7 @@ export class ClientSession {
       // A server would drop the connection; a ping stands in for what may not be sent.
       if (tooLarge) {
         w.truncate(4)
-        w.int(-2)
+        w.int(Xid.ping)
         w.int(Opcode.ping)
       }
     })
@@ -276,13 +274,13 @@ export class ClientSession {
   }
 
   #reply(xid: number, zxid: bigint, err: number): void {
-    if (xid === EVENT_XID) return this.#event(zxid)
+    if (xid === Xid.event) return this.#event(zxid)
     if (zxid > this.#handshake.lastZxidSeen) this.#handshake = { ...this.#handshake, lastZxidSeen: zxid }
-    if (xid === SET_WATCHES_XID) {
+    if (xid === Xid.setWatches) {
       if (err !== ZkCode.ok) this.#connection?.close(`watches could not be armed again: ${err}`)
       return
     }
-    if (xid === AUTH_XID) {
+    if (xid === Xid.auth) {
       if (err !== ZkCode.ok) this.finish('closed', ZkCode.authFailed)
       return
     }

@@ -28,6 +28,7 @@ import { body, DONE, Refusal, type Reply } from './reply.js'
 import type { ServerSide } from './server-side.js'
 import { Statistics } from './statistics.js'
 import { isWrite, readWrite } from './writes.js'
+import { Xid } from '../xids.js'
 
 const requestHeader = codecOf(records.RequestHeader)
 const authPacket = codecOf(records.AuthPacket)
@@ -36,8 +37,6 @@ const pathRecord = codecOf(records.PathRecord)
 const reconfigRequest = codecOf(records.ReconfigRequest)
 const getDataResponse = codecOf(records.GetDataResponse)
 
-const EVENT_XID = -1
-const PING_XID = -2
 const SYNC_CONNECTED = 3
 const CONNECTED_READ_ONLY = 5
 /** Unanswered requests of one connection, above which it is not read from. */
@@ -159,7 +158,7 @@ export class Connection implements Asker {
     if (this.#state !== 'serving') return
     const state = this.readOnly ? CONNECTED_READ_ONLY : SYNC_CONNECTED
     writer.begin()
-    writer.int(EVENT_XID)
+    writer.int(Xid.event)
     writer.long(event.zxid)
     writer.int(ZkCode.ok)
     watcherEvent.write(writer, { type: event.type, state, path: event.path })
@@ -281,7 +280,7 @@ export class Connection implements Asker {
     const { xid, type: opcode } = requestHeader.read(reader)
     this.#lastXid = xid
     this.#lastOpcode = opcode
-    if (opcode === Opcode.ping) return this.#send(PING_XID, this.tree.lastZxid, DONE, this.#server.clock.monotonic())
+    if (opcode === Opcode.ping) return this.#send(Xid.ping, this.tree.lastZxid, DONE, this.#server.clock.monotonic())
     if (opcode === Opcode.auth) return this.#authenticate(xid)
     const since = this.#server.clock.monotonic()
     const read = READS[opcode]
