@@ -22,6 +22,8 @@ export interface WorkerInit {
   readonly lease: SharedArrayBuffer | null
   /** What the node's throttled replicas have used of their rates. */
   readonly throttles: SharedArrayBuffer
+  /** Client connections of each worker. */
+  readonly connectionCounts: SharedArrayBuffer
 }
 
 /** Coordinator → worker `update`: a change of metadata with what follows from it for this worker. */

@@ -27,6 +27,7 @@ import { produceDirect } from './handlers/produce.js'
 import type { BrokerServices } from './handlers/services.js'
 import { InProcessConnection } from './in-process-connection.js'
 import type { ConnectionEvent } from './connection-gate.js'
+import { ConnectionSharing } from './connection-sharing.js'
 import { anyLimit, type AdmissionLimits, readAdmissionLimits } from './admission-limits.js'
 import { type Admission, Listener } from './listener/listener.js'
 import { LeaseCell } from './lease-cell.js'
@@ -60,6 +61,7 @@ export class BrokerWorker {
   private readonly partitions: PartitionService
   private readonly foreign = new ForeignRecords()
   private readonly listeners: Listener[] = []
+  private readonly sharing: ConnectionSharing
   private readonly inProcess = new Set<InProcessConnection>()
   private readonly replication: WorkerReplication | undefined
   private readonly lease: LeaseCell | undefined
@@ -105,6 +107,13 @@ export class BrokerWorker {
       lane: (worker) => this.lanes.get(worker),
       peers: () => [...this.peers.keys()],
       maxForwardedBytes: () => this.configs.getNumber('millrace.max.buffered.bytes'),
+    })
+    this.sharing = new ConnectionSharing({
+      worker: init.worker,
+      counts: init.connectionCounts,
+      peer: (worker) => this.peers.get(worker),
+      listens: (name) => this.listeners.some((listener) => listener.name === name),
+      adopt: (name, descriptor) => this.listeners.find((listener) => listener.name === name)!.adopt(descriptor),
     })
     this.context = this.handlerContext()
     this.processor = new RequestProcessor(this.context)
@@ -175,6 +184,7 @@ export class BrokerWorker {
         maxIdleMs: configs.getNumber('connections.max.idle.ms'),
         maxHeldBytes: configs.getNumber('millrace.max.buffered.bytes'),
         admission: this.admission,
+        sharing: this.sharing,
       },
       this.processor,
     )
@@ -212,6 +222,7 @@ export class BrokerWorker {
       new Map<string, MailboxHandler>([
         ...this.partitions.handlers(),
         ...lane.handlers(),
+        ...this.sharing.handlers(),
         ['group', (call: GroupCall) => this.callGroupHere(call)],
       ]),
     )

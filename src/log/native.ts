@@ -273,6 +273,10 @@ export interface NativeAddon {
     receiveBufferBytes?: number,
   ): [number, number]
   closeDescriptor(fd: number): void
+  /** Keeps a duplicate of a descriptor for another thread. Returns the number to take it by, which is never used again. */
+  parkDescriptor(fd: number): number
+  /** The descriptor, which is the caller's from now on; -1: somebody took it before. */
+  takeDescriptor(parked: number): number
 }
 
 let loaded: NativeAddon | undefined

@@ -332,3 +332,13 @@ pub fn listen_socket(
 pub fn close_descriptor(fd: i32) -> Result<()> {
     segment::net::close(fd).map_err(thrown)
 }
+
+#[napi]
+pub fn park_descriptor(fd: i32) -> Result<f64> {
+    segment::net::park(fd).map(|number| number as f64).map_err(thrown)
+}
+
+#[napi]
+pub fn take_descriptor(parked: f64) -> i32 {
+    segment::net::take_parked(parked as u64).unwrap_or(-1)
+}

@@ -1,11 +1,13 @@
 //! Listening sockets and lock files: the few system calls Node has no door to.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
 use std::mem;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 
@@ -135,6 +137,28 @@ pub fn close(fd: RawFd) -> Result<()> {
     check(unsafe { libc::close(fd) }).map(drop).map_err(|e| Error::os(&e, &format!("cannot close descriptor {fd}")))
 }
 
+/// Descriptors on their way from one thread to another, by numbers that are never used again.
+static PARKED: Mutex<(u64, BTreeMap<u64, OwnedFd>)> = Mutex::new((0, BTreeMap::new()));
+
+/// Keeps a duplicate of `fd` until somebody takes it by the number returned.
+pub fn park(fd: RawFd) -> Result<u64> {
+    // SAFETY: makes a descriptor of its own; a number that is not open is an error.
+    let copy = check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })
+        .map_err(|e| Error::os(&e, &format!("cannot duplicate descriptor {fd}")))?;
+    // SAFETY: `copy` is open and owned by nobody else.
+    let copy = unsafe { OwnedFd::from_raw_fd(copy) };
+    let mut parked = PARKED.lock().unwrap_or_else(PoisonError::into_inner);
+    parked.0 += 1;
+    let number = parked.0;
+    parked.1.insert(number, copy);
+    Ok(number)
+}
+
+/// The descriptor, which is the caller's from now on; `None`: somebody took it before.
+pub fn take_parked(number: u64) -> Option<RawFd> {
+    PARKED.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&number).map(IntoRawFd::into_raw_fd)
+}
+
 /// Gives bytes to a socket without waiting. Returns how many it took. 0 also where it is gone or unfit, or the system has no such call:
 /// whoever owns the socket finds out at its next write.
 #[cfg(target_os = "linux")]
@@ -246,6 +270,24 @@ mod tests {
         client.read_to_end(&mut received).unwrap();
         assert_eq!(received.len(), sent);
         assert!(received.iter().enumerate().all(|(i, byte)| *byte == bytes[i % bytes.len()]));
+    }
+
+    #[test]
+    fn what_is_parked_is_taken_once_and_stays_open_without_its_original() {
+        use std::io::{Read, Write};
+        let (mut client, server) = pair();
+        let number = park(server.as_raw_fd()).unwrap();
+        drop(server);
+        let taken = take_parked(number).unwrap();
+        assert_eq!(take_parked(number), None);
+        // SAFETY: just taken, and owned by nobody else.
+        let mut taken = unsafe { std::net::TcpStream::from_raw_fd(taken) };
+        taken.write_all(b"here").unwrap();
+        let mut heard = [0; 4];
+        client.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"here");
+        assert_ne!(park(taken.as_raw_fd()).unwrap(), number);
+        assert!(park(-1).is_err());
     }
 
     #[cfg(target_os = "linux")]

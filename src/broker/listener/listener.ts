@@ -1,7 +1,7 @@
 // Accepts connections on one port for one worker and looks after them: shared receive buffer, idle sweep, memory of half-received frames.
-// Every worker listens on the same port (SO_REUSEPORT); the kernel spreads the connections.
+// Every worker listens on the same port (SO_REUSEPORT); the kernel spreads the connections, and workers that have more give new ones away.
 
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, Socket } from 'node:net'
 import type { Env, Timer } from '../../env/env.js'
 import { BufferPool } from '../../env/buffer-pool.js'
 import { Connection, type ConnectionLimits, type ConnectionOwner, type RequestHandler } from './connection.js'
@@ -18,8 +18,17 @@ export interface Admission {
   closed(listener: string, address: string): void
 }
 
+/** Which worker serves what was accepted here. */
+export interface Sharing {
+  /** True: another worker does, with a descriptor of its own. Else it is counted as one of this worker's. */
+  giveAway(listener: string, descriptor: number): boolean
+  /** One of this worker's ended, or was not let in. */
+  ended(): void
+}
+
 /** libuv's handle of an accepted socket, before a Connection has it. */
 interface AcceptedHandle {
+  readonly fd: number
   close(): void
 }
 
@@ -31,6 +40,7 @@ export interface ListenerOptions {
   /** Bytes of half-received frames and of unanswered requests over all connections of this worker. */
   readonly maxHeldBytes: number
   readonly admission: Admission
+  readonly sharing: Sharing
 }
 
 export class Listener implements ConnectionOwner {
@@ -99,7 +109,10 @@ export class Listener implements ConnectionOwner {
   closed(connection: Connection): void {
     const address = this.connections.get(connection)
     this.connections.delete(connection)
-    if (address !== undefined) this.options.admission.closed(this.options.name, address)
+    if (address !== undefined) {
+      this.options.admission.closed(this.options.name, address)
+      this.options.sharing.ended()
+    }
     this.starved.delete(connection)
     if (this.privileged === connection) this.privileged = undefined
     this.wakeStarved()
@@ -145,14 +158,24 @@ export class Listener implements ConnectionOwner {
     )
   }
 
+  /** One that another worker accepted. The descriptor is this listener's from now on. */
+  adopt(descriptor: number): void {
+    const socket = new Socket({ fd: descriptor, pauseOnCreate: true, manualStart: true } as never)
+    const address = plainAddress(socket.remoteAddress ?? '')
+    const handle = handleOf(socket)
+    if (handle) this.admit(handle, address)
+    else this.options.sharing.ended()
+  }
+
   private accept(socket: Socket): void {
     const address = plainAddress(socket.remoteAddress ?? '')
-    // The server made its own Socket around the handle; ours reads into the shared buffer, so the handle changes hands.
-    const holder = socket as unknown as { _handle: AcceptedHandle | null }
-    const handle = holder._handle
-    holder._handle = null
-    socket.destroy()
+    const handle = handleOf(socket)
     if (!handle) return
+    if (this.options.sharing.giveAway(this.options.name, handle.fd)) handle.close()
+    else this.admit(handle, address)
+  }
+
+  private admit(handle: AcceptedHandle, address: string): void {
     const { name, admission } = this.options
     const asked = admission.ask(name, address)
     if (!asked) {
@@ -177,6 +200,7 @@ export class Listener implements ConnectionOwner {
     else if (waited) {
       this.logger.debug({ client: address }, 'connection refused: max.connections.per.ip, or too many wait for max.connections or a rate')
       handle.close()
+      this.options.sharing.ended()
     } else if (granted) admission.closed(name, address)
   }
 
@@ -196,6 +220,15 @@ export class Listener implements ConnectionOwner {
     }
     this.closeHoarder()
   }
+}
+
+/** Node made its own Socket around the handle; ours reads into the shared buffer, so the handle changes hands. */
+function handleOf(socket: Socket): AcceptedHandle | null {
+  const holder = socket as unknown as { _handle: AcceptedHandle | null }
+  const handle = holder._handle
+  holder._handle = null
+  socket.destroy()
+  return handle
 }
 
 /** One spelling of an address: IPv4 that came through an IPv6 socket is IPv4. */

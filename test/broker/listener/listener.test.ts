@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
-import { type Admission, Listener, type ListenerOptions } from '../../../src/broker/listener/listener.js'
+import { type Admission, Listener, type ListenerOptions, type Sharing } from '../../../src/broker/listener/listener.js'
 import type { RequestHandler } from '../../../src/broker/listener/connection.js'
 import { realClock, realRandom } from '../../../src/env/real.js'
 import { native } from '../../../src/log/native.js'
@@ -13,6 +13,8 @@ import { until } from '../wire-client.js'
 const MIB = 1 << 20
 
 const OPEN_TO_ALL: Admission = { ask: () => undefined, opened: () => {}, closed: () => {} }
+
+const ALONE: Sharing = { giveAway: () => false, ended: () => {} }
 
 interface Setup {
   readonly listener: Listener
@@ -41,7 +43,7 @@ async function start(
   const limits = { maxFrameBytes: 8 * MIB, maxInFlight: 4, maxBufferedBytes: MIB }
   const listener = new Listener(
     { clock: env.clock, timers: env.timers, logger: env.logger, random: realRandom },
-    { name: 'TEST', limits, maxIdleMs: 60_000, maxHeldBytes: 2 * MIB, admission: OPEN_TO_ALL, ...over },
+    { name: 'TEST', limits, maxIdleMs: 60_000, maxHeldBytes: 2 * MIB, admission: OPEN_TO_ALL, sharing: ALONE, ...over },
     handler,
   )
   const [fd, port] = native().listenSocket('127.0.0.1', 0, 16, true)
