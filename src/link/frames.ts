@@ -27,8 +27,11 @@ import { native } from '../log/native.js'
 
 export const FRAME_HEADER = 12
 export const PIECE_HEADER = 24
-/** How a body lies in a word of the frame, at the first piece; at the others as well, where the lengths before are multiples of 8. */
-export const BODY_PHASE = (FRAME_HEADER + PIECE_HEADER) % 8
+/**
+ * Where the first piece's body begins in a frame. Bodies on their way to a link have so many bytes in front that are free, and lie in a word as they
+ * will in the frame (at later pieces too, where the lengths before are multiples of 8): a large one becomes a frame where it lies.
+ */
+export const BODY_LEAD = FRAME_HEADER + PIECE_HEADER
 /** No frame of any version is longer: a chunk of 1 MiB and its headers. */
 export const MAX_FRAME = (1 << 20) + (64 << 10)
 /** No handshake frame is longer. What comes before it is over is checked against this. */

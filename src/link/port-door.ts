@@ -12,7 +12,7 @@ import {
   LinkStatus,
   type OnLinkAnswer,
 } from './door.js'
-import { BODY_PHASE } from './frames.js'
+import { BODY_LEAD } from './frames.js'
 import {
   bytesOf,
   type LinkPort,
@@ -87,7 +87,7 @@ export class PortDoor implements LinkDoor {
       const id = this.nextCall++
       const timer = this.env.timers.after(timeoutMs, () => this.timedOut(id, peer, timeoutMs))
       this.calls.set(id, { onAnswer, answered: new Uint8Array(parts.length), timer, left: parts.length, resolve, reject })
-      const body = outbox.body(partsLength(parts), BODY_PHASE, (target, at) => writeParts(parts, target, at))
+      const body = outbox.body(partsLength(parts), BODY_LEAD, (target, at) => writeParts(parts, target, at))
       outbox.post([ToLink.call, id, peer, kind, parts.length, body])
     })
   }
@@ -242,6 +242,6 @@ export class PortDoor implements LinkDoor {
 }
 
 function placeAnswer(outbox: PortOutbox<ToLinkMessage>, answer: LinkAnswer): PortBody {
-  if (answer instanceof Uint8Array) return outbox.body(answer.length, BODY_PHASE, (target, at) => target.set(answer, at))
-  return outbox.body(answer.length, BODY_PHASE, (target, at) => answer.write(target, at))
+  if (answer instanceof Uint8Array) return outbox.body(answer.length, BODY_LEAD, (target, at) => target.set(answer, at))
+  return outbox.body(answer.length, BODY_LEAD, (target, at) => answer.write(target, at))
 }

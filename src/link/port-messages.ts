@@ -79,9 +79,9 @@ export class PortOutbox<Message> {
     setImmediate(() => this.flush())
   }
 
-  /** Has `write` put `length` bytes where the other thread finds them, at once. For one message, which is to be posted next. `phase`: see RingWriter. */
-  body(length: number, phase: number, write: (target: Uint8Array, at: number) => void): PortBody {
-    const placed = this.closed ? undefined : this.ring?.place(length, phase, write)
+  /** Has `write` put `length` bytes where the other thread finds them, at once. For one message, which is to be posted next. `lead`: see RingWriter. */
+  body(length: number, lead: number, write: (target: Uint8Array, at: number) => void): PortBody {
+    const placed = this.closed ? undefined : this.ring?.place(length, lead, write)
     if (placed) return placed
     const bytes = new Uint8Array(new ArrayBuffer(length))
     write(bytes, 0)

@@ -1,8 +1,9 @@
 // What waits to be sent on one link, and in which order it goes: items up to `smallBytes` first, many to a frame; larger ones in chunks, a few of
 // them in turn, so that a catch-up never holds up the rest and a receiver has few unfinished bodies. Pure.
-// Frames are built in a buffer of the caller's that is used again for each: bodies are copied once, while in the cache.
+// Frames are built in a buffer of the caller's that is used again for each: bodies are copied once, while in the cache. But a large body that goes
+// whole and lies in the ring of its thread becomes a frame there, and is not copied.
 
-import { FRAME_HEADER, type ItemType, PIECE_HEADER, PieceFlag, view, writePiece } from './frames.js'
+import { BODY_LEAD, FRAME_HEADER, type ItemType, PIECE_HEADER, PieceFlag, view, writePiece } from './frames.js'
 import { copyShared } from './shared-ring.js'
 
 export interface OutgoingItem {
@@ -12,8 +13,20 @@ export interface OutgoingItem {
   readonly index: number
   readonly kind: number
   readonly body: Uint8Array
-  /** Where the body lies, to be told when it has left or never will. */
-  readonly held?: { release(): void } | undefined
+  /** Where the body lies, to be told when it has left or never will. BODY_LEAD bytes in front of it may be written. */
+  readonly held?: HeldBody | undefined
+}
+
+export interface HeldBody {
+  withLead(bytes: number): Uint8Array
+  release(): void
+}
+
+/** A frame that lies where its one item's body does. */
+export interface FrameInPlace {
+  readonly frame: Uint8Array
+  /** The frame has left. */
+  release(): void
 }
 
 interface Entry extends OutgoingItem {
@@ -22,6 +35,8 @@ interface Entry extends OutgoingItem {
 
 /** Large items under way at a time. */
 const TURNS = 4
+/** Smaller bodies are copied, several to a frame. */
+const IN_PLACE_BYTES = 64 << 10
 /** A rest up to this goes along with the chunk before it: a batch a little above the chunk size travels in one piece. */
 function restBytes(chunkBytes: number): number {
   return Math.min(chunkBytes >> 3, 32 << 10)
@@ -104,11 +119,31 @@ export class SendQueue {
     return [at, pieces]
   }
 
+  /** The large item whose turn it is, in a frame that lacks only its header; undefined: `fillBulk` is to be called. Call only while `hasBulk`. */
+  takeInPlace(): FrameInPlace | undefined {
+    const entry = this.nextBulk()
+    if (!this.goesInPlace(entry)) return undefined
+    this.bulk.splice(this.turn, 1)
+    const { held, body } = entry
+    const frame = held!.withLead(BODY_LEAD)
+    this.writeHeader(entry, view(frame), FRAME_HEADER, body.length)
+    return { frame, release: () => held!.release() }
+  }
+
+  private nextBulk(): Entry {
+    if (this.turn >= Math.min(TURNS, this.bulk.length)) this.turn = 0
+    return this.bulk[this.turn]!
+  }
+
+  private goesInPlace({ held, body, sent }: Entry): boolean {
+    const { chunkBytes } = this
+    return held !== undefined && sent === 0 && body.length >= IN_PLACE_BYTES && body.length <= chunkBytes + restBytes(chunkBytes)
+  }
+
   /** The next chunk of the large item whose turn it is, and whole ones of the same call behind it. Call only while `hasBulk`. */
   fillBulk(frame: Uint8Array): readonly [number, number] {
     const data = view(frame)
-    if (this.turn >= Math.min(TURNS, this.bulk.length)) this.turn = 0
-    const { correlation } = this.bulk[this.turn]!
+    const { correlation } = this.nextBulk()
     let at = FRAME_HEADER
     let pieces = 0
     let room = this.chunkBytes
@@ -117,7 +152,7 @@ export class SendQueue {
       if (entry === undefined || entry.correlation !== correlation) break
       const left = entry.body.length - entry.sent
       // Only the first of a frame is cut.
-      if (pieces > 0 && (left > room || pieces === 64)) break
+      if (pieces > 0 && (left > room || pieces === 64 || this.goesInPlace(entry))) break
       const length = pieces === 0 && left <= room + restBytes(room) ? left : Math.min(left, room)
       at = this.writeFrom(entry, frame, data, at, length)
       room -= length
@@ -132,13 +167,19 @@ export class SendQueue {
   }
 
   private writeFrom(entry: Entry, frame: Uint8Array, data: DataView, start: number, length: number): number {
-    const flags = (entry.sent === 0 ? PieceFlag.first : 0) | (entry.sent + length === entry.body.length ? PieceFlag.last : 0)
-    const { type, status, correlation, index, kind, body, sent } = entry
-    writePiece(data, start, { type, flags, status, correlation, index, kind, total: body.length, length })
+    const { body, sent } = entry
     copyShared(frame, start + PIECE_HEADER, length === body.length ? body : body.subarray(sent, sent + length))
-    entry.sent += length
-    this.queuedBytes -= length
+    this.writeHeader(entry, data, start, length)
     if (entry.sent === body.length) entry.held?.release()
     return start + PIECE_HEADER + length
+  }
+
+  /** Of the next `length` bytes of the body, which are counted as sent. */
+  private writeHeader(entry: Entry, data: DataView, start: number, length: number): void {
+    const flags = (entry.sent === 0 ? PieceFlag.first : 0) | (entry.sent + length === entry.body.length ? PieceFlag.last : 0)
+    const { type, status, correlation, index, kind, body } = entry
+    writePiece(data, start, { type, flags, status, correlation, index, kind, total: body.length, length })
+    entry.sent += length
+    this.queuedBytes -= length
   }
 }

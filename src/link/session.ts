@@ -119,13 +119,17 @@ export class LinkSession {
   /** One frame of small items when there are any, then one of a large one. */
   private sendData(): void {
     const { queue, scratch } = this
-    if (queue.hasSmall && this.inFlight < this.agreed.windowBytes) this.sendFrame(queue.fillSmall(scratch))
-    if (!this.over && this.bulkSendable()) this.sendFrame(queue.fillBulk(scratch))
+    if (queue.hasSmall && this.inFlight < this.agreed.windowBytes) this.sendFrame(scratch, queue.fillSmall(scratch))
+    if (this.over || !this.bulkSendable()) return
+    const inPlace = queue.takeInPlace()
+    if (!inPlace) return this.sendFrame(scratch, queue.fillBulk(scratch))
+    this.sendFrame(inPlace.frame, [inPlace.frame.length, 1])
+    inPlace.release()
   }
 
-  private sendFrame([end, pieces]: readonly [number, number]): void {
+  private sendFrame(frame: Uint8Array, [end, pieces]: readonly [number, number]): void {
     this.inFlight += end
-    this.transmit(sealFrame(this.scratch, end, this.agreed.version, FrameType.data, pieces))
+    this.transmit(sealFrame(frame, end, this.agreed.version, FrameType.data, pieces))
   }
 
   private transmit(frame: Uint8Array): void {

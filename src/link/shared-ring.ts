@@ -4,7 +4,7 @@
 // up to where it is done. Runs on both threads.
 //
 // V8 copies to and from shared memory in words only where both ends lie alike within a word, else byte by byte, at a tenth of the speed. So who
-// places a body says how its other end lies (`phase`).
+// places a body says how its other end lies (`lead`).
 
 import { native } from '../log/native.js'
 
@@ -44,12 +44,12 @@ export class RingWriter {
   }
 
   /**
-   * Room in one piece for `write` to fill, which is called at once; undefined: there is none now, or never for so many. `phase`: the address modulo 8
-   * of what is copied here or will be copied to.
+   * Room in one piece for `write` to fill, which is called at once; undefined: there is none now, or never for so many. `lead`: so many bytes behind
+   * a multiple of 8 the body begins, as what is copied here or will be copied to; those in front of it are the reader's to use.
    */
-  place(length: number, phase: number, write: (target: Uint8Array, at: number) => void): Placed | undefined {
+  place(length: number, lead: number, write: (target: Uint8Array, at: number) => void): Placed | undefined {
     const { size } = this
-    const rounded = (phase + length + ALIGN - 1) & -ALIGN
+    const rounded = (lead + length + ALIGN - 1) & -ALIGN
     // A larger one might never find a place in one piece.
     if (length === 0 || rounded > size / 2) return undefined
     const used = (this.written - Atomics.load(this.released, 0)) >>> 0
@@ -58,7 +58,7 @@ export class RingWriter {
     const offset = (this.written - this.shift) & (size - 1)
     const skipped = offset + rounded > size ? size - offset : 0
     if (used + skipped + rounded > size) return undefined
-    const start = HEAD + (skipped === 0 ? offset : 0) + phase
+    const start = HEAD + (skipped === 0 ? offset : 0) + lead
     write(this.bytes, start)
     this.written = (this.written + skipped + rounded) >>> 0
     return [start, length, this.written]
@@ -76,6 +76,12 @@ export class RingBody {
     this.ring = ring
     this.bytes = bytes
     this.end = end
+  }
+
+  /** The body and so many bytes in front of it, which its writer left free: at most the `lead` that it was placed with. */
+  withLead(bytes: number): Uint8Array {
+    const { buffer, byteOffset, length } = this.bytes
+    return new Uint8Array(buffer, byteOffset - bytes, length + bytes)
   }
 
   /** Nobody looks at the bytes any more. In any order; the writer gets them back in its own. */

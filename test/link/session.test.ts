@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FRAME_HEADER, FrameType, ItemType, makeFrame, openFrame, PIECE_HEADER, readPiece, view } from '../../src/link/frames.js'
+import { BODY_LEAD, FRAME_HEADER, FrameType, ItemType, makeFrame, openFrame, PIECE_HEADER, readPiece, view } from '../../src/link/frames.js'
 import { SendQueue } from '../../src/link/send-queue.js'
 import { type IncomingItem, LinkSession } from '../../src/link/session.js'
 import { defaultLinkSettings, type LinkSettings } from '../../src/link/settings.js'
+import { type RingBody, ringMemory, RingReader, RingWriter } from '../../src/link/shared-ring.js'
 
 const settings: LinkSettings = { ...defaultLinkSettings, chunkBytes: 1024, smallBytes: 64, windowBytes: 16_384, maxBodyBytes: 100_000 }
 
@@ -79,6 +80,59 @@ test('what is sent stays within the peer’s window until it gives bytes back; l
   it.receive(makeFrame(1, FrameType.credit, 8192), 0)
   pumpAll()
   assert.ok(sent.length > before + 1, 'credit lets more go')
+})
+
+/** Of values from `seed` on, where a thread of the node leaves it. */
+function inRing(writer: RingWriter, reader: RingReader, length: number, seed: number): RingBody {
+  return reader.take(writer.place(length, BODY_LEAD, (target, at) => target.set(pattern(length, seed), at))!)
+}
+
+function pattern(length: number, seed: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, i) => (i + seed) % 251)
+}
+
+test('a large body that goes whole leaves from where it lies, which is free once it was sent; others are copied, in their turn', () => {
+  const large = { chunkBytes: 128 << 10, smallBytes: 1024, windowBytes: 1 << 20, maxBodyBytes: 1 << 20 }
+  const from = session(large)
+  const to = session(large)
+  const memory = ringMemory(1 << 20)
+  const [writer, reader] = [new RingWriter(memory), new RingReader(memory)]
+  const sizes = [70_000, 300, 40_000, 40_000, 100_000, 64 << 10, 200_000]
+  const bodies = sizes.map((size, i) => inRing(writer, reader, size, i))
+  const places: boolean[] = []
+  from.transport.send = (frame) => {
+    places.push(frame.buffer === memory)
+    if (frame.buffer === memory)
+      assert.ok(
+        bodies.some((body) => body.bytes.byteOffset === frame.byteOffset + BODY_LEAD && !body.isDone),
+        'its memory is not free before it left',
+      )
+    from.sent.push(Uint8Array.from(frame))
+    return true
+  }
+  for (const [index, held] of bodies.entries())
+    from.it.enqueue({ type: ItemType.answer, status: 0, correlation: 1, index, kind: 0, body: held.bytes, held })
+  from.pumpAll()
+  assert.equal(from.it.queue.queuedBytes, 0)
+  assert.ok(bodies.every((body) => body.isDone))
+  for (const frame of from.sent) to.it.receive(frame, 0)
+  assert.deepEqual(to.broken, [])
+  // The small one, one in place, two in one frame, two in place, one in two chunks.
+  assert.deepEqual(places, [false, true, false, true, true, false, false])
+  assert.equal(to.items.length, sizes.length)
+  for (const { index, body } of to.items) assert.deepEqual(body, pattern(sizes[index]!, index), `body ${index}`)
+})
+
+test('a body in place whose connection broke is free, and so are those behind it', () => {
+  const { it, transport, broken, pumpAll } = session({ chunkBytes: 128 << 10, windowBytes: 1 << 20 })
+  const memory = ringMemory(1 << 20)
+  const [writer, reader] = [new RingWriter(memory), new RingReader(memory)]
+  const bodies = [1, 2, 3].map((seed) => inRing(writer, reader, 70_000, seed))
+  transport.taken = false
+  for (const held of bodies) it.enqueue({ type: ItemType.answer, status: 0, correlation: 1, index: 0, kind: 0, body: held.bytes, held })
+  pumpAll()
+  assert.equal(broken.length, 1)
+  assert.ok(bodies.every((body) => body.isDone))
 })
 
 test('bytes that wait in a stopped thread are not given back, and are when it goes on', () => {

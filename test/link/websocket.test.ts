@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import uws from 'uWebSockets.js'
 import { WebSocketServer } from 'ws'
 import { WebSocketClient } from '../../src/link/websocket-client.js'
 import { WebSocketReader } from '../../src/link/websocket-frames.js'
@@ -181,4 +182,30 @@ test('what does not answer as a WebSocket server does is named', { timeout: 30_0
   })
   await once(server, 'listening')
   for (const reason of reasons) await assert.rejects(dial((server.address() as AddressInfo).port), reason)
+})
+
+test('uWebSockets.js sends from shared memory, which may be written as soon as it returns', { timeout: 30_000 }, async (t) => {
+  const COUNT = 24
+  const memory = new SharedArrayBuffer(MAX + 64)
+  const app = uws.App().ws('/link', {
+    maxBackpressure: 2 * COUNT * MAX,
+    open: (socket) =>
+      void socket.cork(() => {
+        // More than the kernel takes at once, so that the rest is kept.
+        for (let i = 0; i < COUNT; i++) {
+          const message = new Uint8Array(memory, 36, MAX - i).fill(i + 1)
+          assert.notEqual(socket.send(message, true, false), 2)
+          message.fill(0xee)
+        }
+        assert.ok(socket.getBufferedAmount() > MAX, 'the kernel took everything')
+      }),
+  })
+  t.after(() => void app.close())
+  const port = await new Promise<number>((resolve) => app.listen('127.0.0.1', 0, (socket) => resolve(uws.us_socket_local_port(socket))))
+  const { client, next } = await dial(port)
+  for (let i = 0; i < COUNT; i++) {
+    const message = await next()
+    assert.ok(message.length === MAX - i && message.every((byte) => byte === i + 1), `message ${i}`)
+  }
+  client.terminate()
 })
