@@ -11,7 +11,9 @@ import type { LinkSettings } from './settings.js'
 export interface ConnectionEvents {
   authenticated(agreed: Agreed): void
   refused(refusal: Refusal, told: boolean): void
-  items(items: readonly IncomingItem[]): void
+  items(items: readonly IncomingItem[], frame?: Uint8Array): void
+  /** See SessionEvents; left out where the transport reads into memory of its own. */
+  room?(correlation: number, bytes: number): Uint8Array | undefined
   /** Bytes left: there may be room for more. */
   drained(): void
   closed(reason: string): void
@@ -62,6 +64,11 @@ export class LinkConnection implements RoutedLink {
     else this.act(this.parts.handshake.receive(frame))
   }
 
+  /** A frame has begun: memory for it, if it may lie elsewhere than in the transport's. */
+  room(head: Uint8Array, bytes: number): Uint8Array | undefined {
+    return this.over ? undefined : this.active?.room(head, bytes)
+  }
+
   /** After this turn of the event loop, so that what it brings leaves together. */
   wake(): void {
     if (this.woken || this.over) return
@@ -106,7 +113,8 @@ export class LinkConnection implements RoutedLink {
       settings,
       transport,
       {
-        items: (items) => events.items(items),
+        items: (items, frame) => events.items(items, frame),
+        room: (correlation, bytes) => events.room?.(correlation, bytes),
         broken: (reason) => this.close(reason),
         credited: () => this.wake(),
       },

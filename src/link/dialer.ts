@@ -85,6 +85,7 @@ class Dialer {
           late.cancel()
           connection = this.opened(socket)
         },
+        room: (head, bytes) => connection?.room(head, bytes),
         message: (bytes) => connection?.receive(bytes),
         drained: () => connection?.pump(),
         closed: (reason) => {
@@ -122,7 +123,8 @@ class Dialer {
           router.linkUp(connection, this.peer)
         },
         refused: (refusal, told) => this.refused(refusal, told),
-        items: (items) => router.received(connection.id, items),
+        items: (items, frame) => router.received(connection.id, items, frame),
+        room: (correlation, bytes) => router.room(connection.id, correlation, bytes),
         drained: () => router.drained(connection.id),
         closed: (reason) => {
           router.linkDown(connection.id, reason)

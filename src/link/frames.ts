@@ -86,6 +86,11 @@ export function openFrame(bytes: Uint8Array): FrameHeader | null {
   if (bytes.length < FRAME_HEADER) return null
   const data = view(bytes)
   if (data.getUint32(0, true) !== native().crc32c(bytes, 4, bytes.length - 4)) return null
+  return frameHeader(data)
+}
+
+/** Unchecked. */
+export function frameHeader(data: DataView): FrameHeader {
   return { version: data.getUint8(4), type: data.getUint8(5), value: data.getUint32(8, true) }
 }
 
@@ -101,11 +106,11 @@ export function writePiece(data: DataView, at: number, piece: Piece): void {
   data.setUint32(at + 20, piece.length, true)
 }
 
-/** The piece whose header starts at `at`; null when it does not fit in the frame. */
-export function readPiece(data: DataView, at: number): Piece | null {
+/** The piece whose header starts at `at`; null when it does not fit in the frame, which ends at `end`. */
+export function readPiece(data: DataView, at: number, end = data.byteLength): Piece | null {
   if (at + PIECE_HEADER > data.byteLength) return null
   const length = data.getUint32(at + 20, true)
-  if (at + PIECE_HEADER + length > data.byteLength) return null
+  if (at + PIECE_HEADER + length > end) return null
   return {
     type: data.getUint8(at),
     flags: data.getUint8(at + 1),

@@ -48,6 +48,8 @@ export class PortDoor implements LinkDoor {
   private port: LinkPort | undefined
   /** Where bodies of the link thread lie; undefined: they come along. */
   private ring: RingReader | undefined
+  /** By session: where its long answers lie. */
+  private readonly rings = new Map<number, RingReader>()
   private readonly calls = new Map<number, OpenCall>()
   private readonly handlers = new Map<number, LinkHandler>()
   private readonly listeners = new Set<(peer: number, up: boolean) => void>()
@@ -110,13 +112,19 @@ export class PortDoor implements LinkDoor {
     for (const message of messages) {
       if (message[0] === ToDoor.answers) {
         const [, session, body, table] = message
-        this.use(session, body, (bytes) => this.takeAnswers(bytes, table))
+        this.use(session, body, this.ring, (bytes) => this.takeAnswers(bytes, table))
+      } else if (message[0] === ToDoor.answersInRing) {
+        const [, session, body, table] = message
+        this.use(session, body, this.rings.get(session), (bytes) => this.takeAnswers(bytes, table))
       } else if (message[0] === ToDoor.request) {
         const [, request, session, peer, kind, indexes, body] = message
-        this.use(session, body, (bytes) => this.serve(request, peer, kind, indexes, bytes))
+        this.use(session, body, this.ring, (bytes) => this.serve(request, peer, kind, indexes, bytes))
       } else if (message[0] === ToDoor.rings) {
         this.outbox?.useRing(message[1])
         this.ring = new RingReader(message[2])
+      } else if (message[0] === ToDoor.ring) {
+        if (message[2]) this.rings.set(message[1], new RingReader(message[2]))
+        else this.rings.delete(message[1])
       } else if (message[0] === ToDoor.failed) this.settle(message[1], new LinkError(message[2] as LinkErrorCode, message[3]))
       else this.notice(message[1], message[2])
     }
@@ -125,8 +133,8 @@ export class PortDoor implements LinkDoor {
   }
 
   /** The bytes are given back when `act` returns. */
-  private use(session: number, body: PortBody, act: (bytes: Uint8Array) => void): void {
-    const taken = received(body, this.ring)
+  private use(session: number, body: PortBody, ring: RingReader | undefined, act: (bytes: Uint8Array) => void): void {
+    const taken = received(body, ring)
     const bytes = bytesOf(taken)
     this.took(session, bytes.length)
     try {
@@ -231,6 +239,7 @@ export class PortDoor implements LinkDoor {
     this.outbox?.close()
     this.outbox = undefined
     this.ring = undefined
+    this.rings.clear()
     this.takenTimer?.cancel()
     this.takenTimer = undefined
     this.taken.clear()

@@ -1,12 +1,12 @@
 // What the link thread and a thread of the node say to each other over their MessagePort: lists of these, one list per turn of the event loop.
-// Bodies lie in a ring that both see (shared-ring.ts); those that find no room there come along in an ArrayBuffer that is moved. Numbers as tags,
-// because there are many.
+// Bodies lie in a ring that both see (shared-ring.ts); those that find no room there come along in an ArrayBuffer that is moved. Long answers lie where the
+// socket was read to (answer-rings.ts). Numbers as tags, because there are many.
 
 import type { MessagePort } from 'node:worker_threads'
 import { type Placed, RingBody, type RingReader, RingWriter } from './shared-ring.js'
 
 export const ToLink = { call: 0, cancel: 1, answer: 2, taken: 3 } as const
-export const ToDoor = { request: 0, answers: 1, failed: 2, peer: 3, rings: 4 } as const
+export const ToDoor = { request: 0, answers: 1, failed: 2, peer: 3, rings: 4, ring: 5, answersInRing: 6 } as const
 
 export type PortBody = Uint8Array | Placed
 
@@ -31,10 +31,14 @@ export type ToDoorMessage =
     ]
   /** Answers, five numbers each: call, index, status, start and end of the body in `bytes`. */
   | readonly [typeof ToDoor.answers, session: number, bytes: PortBody, table: readonly number[]]
+  /** The same, in the session's own ring. */
+  | readonly [typeof ToDoor.answersInRing, session: number, bytes: Placed, table: readonly number[]]
   | readonly [typeof ToDoor.failed, call: number, code: string, text: string]
   | readonly [typeof ToDoor.peer, peer: number, up: boolean]
   /** First of all, to a thread whose calls carry records: the memory of bodies, each way. */
   | readonly [typeof ToDoor.rings, toLink: SharedArrayBuffer, toDoor: SharedArrayBuffer]
+  /** Where long answers of a session lie from here on (answer-rings.ts); null: the session is over. */
+  | readonly [typeof ToDoor.ring, session: number, memory: SharedArrayBuffer | null]
 
 /** The part of a MessagePort that is used. */
 export type LinkPort = Pick<MessagePort, 'postMessage' | 'close'> & {

@@ -6,6 +6,7 @@
 // times as much the link is closed.
 
 import type { Logger } from '../env/env.js'
+import { AnswerRings } from './answer-rings.js'
 import { LinkStatus } from './door.js'
 import { ItemType } from './frames.js'
 import {
@@ -23,7 +24,7 @@ import {
 import { gather, routeParts, ZERO_KEY } from './request-body.js'
 import type { IncomingItem, LinkSession } from './session.js'
 import type { LinkSettings } from './settings.js'
-import { copyShared, RingBody, ringMemory, RingReader } from './shared-ring.js'
+import { copyShared, type Placed, RingBody, ringMemory, RingReader } from './shared-ring.js'
 
 /** The door of the thread coordinator; workers have their numbers. */
 export const COORDINATOR = -1
@@ -74,6 +75,7 @@ interface LinkState {
   /** Dialed links: by correlation. */
   readonly pending: Map<number, Pending>
   nextCorrelation: number
+  readonly rings: AnswerRings
   /** Served links: ids in `open`, and requests that wait because too many answers do. */
   readonly open: Set<number>
   readonly waiting: IncomingItem[]
@@ -128,6 +130,7 @@ export class LinkRouter {
     door.outbox.close()
     door.port.close()
     for (const call of door.calls.keys()) this.cancel(door, call)
+    for (const { rings } of this.links.values()) rings.detach(door)
     for (const [id, request] of this.open) {
       if (request.door !== number) continue
       for (const index of request.unanswered) this.enqueueAnswer(request.link, request.correlation, index, LinkStatus.ownerGone, EMPTY)
@@ -149,7 +152,14 @@ export class LinkRouter {
 
   /** `peer`: the link was dialed, and calls may use it. */
   linkUp(link: RoutedLink, peer: number | null): void {
-    const state: LinkState = { link, pending: new Map(), nextCorrelation: 1, open: new Set(), waiting: [] }
+    const state: LinkState = {
+      link,
+      pending: new Map(),
+      nextCorrelation: 1,
+      rings: new AnswerRings(link.id),
+      open: new Set(),
+      waiting: [],
+    }
     this.links.set(link.id, state)
     if (peer === null) return
     this.dialed.set(peer, state)
@@ -164,6 +174,7 @@ export class LinkRouter {
       door.calls.delete(call)
       door.outbox.post([ToDoor.failed, call, 'ERR_MILLRACE_LINK_DOWN', reason])
     }
+    state.rings.close()
     for (const request of state.open) this.open.delete(request)
     for (const door of this.doors.values()) door.held.delete(id)
     for (const [peer, dialed] of this.dialed) {
@@ -173,10 +184,19 @@ export class LinkRouter {
     }
   }
 
-  received(id: number, items: readonly IncomingItem[]): void {
+  /** A frame of answers to this call comes, it seems: memory that the thread which asked sees, if there is any. */
+  room(id: number, correlation: number, bytes: number): Uint8Array | undefined {
+    const state = this.links.get(id)
+    const door = state?.pending.get(correlation)?.door
+    // The coordinator has no rings: see shareRings.
+    return door?.ring && state?.rings.reserve(door, bytes)
+  }
+
+  /** `frame`: where the items lie, if all of them lie there. */
+  received(id: number, items: readonly IncomingItem[], frame?: Uint8Array): void {
     const state = this.links.get(id)
     if (!state) return
-    if (items[0]!.type === ItemType.answer) return this.takeAnswers(state, items)
+    if (items[0]!.type === ItemType.answer) return this.takeAnswers(state, items, frame)
     for (const item of items) {
       if (item.type === ItemType.cancel) this.cancelled(state, item.correlation)
       else if (item.type === ItemType.request) this.takeRequest(state, item)
@@ -252,7 +272,7 @@ export class LinkRouter {
   }
 
   /** Answers of one frame, those for one thread together. */
-  private takeAnswers(state: LinkState, items: readonly IncomingItem[]): void {
+  private takeAnswers(state: LinkState, items: readonly IncomingItem[], frame: Uint8Array | undefined): void {
     const byDoor = new Map<Door, { item: IncomingItem; call: number }[]>()
     for (const item of items) {
       if (item.type !== ItemType.answer) return state.link.close('items of several types in one frame')
@@ -268,17 +288,30 @@ export class LinkRouter {
       else byDoor.set(pending.door, [{ item, call: pending.call }])
     }
     for (const [door, answers] of byDoor) {
-      const [length, table] = layOut(answers)
-      this.hold(door, state.link, length)
-      const body = door.outbox.body(length, answers[0]!.item.body.byteOffset % 8, (target, start) => {
-        let at = start
-        for (const { item } of answers) {
-          copyShared(target, at, item.body)
-          at += item.body.length
-        }
-      })
-      door.outbox.post([ToDoor.answers, state.link.id, body, table])
+      const inRing = frame && state.rings.keep(door, frame)
+      if (inRing) this.giveInRing(state, door, answers, inRing, frame!.byteOffset)
+      else this.giveCopied(state, door, answers)
     }
+  }
+
+  private giveInRing({ link }: LinkState, door: Door, answers: Answers, frame: Placed, start: number): void {
+    this.hold(door, link, frame[1])
+    const table: number[] = []
+    for (const { item, call } of answers) tabulate(table, item, call, item.body.byteOffset - start)
+    door.outbox.post([ToDoor.answersInRing, link.id, frame, table])
+  }
+
+  private giveCopied({ link }: LinkState, door: Door, answers: Answers): void {
+    const [length, table] = layOut(answers)
+    this.hold(door, link, length)
+    const body = door.outbox.body(length, answers[0]!.item.body.byteOffset % 8, (target, start) => {
+      let at = start
+      for (const { item } of answers) {
+        copyShared(target, at, item.body)
+        at += item.body.length
+      }
+    })
+    door.outbox.post([ToDoor.answers, link.id, body, table])
   }
 
   // ---- requests of peers
@@ -382,10 +415,14 @@ function layOut(answers: Answers): readonly [number, number[]] {
   const table: number[] = []
   let at = 0
   for (const { item, call } of answers) {
-    table.push(call, item.index, item.status, at, at + item.body.length)
+    tabulate(table, item, call, at)
     at += item.body.length
   }
   return [at, table]
+}
+
+function tabulate(table: number[], item: IncomingItem, call: number, at: number): void {
+  table.push(call, item.index, item.status, at, at + item.body.length)
 }
 
 function heldBy(body: RingBody | Uint8Array): RingBody | undefined {

@@ -7,7 +7,20 @@
 
 import { BufferPool } from '../env/buffer-pool.js'
 import type { Agreed } from './handshake.js'
-import { FRAME_HEADER, FrameType, makeFrame, openFrame, PIECE_HEADER, type Piece, PieceFlag, readPiece, sealFrame, view } from './frames.js'
+import {
+  FRAME_HEADER,
+  frameHeader,
+  FrameType,
+  ItemType,
+  makeFrame,
+  openFrame,
+  PIECE_HEADER,
+  type Piece,
+  PieceFlag,
+  readPiece,
+  sealFrame,
+  view,
+} from './frames.js'
 import { type OutgoingItem, SendQueue } from './send-queue.js'
 import type { LinkSettings } from './settings.js'
 
@@ -29,8 +42,10 @@ export interface IncomingItem extends Piece {
 }
 
 export interface SessionEvents {
-  /** All items that ended in one frame. The bodies die with the call. */
-  items(items: readonly IncomingItem[]): void
+  /** All items that ended in one frame. The bodies die with the call. `frame`: they lie in it; undefined: elsewhere. */
+  items(items: readonly IncomingItem[], frame?: Uint8Array): void
+  /** A frame of so many bytes comes, and seems to be answers to a call: memory for it, from where nothing need be copied, if there is any. */
+  room(correlation: number, bytes: number): Uint8Array | undefined
   /** The peer gave bytes back: more may go. */
   credited(): void
   /** The link is of no use: close it. */
@@ -139,6 +154,21 @@ export class LinkSession {
 
   // ---- receiving
 
+  /**
+   * A frame of so many bytes has begun with `head`, its header and a piece's at least: memory for the whole. Nothing is checked yet: what it seems to
+   * be only chooses the memory.
+   */
+  room(head: Uint8Array, bytes: number): Uint8Array | undefined {
+    if (this.over) return undefined
+    const data = view(head)
+    const { version, type } = frameHeader(data)
+    if (version !== this.agreed.version || type !== FrameType.data) return undefined
+    const piece = readPiece(data, FRAME_HEADER, bytes)
+    // Bodies of several frames are put together elsewhere.
+    if (piece?.type !== ItemType.answer || piece.total !== piece.length) return undefined
+    return this.events.room(piece.correlation, bytes)
+  }
+
   receive(frame: Uint8Array, now: number): void {
     if (this.over) return
     const header = openFrame(frame)
@@ -178,7 +208,7 @@ export class LinkSession {
       if (wrong !== null) return this.fail(wrong)
     }
     if (at !== frame.length) return this.fail('a frame has bytes behind its pieces')
-    if (whole.length > 0) this.events.items(whole)
+    if (whole.length > 0) this.events.items(whole, frame)
     this.giveBack()
   }
 

@@ -36,6 +36,10 @@ export class RingWriter {
   private written = 0
   /** What a position lies ahead of its place in the memory by. */
   private shift = 0
+  /** The room that was looked for last: where it begins, bytes free in front of it, bytes left out at the end of the memory. */
+  private start = 0
+  private lead = 0
+  private skipped = 0
 
   constructor(memory: SharedArrayBuffer) {
     this.released = new Int32Array(memory, 0, 1)
@@ -48,21 +52,43 @@ export class RingWriter {
    * a multiple of 8 the body begins, as what is copied here or will be copied to; those in front of it are the reader's to use.
    */
   place(length: number, lead: number, write: (target: Uint8Array, at: number) => void): Placed | undefined {
+    if (!this.look(length, lead)) return undefined
+    write(this.bytes, this.start)
+    return this.commit(length)
+  }
+
+  /** Room as in `place`, to be filled over time. It is taken by `commit`; without it, what is placed or reserved next lies there. */
+  reserve(length: number): Uint8Array | undefined {
+    return this.look(length, 0) ? this.bytes.subarray(this.start, this.start + length) : undefined
+  }
+
+  /** The first `length` bytes of what was reserved are there. */
+  commit(length: number): Placed {
+    const { start, lead, skipped } = this
+    this.written = (this.written + skipped + roundUp(lead + length)) >>> 0
+    return [start, length, this.written]
+  }
+
+  private look(length: number, lead: number): boolean {
     const { size } = this
-    const rounded = (lead + length + ALIGN - 1) & -ALIGN
+    const rounded = roundUp(lead + length)
     // A larger one might never find a place in one piece.
-    if (length === 0 || rounded > size / 2) return undefined
+    if (length === 0 || rounded > size / 2) return false
     const used = (this.written - Atomics.load(this.released, 0)) >>> 0
     // An empty ring begins at its beginning: that memory is still in the caches, what comes next in the ring is not.
     if (used === 0) this.shift = this.written & (size - 1)
     const offset = (this.written - this.shift) & (size - 1)
     const skipped = offset + rounded > size ? size - offset : 0
-    if (used + skipped + rounded > size) return undefined
-    const start = HEAD + (skipped === 0 ? offset : 0) + lead
-    write(this.bytes, start)
-    this.written = (this.written + skipped + rounded) >>> 0
-    return [start, length, this.written]
+    if (used + skipped + rounded > size) return false
+    this.skipped = skipped
+    this.lead = lead
+    this.start = HEAD + (skipped === 0 ? offset : 0) + lead
+    return true
   }
+}
+
+function roundUp(bytes: number): number {
+  return (bytes + ALIGN - 1) & -ALIGN
 }
 
 /** A body in the ring, until it is released. */

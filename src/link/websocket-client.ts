@@ -8,6 +8,8 @@ import { closeFrame, messageFrame, pongFrame, WebSocketReader } from './websocke
 
 export interface WebSocketEvents {
   open(): void
+  /** See WebSocketSink. */
+  room?(head: Uint8Array, bytes: number): Uint8Array | undefined
   /** The bytes die with the call. */
   message(bytes: Uint8Array): void
   /** What was sent left, after `buffered` had been above the mark. */
@@ -47,6 +49,7 @@ export class WebSocketClient {
     this.target = target
     this.events = events
     this.reader = new WebSocketReader(target.maxMessageBytes, {
+      room: (head, bytes) => events.room?.(head, bytes),
       message: (bytes) => events.message(bytes),
       ping: (bytes) => void this.write(pongFrame(bytes)),
       closed: (code, reason) => this.peerCloses(code, reason),

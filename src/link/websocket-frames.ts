@@ -1,10 +1,12 @@
 // The frames of a WebSocket (RFC 6455), as the dialing end sees them. Bytes are read into one buffer that is used again: a whole message lies in it
-// in one piece and is handed over in place. No sockets here, no state but the buffer.
+// in one piece and is handed over in place. For a long one the sink may have memory of its own: what came of it is copied there, the rest is read there.
+// No sockets here, no state but the buffer.
 //
 // Why not a library's reader: it allocates each read and each message, and memory outside of V8's heap sets off its marking, which was a quarter of
 // a replicating node's CPU.
 
 import { randomFillSync } from 'node:crypto'
+import { copyShared } from './shared-ring.js'
 
 const Opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
 type Opcode = (typeof Opcode)[keyof typeof Opcode]
@@ -16,8 +18,19 @@ const MAX_HEADER = 10
 const MAX_CONTROL = 125
 /** Read when nothing is known of what comes. */
 const READ_BYTES = 64 << 10
+/** The same behind a message that lies in the sink's memory: the next one may be as long, and what came of it before it is known is copied. */
+const FIRST_BYTES = 512
+/** A message up to this length is not worth asking the sink, whose memory takes a read of its own for each. */
+const LONG_BYTES = 64 << 10
+/** So much of a message has come when the sink is asked. */
+const HEAD_BYTES = 64
 
 export interface WebSocketSink {
+  /**
+   * A long binary message of so many bytes has begun with `head`: memory for it, or undefined. It is written to until `message` has it, or the reader
+   * is closed. Where there is more than the message needs, the beginning of the next is read along.
+   */
+  room(head: Uint8Array, bytes: number): Uint8Array | undefined
   /** A whole binary message. The bytes die with the call. */
   message(bytes: Uint8Array): void
   /** To be answered with a pong that says the same. */
@@ -36,6 +49,13 @@ export class WebSocketReader {
   private end = 0
   /** Bytes of the frame at `start`, with its header; 0: its header is not there yet. */
   private needed = 0
+  /** Memory of the sink that a message is read into, the message's length, and how much of it is there. Nothing else waits meanwhile. */
+  private room: Uint8Array | undefined
+  private roomNeeded = 0
+  private roomEnd = 0
+  /** The sink was asked for the frame at `start`. */
+  private asked = false
+  private longCame = false
   private over = false
 
   constructor(maxMessageBytes: number, sink: WebSocketSink) {
@@ -44,8 +64,10 @@ export class WebSocketReader {
   }
 
   /** Where the next bytes go. Never empty. Of a long frame that has begun not more than its rest, so that the next one begins where it did. */
-  space(): Buffer {
-    const wanted = this.needed > READ_BYTES / 2 ? this.needed - (this.end - this.start) : READ_BYTES
+  space(): Uint8Array {
+    if (this.room) return this.room.subarray(this.roomEnd, this.roomNeeded + FIRST_BYTES)
+    const unknown = this.longCame ? FIRST_BYTES : READ_BYTES
+    const wanted = this.needed > READ_BYTES / 2 ? this.needed - (this.end - this.start) : unknown
     if (this.start === this.end) this.start = this.end = 0
     else if (this.end + wanted > this.buffer.length) {
       this.buffer.copyWithin(0, this.start, this.end)
@@ -58,13 +80,28 @@ export class WebSocketReader {
 
   /** So many bytes came into `space`. */
   came(bytes: number): void {
-    this.end += bytes
-    while (!this.over && this.next());
+    if (this.over) return
+    if (this.room) this.cameToRoom(this.room, bytes)
+    else this.end += bytes
+    while (!this.over && !this.room && this.next());
   }
 
-  /** Nothing is handed over any more. */
+  /** Nothing is handed over any more, and nothing kept. */
   close(): void {
     this.over = true
+    this.room = undefined
+    this.start = this.end = this.needed = 0
+  }
+
+  private cameToRoom(room: Uint8Array, bytes: number): void {
+    const { roomNeeded } = this
+    this.roomEnd += bytes
+    if (this.roomEnd < roomNeeded) return
+    this.room = undefined
+    this.longCame = true
+    this.end = this.roomEnd - roomNeeded
+    this.buffer.set(room.subarray(roomNeeded, this.roomEnd))
+    this.sink.message(room.subarray(0, roomNeeded))
   }
 
   private grow(bytes: number): void {
@@ -89,11 +126,31 @@ export class WebSocketReader {
       this.sink.broken(wrong)
       return false
     }
-    if (available < header + length) return this.incomplete(header + length)
+    if (available < header + length) {
+      if (length <= LONG_BYTES || (buffer[start]! & 0x0f) !== Opcode.binary) return this.incomplete(header + length)
+      return available < header + HEAD_BYTES ? this.incomplete(0) : this.begin(header, length)
+    }
     this.needed = 0
+    this.asked = false
+    this.longCame = false
     this.start = start + header + length
     this.give((buffer[start]! & 0x0f) as Opcode, buffer.subarray(start + header, this.start))
     return true
+  }
+
+  /** A long message has begun. */
+  private begin(header: number, length: number): false {
+    const came = this.buffer.subarray(this.start + header, this.end)
+    const room = this.asked ? undefined : this.sink.room(came, length)
+    this.asked = true
+    if (!room) return this.incomplete(header + length)
+    copyShared(room, 0, came)
+    this.room = room
+    this.roomNeeded = length
+    this.roomEnd = came.length
+    this.start = this.end = this.needed = 0
+    this.asked = false
+    return false
   }
 
   private incomplete(needed: number): false {

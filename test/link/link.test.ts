@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LinkStatus } from '../../src/link/door.js'
-import { ask, dial, linkNode, part, peerIs, text } from '../support/links.js'
+import { ask, askLong, dial, linkNode, part, peerIs, text } from '../support/links.js'
 
 const ECHO = 1
 const code = (expected: string) => (error: unknown) => (error as { code?: string }).code === expected
@@ -100,6 +100,17 @@ test('bodies of every size come whole, both ways', async (t) => {
     30_000,
   )
   for (const [i, body] of bodies.entries()) assert.ok(body.equals(answers[i]!.body), `a body of ${sizes[i]} bytes`)
+})
+
+test('long answers are read from the socket into memory of this link that the thread sees, short ones are copied', async (t) => {
+  const [a, b] = [await linkNode(t, 1), await linkNode(t, 2)]
+  b.worker.handle(ECHO, (_, parts, answer) => parts.forEach(({ body }, i) => answer(i, body)))
+  await dial(a, b, 2)
+  const { long, short } = await askLong(a.worker, 2, ECHO)
+  assert.equal(short.size, 1)
+  const [ring, ...others] = [...long].filter((buffer) => !short.has(buffer))
+  assert.ok(ring instanceof SharedArrayBuffer)
+  assert.deepEqual([others.length, long.size], [0, 1], 'long answers were copied')
 })
 
 test('more bodies at once than the memory between threads holds come whole, and a read that fails can be answered otherwise', async (t) => {

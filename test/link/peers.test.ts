@@ -12,7 +12,7 @@ import WebSocket from 'ws'
 import { LinkStatus } from '../../src/link/door.js'
 import { FRAME_HEADER, FrameType, openFrame } from '../../src/link/frames.js'
 import type { LinkThreadOptions } from '../../src/link/link-thread.js'
-import { ask, dial, type LinkNode, linkNode, part, peerIs, text, TOPIC } from '../support/links.js'
+import { ask, askLong, dial, type LinkNode, linkNode, part, peerIs, text, TOPIC } from '../support/links.js'
 
 const ECHO = 1
 
@@ -96,6 +96,8 @@ test('over TLS nodes of one authority link; a certificate of another, or no TLS,
   await dial(a, b, 2)
   const body = Buffer.alloc(3 << 20, 'over tls ')
   assert.ok(body.equals((await ask(a.worker, 2, ECHO, [part(body)]))[0]!.body))
+  const { long, short } = await askLong(a.worker, 2, ECHO)
+  assert.ok(long.size === 1 && [...long].every((buffer) => !short.has(buffer)), 'long answers were copied')
   for (const options of [{ tls: foreign }, { tls: null }]) {
     const c = await linkNode(t, 3, options)
     c.worker.onPeer(() => assert.fail('a link without the right certificate'))
@@ -195,6 +197,31 @@ test('a link cut on its way is made again, and calls open on it are rejected', a
     await peerIs(a.worker, 2, true)
     assert.equal(text((await ask(a.worker, 2, ECHO, [part('whole')]))[0]!.body), 'whole')
     await assert.rejects(ask(a.worker, 2, 2, [part('never')]), (error: { code?: string }) => error.code === 'ERR_MILLRACE_LINK_DOWN')
+  }
+})
+
+test('a link cut in the middle of long answers: those that came are whole, and the next link brings long ones into memory of its own', async (t) => {
+  const [a, b] = [await linkNode(t, 1), await linkNode(t, 2)]
+  b.worker.handle(ECHO, (_, parts, answer) => parts.forEach(({ body }, i) => answer(i, body)))
+  const proxy = await startProxy(t, b.link.port)
+  a.link.setPeers(new Map([[2, { host: '127.0.0.1', port: proxy.port }]]))
+  const seen = new Set<ArrayBufferLike>()
+  for (let round = 0; round < 5; round++) {
+    await peerIs(a.worker, 2, true)
+    const { long } = await askLong(a.worker, 2, ECHO)
+    assert.equal(long.size, 1)
+    assert.ok(![...long].some((buffer) => seen.has(buffer)), 'memory of a link that is gone')
+    for (const buffer of long) seen.add(buffer)
+    let came = 0
+    const parts = Array.from({ length: 20 }, (_, i) => part(Buffer.alloc(250_000, `answer ${i}`)))
+    const onAnswer = (index: number, body: Uint8Array): void => {
+      if (Buffer.compare(body, parts[index]!.body) !== 0) came = -1000
+      if (++came === 1 + round) proxy.cut()
+    }
+    const calls = Array.from({ length: 3 }, () => a.worker.call(2, ECHO, parts, onAnswer, 10_000))
+    const ends = await Promise.allSettled(calls)
+    assert.ok(ends.some(({ status }) => status === 'rejected'))
+    assert.ok(came > round, 'an answer came wrong')
   }
 })
 

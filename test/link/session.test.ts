@@ -27,6 +27,7 @@ function session(over: Partial<LinkSettings> = {}) {
   const events = {
     items: (some: readonly IncomingItem[]) => void items.push(...some.map((item) => ({ ...item, body: Uint8Array.from(item.body) }))),
     credited() {},
+    room: () => undefined,
     broken: (reason: string) => void broken.push(reason),
   }
   const it = new LinkSession(agreed, all, transport, events, new Uint8Array(SendQueue.frameBytes(all.chunkBytes)), 0)

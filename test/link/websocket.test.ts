@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test'
 import uws from 'uWebSockets.js'
 import { WebSocketServer } from 'ws'
 import { WebSocketClient } from '../../src/link/websocket-client.js'
-import { WebSocketReader } from '../../src/link/websocket-frames.js'
+import { WebSocketReader, type WebSocketSink } from '../../src/link/websocket-frames.js'
 import { seededRandom } from '../support/sim-env.js'
 
 const MAX = 1 << 20
@@ -25,10 +25,16 @@ function frame(payload: Uint8Array, first = 0x82): Buffer {
   return Buffer.concat([header, payload])
 }
 
-function reading(): { reader: WebSocketReader; messages: Buffer[]; broken: string[]; feed(bytes: Buffer, most: () => number): void } {
+function reading(room: WebSocketSink['room'] = () => undefined): {
+  reader: WebSocketReader
+  messages: Buffer[]
+  broken: string[]
+  feed(bytes: Buffer, most: () => number): void
+} {
   const messages: Buffer[] = []
   const broken: string[] = []
   const reader = new WebSocketReader(MAX, {
+    room,
     message: (bytes) => messages.push(Buffer.from(bytes)),
     ping: () => {},
     closed: () => {},
@@ -89,6 +95,93 @@ test('what a server of links never sends breaks the connection, before its bytes
     assert.match(broken[0] ?? '', reason)
     assert.equal(messages.length, 0)
   }
+})
+
+/** Memory that messages are read into, with some behind each; before and behind that nothing must be written. */
+function rooms(behind: number): { room: WebSocketSink['room']; asked: number[]; given: Uint8Array[]; check(): void } {
+  const AROUND = 600
+  const memory = new Uint8Array(new SharedArrayBuffer(400_000)).fill(0xee)
+  const asked: number[] = []
+  const given: Uint8Array[] = []
+  const check = (): void => {
+    const last = given.at(-1)
+    if (!last) return
+    const end = last.byteOffset + last.length
+    for (const edge of [memory.subarray(0, AROUND), memory.subarray(end, end + AROUND)])
+      assert.ok(Buffer.alloc(AROUND, 0xee).equals(edge), 'bytes were written outside of what was given')
+    memory.fill(0xee, last.byteOffset, end)
+  }
+  const room = (head: Uint8Array, bytes: number): Uint8Array | undefined => {
+    assert.ok(head.length >= 64 && head.length < bytes)
+    check()
+    asked.push(bytes)
+    // Every third one is read as ever.
+    if (asked.length % 3 === 0) return undefined
+    const one = memory.subarray(AROUND, AROUND + bytes + behind)
+    given.push(one)
+    return one
+  }
+  return { room, asked, given, check }
+}
+
+const LONG = 70_000
+
+test('a long message is read into memory of the sink, wherever the network cuts it, and what follows it comes too', () => {
+  const byte = (i: number, at: number): number => (i * 37 + at * 7) % 251
+  const sizes = [10, LONG, LONG, 3, 0, LONG, LONG + 1, LONG, 200, LONG]
+  const sent = sizes.map((size, i) => Buffer.from(Uint8Array.from({ length: size }, (_, at) => byte(i, at))))
+  const bytes = Buffer.concat([
+    ...sent.slice(0, 5).map((one) => frame(one)),
+    frame(Buffer.from('ping'), 0x89),
+    ...sent.slice(5).map((one) => frame(one)),
+  ])
+  const first = 2 + 10
+  const cuts = [...Array.from({ length: 100 }, (_, i) => i + 1), ...Array.from({ length: 220 }, (_, i) => first + 10 + LONG - 110 + i)]
+  for (let cut = 1000; cut < bytes.length; cut += 9973) cuts.push(cut)
+  for (const behind of [0, 1, 80, 512])
+    for (const cut of behind === 512 ? cuts : cuts.filter((_, i) => i % 7 === 0)) {
+      const { room, asked, given, check } = rooms(behind)
+      const { messages, broken, feed } = reading(room)
+      feed(bytes.subarray(0, cut), () => 1 << 20)
+      feed(bytes.subarray(cut), () => 1 << 20)
+      assert.deepEqual(broken, [])
+      assert.deepEqual(asked, sizes.filter((size) => size >= LONG).slice(0, asked.length), `cut at ${cut}`)
+      assert.equal(messages.length, sent.length, `cut at ${cut}, ${behind} behind`)
+      assert.ok(
+        messages.every((message, i) => message.equals(sent[i]!)),
+        `cut at ${cut}, ${behind} behind`,
+      )
+      assert.ok(given.length >= 3)
+      check()
+    }
+})
+
+test('of a long message little is copied, and of one that follows only what was read along', () => {
+  const { room } = rooms(512)
+  let copied: number[] = []
+  const { reader, messages, feed } = reading((head, bytes) => {
+    copied.push(head.length)
+    return room(head, bytes)
+  })
+  for (let i = 0; i < 2; i++) feed(frame(Buffer.alloc(200_000)), () => 1 << 20)
+  assert.equal(messages.length, 2)
+  assert.ok(copied[0]! <= 64 << 10 && copied[1]! <= 512, `${copied.join(' and ')} bytes were copied`)
+  copied = []
+  const both = Buffer.concat([frame(Buffer.alloc(100)), frame(Buffer.alloc(20_000)), frame(Buffer.alloc(20_000))])
+  feed(both, () => 1 << 20)
+  assert.ok(reader.space().length >= 64 << 10, 'short messages are read many at once again')
+})
+
+test('a reader that was closed while a long message came hands over nothing and keeps nothing, whatever still comes', () => {
+  const { room } = rooms(512)
+  const { reader, messages, feed } = reading(room)
+  feed(frame(Buffer.alloc(LONG)).subarray(0, 1000), () => 1 << 20)
+  const given = reader.space()
+  reader.close()
+  assert.notEqual(reader.space().buffer, given.buffer)
+  for (let i = 0; i < 100; i++) feed(frame(Buffer.alloc(LONG)), () => 1 << 20)
+  assert.deepEqual(messages, [])
+  assert.ok(reader.space().buffer.byteLength <= 1 << 18, 'it kept what nobody will see')
 })
 
 interface Opened {

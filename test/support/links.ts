@@ -68,6 +68,32 @@ export async function ask(door: LinkDoor, peer: number, kind: number, parts: rea
   return answers
 }
 
+/**
+ * Asks a handler that echoes, for many long answers and short ones between them, and checks every byte. The buffers that long ones and short ones
+ * came in: bodies that were copied share one, what was read from the socket in place lies in another.
+ */
+export async function askLong(
+  door: LinkDoor,
+  peer: number,
+  kind: number,
+): Promise<{ long: Set<ArrayBufferLike>; short: Set<ArrayBufferLike> }> {
+  const [long, short] = [new Set<ArrayBufferLike>(), new Set<ArrayBufferLike>()]
+  const sizes = [70_000, 10, 100_001, 20_000, 300_000, 1 << 20, 5, 65_600, 262_144]
+  for (let round = 0; round < 10; round++) {
+    const parts = sizes.map((size, i) => part(Buffer.alloc(size, `round ${round}, answer ${i}`)))
+    let answers = 0
+    const onAnswer = (index: number, body: Uint8Array): void => {
+      if (Buffer.compare(body, parts[index]!.body) !== 0) throw new Error(`answer ${index} of round ${round} came wrong`)
+      answers++
+      if (body.length > 64 << 10) long.add(body.buffer)
+      else if (body.length > 16) short.add(body.buffer)
+    }
+    await door.call(peer, kind, parts, onAnswer, 10_000)
+    if (answers !== sizes.length) throw new Error(`${answers} of ${sizes.length} answers of round ${round} were right`)
+  }
+  return { long, short }
+}
+
 export function text(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString()
 }
