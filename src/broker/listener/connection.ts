@@ -57,6 +57,7 @@ export class Connection {
   private readonly owner: ConnectionOwner
   private readonly reader: FrameReader
   private readonly writer: ResponseWriter
+  private space: Buffer | undefined
   private heldBytes = 0
   /** Of requests without an answer: their records may be on the way to another worker. */
   private requestBytes = 0
@@ -71,11 +72,11 @@ export class Connection {
     this.owner = owner
     this.listenerName = listenerName
     this.lastActive = owner.monotonic()
-    this.reader = new FrameReader(owner.pool, owner.limits.maxFrameBytes, {
+    this.reader = new FrameReader(owner.pool, owner.limits.maxFrameBytes, receiveBuffer, {
       frame: (bytes, start, end) => this.frame(bytes, start, end),
       badLength: (length) => this.badLength(length),
     })
-    const onread = { buffer: receiveBuffer, callback: (length: number, buffer: Buffer) => this.received(length, buffer) }
+    const onread = { buffer: () => this.nextSpace(), callback: (length: number, buffer: Buffer) => this.received(length, buffer) }
     // `handle` and `onread` together are what keeps a read free of allocation; the option exists but the published types omit it.
     this.socket = new Socket({ handle, onread, allowHalfOpen: false } as never)
     this.socket.setNoDelay(true)
@@ -128,6 +129,14 @@ export class Connection {
     this.socket.resume()
     // A net.Socket with a user buffer stops its handle on pause(); read(0) starts it again.
     this.socket.read(0)
+  }
+
+  /** Where libuv reads to; undefined: where it did the last time. */
+  private nextSpace(): Buffer | undefined {
+    const space = this.reader.space()
+    if (space === this.space) return undefined
+    this.space = space
+    return space
   }
 
   private received(length: number, buffer: Buffer): boolean {

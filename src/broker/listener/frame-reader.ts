@@ -1,11 +1,14 @@
 // Bytes of one connection → whole frames. A frame that lies whole in the chunk just read is handed over in place, without a copy; only a
-// frame that is still incomplete is gathered in a pooled buffer. Memory grows with the bytes that came, never with the length announced.
-// No sockets here: fed by `Connection`.
+// frame that is still incomplete is gathered in a pooled buffer. The rest of a large one is read straight to its place there, and a frame that
+// follows a large one is begun with little, so that of large frames hardly anything is copied.
+// Memory grows with the bytes that came, never with the length announced. No sockets here: fed by `Connection`.
 
 import type { BufferPool } from '../../env/buffer-pool.js'
 
 /** Gathered frames start with this much and double: an announced length alone reserves nothing more. */
 const FIRST_GATHER_BYTES = 1 << 20
+/** Read of what follows a large frame: a length, and little to copy if it is as large. */
+const BEGINNING_BYTES = 16 << 10
 
 export interface FrameSink {
   /** One frame without its length prefix, at bytes[start, end). Valid only during the call. */
@@ -24,11 +27,30 @@ export class FrameReader {
   private readonly prefix = Buffer.alloc(4)
   private prefixBytes = 0
   private broken = false
+  /** The receive buffer of all connections, and its beginning. */
+  private readonly shared: Buffer
+  private readonly beginning: Buffer
+  private lastWasLarge = false
+  /** The place of a large frame's rest, as `space` gave it last. */
+  private direct: Buffer | undefined
 
-  constructor(pool: BufferPool, maxFrameBytes: number, sink: FrameSink) {
+  constructor(pool: BufferPool, maxFrameBytes: number, shared: Buffer, sink: FrameSink) {
     this.pool = pool
     this.maxFrameBytes = maxFrameBytes
+    this.shared = shared
+    this.beginning = shared.subarray(0, BEGINNING_BYTES)
     this.sink = sink
+  }
+
+  /** Where the next bytes are to be read to: then `feed` them, before anything else. The same object while nothing changes. */
+  space(): Buffer {
+    if (!this.gathered || !this.isLarge) {
+      this.direct = undefined
+      return this.lastWasLarge && !this.gathered ? this.beginning : this.shared
+    }
+    const buffer = this.roomFor(this.gatheredBytes + 1)
+    this.direct = buffer.subarray(this.gatheredBytes, this.frameBytes)
+    return this.direct
   }
 
   /** Bytes held of a frame that is not complete yet: what came, because a buffer's untouched pages cost no memory. */
@@ -36,7 +58,12 @@ export class FrameReader {
     return this.gathered ? this.gatheredBytes : 0
   }
 
+  /** `chunk`: what `space` gave, or any other bytes. */
   feed(chunk: Buffer, length: number): void {
+    if (chunk === this.direct) {
+      this.arrived(length)
+      return
+    }
     let position = 0
     while (position < length && !this.broken) {
       if (this.gathered) position = this.gather(chunk, position, length)
@@ -49,6 +76,12 @@ export class FrameReader {
     this.broken = true
     if (this.gathered) this.pool.release(this.gathered)
     this.gathered = undefined
+    this.direct = undefined
+  }
+
+  /** Copying it would cost more than another read. */
+  private get isLarge(): boolean {
+    return this.frameBytes > this.shared.length / 2
   }
 
   private begin(chunk: Buffer, position: number, length: number): number {
@@ -67,11 +100,12 @@ export class FrameReader {
       this.sink.badLength(frameBytes)
       return length
     }
+    this.frameBytes = frameBytes
+    this.lastWasLarge = this.isLarge
     if (length - position >= frameBytes) {
       this.sink.frame(chunk, position, position + frameBytes)
       return position + frameBytes
     }
-    this.frameBytes = frameBytes
     this.gatheredBytes = 0
     this.gathered = this.pool.acquire(Math.min(frameBytes, FIRST_GATHER_BYTES))
     return position
@@ -81,13 +115,19 @@ export class FrameReader {
     const take = Math.min(this.frameBytes - this.gatheredBytes, length - position)
     const buffer = this.roomFor(this.gatheredBytes + take)
     chunk.copy(buffer, this.gatheredBytes, position, position + take)
-    this.gatheredBytes += take
-    if (this.gatheredBytes === this.frameBytes) {
-      this.gathered = undefined
-      this.sink.frame(buffer, 0, this.frameBytes)
-      this.pool.release(buffer)
-    }
+    this.arrived(take)
     return position + take
+  }
+
+  /** So many bytes more of the frame lie in their place. */
+  private arrived(bytes: number): void {
+    const buffer = this.gathered!
+    this.direct = undefined
+    this.gatheredBytes += bytes
+    if (this.gatheredBytes < this.frameBytes) return
+    this.gathered = undefined
+    this.sink.frame(buffer, 0, this.frameBytes)
+    this.pool.release(buffer)
   }
 
   private roomFor(bytes: number): Buffer {

@@ -10,11 +10,11 @@ interface Seen {
   readonly badLengths: number[]
 }
 
-function newReader(maxFrameBytes = 1 << 20, pool = new BufferPool()): Seen {
+function newReader(maxFrameBytes = 1 << 20, pool = new BufferPool(), shared = Buffer.alloc(256)): Seen {
   const frames: string[] = []
   const places: Seen['places'][number][] = []
   const badLengths: number[] = []
-  const reader = new FrameReader(pool, maxFrameBytes, {
+  const reader = new FrameReader(pool, maxFrameBytes, shared, {
     frame: (bytes, start, end) => {
       frames.push(bytes.toString('latin1', start, end))
       places.push({ bytes, start })
@@ -133,9 +133,66 @@ test('a large frame gathered over many chunks is whole', () => {
   assert.ok(frames[0] === text && frames[1] === 'after')
 })
 
+/** Reads a stream as a socket does: where the reader says, as much as there is room for and has come. Returns where every read went. */
+function readAll(
+  reader: FrameReader,
+  stream: Buffer,
+  arrives: (at: number) => number,
+): { readonly space: Buffer; readonly bytes: number }[] {
+  const reads: { space: Buffer; bytes: number }[] = []
+  for (let at = 0; at < stream.length;) {
+    const space = reader.space()
+    assert.ok(space.length > 0)
+    const bytes = stream.copy(space, 0, at, Math.min(stream.length, at + Math.min(space.length, arrives(at))))
+    reads.push({ space, bytes })
+    reader.feed(space, bytes)
+    at += bytes
+  }
+  return reads
+}
+
+test('small and large frames read where the reader says come out the same, however they arrive', () => {
+  const texts = [10, 127, 128, 129, 5_000, 20_000, 1, 40_000, 40_000, 3].map((size, i) => String.fromCharCode(97 + i).repeat(size))
+  const stream = framed(...texts)
+  for (const most of [1, 2, 3, 7, 100, 255, 256, 4_000, 1 << 20]) {
+    const { reader, frames } = newReader(1 << 20, new BufferPool(), Buffer.alloc(256))
+    readAll(reader, stream, (at) => 1 + (at % most))
+    assert.deepEqual(frames, texts, `at most ${most} bytes at a time`)
+    assert.equal(reader.heldBytes, 0)
+  }
+})
+
+test('of large frames in a row only the beginning is copied; the rest is read to its place', () => {
+  const shared = Buffer.alloc(256 << 10)
+  const { reader, frames, places } = newReader(1 << 20, new BufferPool(), shared)
+  const text = 'r'.repeat((256 << 10) + 65)
+  const reads = readAll(reader, framed(text, text, text, text, 'small', 'small'), () => Infinity)
+  assert.equal(frames.length, 6)
+  const [, ...later] = reads.filter(({ space }) => space.buffer === shared.buffer)
+  assert.deepEqual(
+    later.slice(0, 3).map(({ bytes }) => bytes),
+    [16 << 10, 16 << 10, 16 << 10],
+    'after the first of them',
+  )
+  assert.ok(places.slice(0, 4).every(({ bytes }) => bytes.buffer !== shared.buffer))
+  // A small one is handed over where it lies, and from then on the whole receive buffer is used again.
+  assert.ok(places.slice(4).every(({ bytes }) => bytes.buffer === shared.buffer))
+  assert.equal(reader.space(), shared)
+})
+
+test('a large frame that is not finished holds what came of it, in memory that grows with it', () => {
+  const { reader } = newReader(1 << 30, new BufferPool())
+  const stream = Buffer.alloc((5 << 20) + 4)
+  stream.writeInt32BE(1 << 30)
+  for (const { space } of readAll(reader, stream, () => Infinity)) assert.ok(space.length <= 4 << 20)
+  assert.equal(reader.heldBytes, 5 << 20)
+  reader.close()
+  assert.equal(reader.heldBytes, 0)
+})
+
 test('closing in the middle of a chunk hands over no further frame', () => {
   const frames: number[] = []
-  const reader: FrameReader = new FrameReader(new BufferPool(), 100, {
+  const reader: FrameReader = new FrameReader(new BufferPool(), 100, Buffer.alloc(64), {
     frame: (_bytes, start) => {
       frames.push(start)
       reader.close()
