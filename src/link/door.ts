@@ -25,6 +25,8 @@ export interface LinkPart {
 /** An answer that is written where it leaves from, so that a read from a file needs no memory of its own. `write` is called once, at once. */
 export interface WrittenAnswer {
   readonly length: number
+  /** So many of its last bytes carry checksums of their own, which whoever is answered verifies before use: the link need not. Absent: none. */
+  readonly selfChecked?: number
   write(target: Uint8Array, at: number): void
 }
 export type LinkAnswer = Uint8Array | WrittenAnswer

@@ -1,12 +1,15 @@
 // The bytes of a link. Pure: no I/O, no state. One WebSocket message is one frame; numbers are little-endian.
 //
 // frame            bytes
-//   crc32c         4     of everything behind it
+//   crc32c         4     of everything behind it; in a bulk frame of everything but its last `value` bytes
 //   version        1     negotiated; 0 in the frames of the handshake
 //   type           1     FrameType
 //   (zero)         2
-//   value          4     data: count of pieces; credit: bytes given back; else 0
+//   value          4     data: count of pieces; bulk: bytes that carry checksums of their own; credit: bytes given back; else 0
 //   payload        …
+//
+// A bulk frame (from version 2) has one piece, with a whole item. Its body's last bytes are not looked at here: who made the body says that whoever
+// takes it checks them (see `WrittenAnswer`). A node of version 1 is sent data frames alone, whose checksum covers everything.
 //
 // A data frame's payload is pieces, back to back. An item (a request, an answer to one part of a request, a cancellation) is one piece, or,
 // above the chunk size, several in order, with pieces of other items between them:
@@ -37,11 +40,25 @@ export const MAX_FRAME = (1 << 20) + (64 << 10)
 /** No handshake frame is longer. What comes before it is over is checked against this. */
 export const MAX_HANDSHAKE_FRAME = 16 << 10
 
-export const FrameType = { hello: 1, challenge: 2, proof: 3, welcome: 4, refused: 5, data: 6, credit: 7, ping: 8, pong: 9 } as const
+export const FrameType = {
+  hello: 1,
+  challenge: 2,
+  proof: 3,
+  welcome: 4,
+  refused: 5,
+  data: 6,
+  credit: 7,
+  ping: 8,
+  pong: 9,
+  bulk: 10,
+} as const
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 export const ItemType = { request: 0, answer: 1, cancel: 2 } as const
 export type ItemType = (typeof ItemType)[keyof typeof ItemType]
 export const PieceFlag = { first: 1, last: 2 } as const
+
+/** The first version with bulk frames. */
+export const BULK_SINCE = 2
 
 export interface FrameHeader {
   readonly version: number
@@ -71,8 +88,13 @@ export function sealFrame(bytes: Uint8Array, length: number, version: number, ty
   data.setUint8(5, type)
   data.setUint16(6, 0)
   data.setUint32(8, value, true)
-  data.setUint32(0, native().crc32c(bytes, 4, length - 4), true)
+  data.setUint32(0, native().crc32c(bytes, 4, coveredEnd(version, type, value, length) - 4), true)
   return bytes.subarray(0, length)
+}
+
+/** Where what the checksum of a frame covers ends. */
+function coveredEnd(version: number, type: number, value: number, length: number): number {
+  return version >= BULK_SINCE && type === FrameType.bulk ? length - value : length
 }
 
 export function makeFrame(version: number, type: FrameType, value: number, payload?: Uint8Array): Uint8Array {
@@ -85,8 +107,12 @@ export function makeFrame(version: number, type: FrameType, value: number, paylo
 export function openFrame(bytes: Uint8Array): FrameHeader | null {
   if (bytes.length < FRAME_HEADER) return null
   const data = view(bytes)
-  if (data.getUint32(0, true) !== native().crc32c(bytes, 4, bytes.length - 4)) return null
-  return frameHeader(data)
+  const header = frameHeader(data)
+  const end = coveredEnd(header.version, header.type, header.value, bytes.length)
+  // Headers are always covered.
+  if (end < bytes.length && end < BODY_LEAD) return null
+  if (data.getUint32(0, true) !== native().crc32c(bytes, 4, end - 4)) return null
+  return header
 }
 
 /** Unchecked. */

@@ -180,7 +180,7 @@ export class PortDoor implements LinkDoor {
     const answer = (local: number, status: LinkStatus, bytes: LinkAnswer): void => {
       // Answers to what an earlier link thread brought have nowhere to go.
       if (!outbox || outbox !== this.outbox || indexes[local] === undefined) return
-      outbox.post([ToLink.answer, request, indexes[local], status, placeAnswer(outbox, bytes)])
+      outbox.post([ToLink.answer, request, indexes[local], status, placeAnswer(outbox, bytes), selfCheckedOf(bytes)])
     }
     const refuse = (): void => indexes.forEach((_, local) => answer(local, LinkStatus.failed, EMPTY))
     if (!handler) {
@@ -253,4 +253,8 @@ export class PortDoor implements LinkDoor {
 function placeAnswer(outbox: PortOutbox<ToLinkMessage>, answer: LinkAnswer): PortBody {
   if (answer instanceof Uint8Array) return outbox.body(answer.length, BODY_LEAD, (target, at) => target.set(answer, at))
   return outbox.body(answer.length, BODY_LEAD, (target, at) => answer.write(target, at))
+}
+
+function selfCheckedOf(answer: LinkAnswer): number {
+  return answer instanceof Uint8Array ? 0 : (answer.selfChecked ?? 0)
 }

@@ -10,11 +10,21 @@ export const ToDoor = { request: 0, answers: 1, failed: 2, peer: 3, rings: 4, ri
 
 export type PortBody = Uint8Array | Placed
 
+/** `selfChecked`: see WrittenAnswer. */
+export type ToLinkAnswer = readonly [
+  typeof ToLink.answer,
+  request: number,
+  index: number,
+  status: number,
+  body: PortBody,
+  selfChecked: number,
+]
+
 export type ToLinkMessage =
   /** `body` as request-body.ts makes it. */
   | readonly [typeof ToLink.call, call: number, peer: number, kind: number, count: number, body: PortBody]
   | readonly [typeof ToLink.cancel, call: number]
-  | readonly [typeof ToLink.answer, request: number, index: number, status: number, body: PortBody]
+  | ToLinkAnswer
   /** Bytes of a session that are no longer held here. */
   | readonly [typeof ToLink.taken, session: number, bytes: number]
 

@@ -19,6 +19,7 @@ import {
   ToDoor,
   type ToDoorMessage,
   ToLink,
+  type ToLinkAnswer,
   type ToLinkMessage,
 } from './port-messages.js'
 import { gather, routeParts, ZERO_KEY } from './request-body.js'
@@ -218,7 +219,7 @@ export class LinkRouter {
   // ---- calls of this node
 
   private fromDoor(door: Door, message: ToLinkMessage): void {
-    if (message[0] === ToLink.answer) this.answered(door, message[1], message[2], message[3], message[4])
+    if (message[0] === ToLink.answer) this.answered(door, message)
     else if (message[0] === ToLink.taken) this.taken(door, message[1], message[2])
     else if (message[0] === ToLink.call) this.call(door, message[1], message[2], message[3], message[4], message[5])
     else this.cancel(door, message[1])
@@ -349,16 +350,23 @@ export class LinkRouter {
     return owner === undefined || owner < 0 ? NOT_HERE : owner
   }
 
-  private answered(door: Door, id: number, index: number, status: number, given: PortBody): void {
+  private answered(door: Door, [, id, index, status, given, selfChecked]: ToLinkAnswer): void {
     const held = received(given, door.ring)
     const request = this.open.get(id)
     // Cancelled, or its link is gone.
     if (!request || request.door !== door.number || !request.unanswered.delete(index)) return release(held)
     if (request.unanswered.size === 0) this.forget(id, request)
-    this.enqueueAnswer(request.link, request.correlation, index, status, held)
+    this.enqueueAnswer(request.link, request.correlation, index, status, held, selfChecked)
   }
 
-  private enqueueAnswer(link: RoutedLink, correlation: number, index: number, status: number, held: RingBody | Uint8Array): void {
+  private enqueueAnswer(
+    link: RoutedLink,
+    correlation: number,
+    index: number,
+    status: number,
+    held: RingBody | Uint8Array,
+    selfChecked = 0,
+  ): void {
     const { queue, agreed } = link.session
     const body = bytesOf(held)
     if (body.length > agreed.maxBodyBytes) {
@@ -368,7 +376,7 @@ export class LinkRouter {
       )
       release(held)
       link.session.enqueue({ type: ItemType.answer, status: LinkStatus.failed, correlation, index, kind: 0, body: EMPTY })
-    } else link.session.enqueue({ type: ItemType.answer, status, correlation, index, kind: 0, body, held: heldBy(held) })
+    } else link.session.enqueue({ type: ItemType.answer, status, correlation, index, kind: 0, body, held: heldBy(held), selfChecked })
     if (queue.queuedBytes > 4 * this.settings.queueBytes)
       link.close(`${queue.queuedBytes} bytes of answers wait; the limit is ${4 * this.settings.queueBytes} (4 times link queueBytes)`)
     else link.wake()

@@ -15,6 +15,8 @@ export interface OutgoingItem {
   readonly body: Uint8Array
   /** Where the body lies, to be told when it has left or never will. BODY_LEAD bytes in front of it may be written. */
   readonly held?: HeldBody | undefined
+  /** So many of the body's last bytes carry checksums of their own. Absent: none. */
+  readonly selfChecked?: number
 }
 
 export interface HeldBody {
@@ -25,11 +27,14 @@ export interface HeldBody {
 /** A frame that lies where its one item's body does. */
 export interface FrameInPlace {
   readonly frame: Uint8Array
+  /** See OutgoingItem. */
+  readonly selfChecked: number
   /** The frame has left. */
   release(): void
 }
 
 interface Entry extends OutgoingItem {
+  readonly selfChecked: number
   sent: number
 }
 
@@ -62,8 +67,8 @@ export class SendQueue {
   }
 
   push(item: OutgoingItem): void {
-    const { type, status, correlation, index, kind, body, held } = item
-    const entry: Entry = { type, status, correlation, index, kind, body, held, sent: 0 }
+    const { type, status, correlation, index, kind, body, held, selfChecked = 0 } = item
+    const entry: Entry = { type, status, correlation, index, kind, body, held, selfChecked, sent: 0 }
     this.queuedBytes += body.length
     if (body.length <= this.smallBytes) this.small.push(entry)
     else this.bulk.push(entry)
@@ -124,10 +129,10 @@ export class SendQueue {
     const entry = this.nextBulk()
     if (!this.goesInPlace(entry)) return undefined
     this.bulk.splice(this.turn, 1)
-    const { held, body } = entry
+    const { held, body, selfChecked } = entry
     const frame = held!.withLead(BODY_LEAD)
     this.writeHeader(entry, view(frame), FRAME_HEADER, body.length)
-    return { frame, release: () => held!.release() }
+    return { frame, selfChecked, release: () => held!.release() }
   }
 
   private nextBulk(): Entry {

@@ -8,6 +8,7 @@
 import { BufferPool } from '../env/buffer-pool.js'
 import type { Agreed } from './handshake.js'
 import {
+  BULK_SINCE,
   FRAME_HEADER,
   frameHeader,
   FrameType,
@@ -21,7 +22,7 @@ import {
   sealFrame,
   view,
 } from './frames.js'
-import { type OutgoingItem, SendQueue } from './send-queue.js'
+import { type FrameInPlace, type OutgoingItem, SendQueue } from './send-queue.js'
 import type { LinkSettings } from './settings.js'
 
 /** A WebSocket, either end's. */
@@ -138,8 +139,14 @@ export class LinkSession {
     if (this.over || !this.bulkSendable()) return
     const inPlace = queue.takeInPlace()
     if (!inPlace) return this.sendFrame(scratch, queue.fillBulk(scratch))
-    this.sendFrame(inPlace.frame, [inPlace.frame.length, 1])
+    this.sendInPlace(inPlace)
     inPlace.release()
+  }
+
+  private sendInPlace({ frame, selfChecked }: FrameInPlace): void {
+    if (selfChecked === 0 || this.agreed.version < BULK_SINCE) return this.sendFrame(frame, [frame.length, 1])
+    this.inFlight += frame.length
+    this.transmit(sealFrame(frame, frame.length, this.agreed.version, FrameType.bulk, selfChecked))
   }
 
   private sendFrame(frame: Uint8Array, [end, pieces]: readonly [number, number]): void {
@@ -162,7 +169,7 @@ export class LinkSession {
     if (this.over) return undefined
     const data = view(head)
     const { version, type } = frameHeader(data)
-    if (version !== this.agreed.version || type !== FrameType.data) return undefined
+    if (version !== this.agreed.version || (type !== FrameType.data && type !== FrameType.bulk)) return undefined
     const piece = readPiece(data, FRAME_HEADER, bytes)
     // Bodies of several frames are put together elsewhere.
     if (piece?.type !== ItemType.answer || piece.total !== piece.length) return undefined
@@ -181,6 +188,7 @@ export class LinkSession {
     if (header.version !== this.agreed.version)
       return this.fail(`a frame of link version ${header.version}, where ${this.agreed.version} was agreed`)
     if (header.type === FrameType.data) this.receiveData(frame, header.value)
+    else if (header.type === FrameType.bulk && header.version >= BULK_SINCE) this.receiveData(frame, 1)
     else if (header.type === FrameType.credit) this.receiveCredit(header.value)
     else if (header.type === FrameType.ping) this.transmit(makeFrame(this.agreed.version, FrameType.pong, 0))
     else if (header.type !== FrameType.pong) this.fail(`a frame of type ${header.type}, which this version does not have`)

@@ -40,7 +40,7 @@ export const defaultLinkSettings: LinkSettings = {
   reconnectMinMs: 50,
   reconnectMaxMs: 2000,
   minVersion: 1,
-  maxVersion: 1,
+  maxVersion: 2,
 }
 
 /** Files in PEM. With `ca` the certificates of peers are checked against it, both ways. */

@@ -151,6 +151,11 @@ export interface NativeAddon {
   // ---- record batches, no I/O
   crc32c(data: Uint8Array, offset: number, length: number): number
   /**
+   * CRC32C of what the own checksums of the batches in data[offset, offset+length) leave out: the first 21 bytes of each whole one, and all from
+   * where none begins. For any bytes.
+   */
+  uncoveredCrc32c(data: Uint8Array, offset: number, length: number): number
+  /**
    * Checks one whole v2 batch at data[offset, offset+length): header, CRC32C, then every record (streaming
    * through decompression up to `maxUncompressed` bytes): counts, offset deltas, varints, trailing bytes,
    * timestamps in [minTimestamp, maxTimestamp] where VerifyFlag.checkTimestamps. Fills `out` by VerifyOut.

@@ -198,6 +198,18 @@ test('long answers lie where they were read to, also several of one frame, and t
   assert.equal(session.heldBytes, 0)
 })
 
+test('an answer with checksums of its own lies where it was read to as well', async () => {
+  const { attach, link } = node()
+  attach(0)
+  const { call, receive } = link()
+  const { correlation, bodies, memory, over } = await call(0)
+  const frame = answer(correlation, 4)
+  const room = receive(sealFrame(frame, frame.length, VERSION, FrameType.bulk, LONG))
+  assert.equal(await over, 'answered')
+  assert.ok(isAll(bodies[0], 4))
+  assert.ok(room !== undefined && memory[0] === room.buffer, 'it was copied')
+})
+
 test('what a head says is not believed: an answer goes to whose it is, a frame that was changed on the way to nobody', async () => {
   const { attach, link, doors, broken } = node()
   attach(0)

@@ -140,6 +140,28 @@ test('more bodies at once than the memory between threads holds come whole, and 
   for (const [i, { body }] of answers.entries()) assert.ok(body.length === LENGTH && body.every((byte) => byte === i), `answer ${i}`)
 })
 
+test('nodes of link versions 1 and 2 work together, whoever dials', async (t) => {
+  const bodies = [100, 70_000, 600_000, 3 << 20].map((size) => Buffer.alloc(size, `${size} `))
+  for (const [dialer, server] of [
+    [1, 2],
+    [2, 1],
+    [2, 2],
+  ] as const) {
+    const a = await linkNode(t, 1, { settings: { maxVersion: dialer } })
+    const b = await linkNode(t, 2, { settings: { maxVersion: server } })
+    b.worker.handle(ECHO, (_, parts, answer) =>
+      parts.forEach((_part, i) => {
+        const { length } = bodies[i]!
+        answer(i, { length, selfChecked: length - 50, write: (target, at) => target.set(bodies[i]!, at) })
+      }),
+    )
+    await dial(a, b, 2)
+    const parts = bodies.map((body) => part(body.subarray(0, 1)))
+    const answers = await ask(a.worker, 2, ECHO, parts, 30_000)
+    for (const [i, body] of bodies.entries()) assert.ok(body.equals(answers[i]!.body), `${dialer} to ${server}, ${body.length} bytes`)
+  }
+})
+
 test('ten thousand small calls at once are all answered, each with its own', async (t) => {
   const [a, b] = [await linkNode(t, 1), await linkNode(t, 2)]
   b.worker.handle(ECHO, (_, parts, answer) => parts.forEach(({ body }, i) => answer(i, body)))

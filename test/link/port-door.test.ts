@@ -56,7 +56,7 @@ test('a request that waits for its answer does not wake the link thread; its byt
   await turn()
   assert.deepEqual(port.lists, [
     [
-      [ToLink.answer, 2, 0, LinkStatus.ok, new Uint8Array(0)],
+      [ToLink.answer, 2, 0, LinkStatus.ok, new Uint8Array(0), 0],
       [ToLink.taken, SESSION, first + second],
     ],
   ])

@@ -1,14 +1,27 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BODY_LEAD, FRAME_HEADER, FrameType, ItemType, makeFrame, openFrame, PIECE_HEADER, readPiece, view } from '../../src/link/frames.js'
+import {
+  BODY_LEAD,
+  FRAME_HEADER,
+  FrameType,
+  ItemType,
+  makeFrame,
+  openFrame,
+  PIECE_HEADER,
+  readPiece,
+  sealFrame,
+  view,
+  writePiece,
+} from '../../src/link/frames.js'
 import { SendQueue } from '../../src/link/send-queue.js'
 import { type IncomingItem, LinkSession } from '../../src/link/session.js'
 import { defaultLinkSettings, type LinkSettings } from '../../src/link/settings.js'
 import { type RingBody, ringMemory, RingReader, RingWriter } from '../../src/link/shared-ring.js'
+import { native } from '../../src/log/native.js'
 
 const settings: LinkSettings = { ...defaultLinkSettings, chunkBytes: 1024, smallBytes: 64, windowBytes: 16_384, maxBodyBytes: 100_000 }
 
-function session(over: Partial<LinkSettings> = {}) {
+function session(over: Partial<LinkSettings> = {}, version = 1) {
   const all = { ...settings, ...over }
   const sent: Uint8Array[] = []
   const items: IncomingItem[] = []
@@ -23,7 +36,7 @@ function session(over: Partial<LinkSettings> = {}) {
     cork: (work: () => void) => work(),
     close() {},
   }
-  const agreed = { peer: 2, version: 1, windowBytes: all.windowBytes, maxBodyBytes: all.maxBodyBytes }
+  const agreed = { peer: 2, version, windowBytes: all.windowBytes, maxBodyBytes: all.maxBodyBytes }
   const events = {
     items: (some: readonly IncomingItem[]) => void items.push(...some.map((item) => ({ ...item, body: Uint8Array.from(item.body) }))),
     credited() {},
@@ -122,6 +135,57 @@ test('a large body that goes whole leaves from where it lies, which is free once
   assert.deepEqual(places, [false, true, false, true, true, false, false])
   assert.equal(to.items.length, sizes.length)
   for (const { index, body } of to.items) assert.deepEqual(body, pattern(sizes[index]!, index), `body ${index}`)
+})
+
+test('from version 2 on a large body’s bytes with checksums of their own are left to them; in version 1 the frame covers all', () => {
+  const large = { chunkBytes: 128 << 10, windowBytes: 1 << 20, maxBodyBytes: 1 << 20 }
+  const LENGTH = 70_000
+  const OWN = 69_000
+  for (const version of [1, 2]) {
+    const memory = ringMemory(1 << 20)
+    const held = inRing(new RingWriter(memory), new RingReader(memory), LENGTH, 5)
+    const from = session(large, version)
+    from.it.enqueue({ type: ItemType.answer, status: 0, correlation: 1, index: 0, kind: 0, body: held.bytes, held, selfChecked: OWN })
+    from.pumpAll()
+    const [frame] = from.sent
+    assert.equal(openFrame(frame!)?.type, version === 1 ? FrameType.data : FrameType.bulk)
+    for (const at of [0, 4, 5, 8, 9, FRAME_HEADER, BODY_LEAD, BODY_LEAD + LENGTH - OWN - 1, BODY_LEAD + LENGTH - OWN, frame!.length - 1]) {
+      const to = session(large, version)
+      const bad = Uint8Array.from(frame!)
+      bad[at]! ^= 1
+      to.it.receive(bad, 0)
+      const isFound = version === 1 || at < BODY_LEAD + LENGTH - OWN
+      assert.deepEqual([to.broken.length, to.items.length], isFound ? [1, 0] : [0, 1], `version ${version}, byte ${at}`)
+    }
+    const to = session(large, version)
+    to.it.receive(frame!, 0)
+    assert.deepEqual([to.broken, to.items[0]?.body], [[], pattern(LENGTH, 5)])
+  }
+})
+
+test('a bulk frame breaks a link of version 1, and one that says more than it has breaks any', () => {
+  const body = new Uint8Array(100)
+  const frame = (version: number, value: number): Uint8Array => {
+    const bytes = new Uint8Array(FRAME_HEADER + PIECE_HEADER + body.length)
+    writePiece(view(bytes), FRAME_HEADER, { type: 1, flags: 3, status: 0, correlation: 1, index: 0, kind: 0, total: 100, length: 100 })
+    return sealFrame(bytes, bytes.length, version, FrameType.bulk, value)
+  }
+  const older = session()
+  older.it.receive(frame(1, 100), 0)
+  assert.match(older.broken[0]!, /type 10, which this version does not have/)
+  const good = session({}, 2)
+  good.it.receive(frame(2, 100), 0)
+  assert.deepEqual([good.broken, good.items.length], [[], 1])
+  for (const value of [101, 124, 125, 137, 0x7fff_ffff, 0xffff_ffff]) {
+    const bytes = frame(2, 0)
+    const data = view(bytes)
+    data.setUint32(8, value, true)
+    // Right for what such a frame would leave over.
+    if (value <= 124) data.setUint32(0, native().crc32c(bytes, 4, bytes.length - value - 4), true)
+    const to = session({}, 2)
+    to.it.receive(bytes, 0)
+    assert.match(to.broken[0]!, /wrong checksum/, `${value} bytes`)
+  }
 })
 
 test('a body in place whose connection broke is free, and so are those behind it', () => {

@@ -17,6 +17,7 @@ const ANSWER: ReplicaFetchAnswer = {
   divergingEpoch: -1,
   divergingEndOffset: -1,
   recordsSize: 0,
+  recordsChecksum: -1,
 }
 
 /** A log by its epochs: [epoch, start]. */
@@ -247,6 +248,7 @@ test('an answer carries its records behind its fields, written where it is told'
   const target = new Uint8Array(body.length + 5)
   body.write(target, 5)
   const { answer, records } = decodeFetchAnswer(target.subarray(5))
-  assert.deepEqual({ ...answer }, { ...ANSWER, recordsSize: 4 })
+  assert.ok(answer.recordsChecksum >= 0)
+  assert.deepEqual({ ...answer }, { ...ANSWER, recordsSize: 4, recordsChecksum: answer.recordsChecksum })
   assert.deepEqual([...records], [1, 2, 3, 4])
 })

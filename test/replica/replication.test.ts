@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { errors } from '../../src/model/errors.js'
+import { decodeFetchAnswer } from '../../src/replica/fetcher/messages.js'
 import { deleteRecords, listOffsets } from '../../src/replica/partition-operations.js'
 import type { DeleteRecordsAnswer } from '../../src/replica/purgatory/delete-queue.js'
 import { Cluster } from './support/cluster.js'
@@ -194,6 +195,24 @@ test('a batch that is spoilt on the way is never appended; it is asked for again
   assert.equal(cluster.node(2).replication.fetcher.counters.corruptBatches, 2)
   assert.deepEqual(cluster.bytes(2), cluster.bytes(1))
   assert.deepEqual(cluster.node(1).damages, [], 'the leader looked: its own bytes are sound')
+})
+
+test('an answer whose batch headers are spoilt on the way is not used; it is asked for again, and no batch is under suspicion', async (t) => {
+  const cluster = await Cluster.start(t)
+  let spoilt = 0
+  cluster.spoil = (_from, to, body) => {
+    if (to !== 2 || body.length < 120 || spoilt++ > 1) return body
+    const copy = Uint8Array.from(body)
+    // The epoch of its one batch.
+    copy[copy.length - decodeFetchAnswer(body).records.length + 15]! ^= 4
+    return copy
+  }
+  const outcome = cluster.produce(1, 3)
+  await cluster.until(() => outcome.code === 0)
+  assert.equal(spoilt > 1, true)
+  const { counters } = cluster.node(2).replication.fetcher
+  assert.deepEqual([counters.corruptBatches, counters.errors], [0, 2])
+  assert.deepEqual(cluster.bytes(2), cluster.bytes(1))
 })
 
 /** A cluster whose followers have ten records and wait idle at their leader, and DeleteRecords there; the answer is undefined until it is given. */

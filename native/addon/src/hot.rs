@@ -19,8 +19,9 @@ use crate::raw::{argument, error_value, Arguments, Outcome};
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
-const FUNCTIONS: [(&CStr, Callback); 14] = [
+const FUNCTIONS: [(&CStr, Callback); 15] = [
     (c"crc32c", crc32c),
+    (c"uncoveredCrc32c", uncovered_crc32c),
     (c"verifyBatch", verify_batch),
     (c"packRecords", pack_records),
     (c"copyBytes", copy_bytes),
@@ -67,6 +68,17 @@ unsafe extern "C" fn crc32c(env: sys::napi_env, info: sys::napi_callback_info) -
         // SAFETY: see the head of this file.
         let data = unsafe { args.bytes(0, offset, length) }?;
         Ok(segment::crc::crc32c(data) as f64)
+    })())
+}
+
+unsafe extern "C" fn uncovered_crc32c(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: the arguments of this callback.
+    let args = unsafe { Arguments::<3>::read(env, info) };
+    args.finish((|| {
+        let (offset, length) = (args.size(1)?, args.size(2)?);
+        // SAFETY: see the head of this file.
+        let data = unsafe { args.bytes(0, offset, length) }?;
+        Ok(segment::uncovered::uncovered_crc32c(data) as f64)
     })())
 }
 

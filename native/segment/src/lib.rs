@@ -24,6 +24,7 @@ pub mod segment;
 pub mod simulated;
 mod staging;
 pub mod storage;
+pub mod uncovered;
 pub mod verify;
 pub mod walk;
 pub mod writeback;

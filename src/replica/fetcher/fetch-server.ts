@@ -10,7 +10,7 @@ import type { HostedPartition } from '../hosted-partition.js'
 import type { ReplicationSettings } from '../settings.js'
 import { type ByteBudget, LONGEST_PAUSE_MS } from './byte-budget.js'
 import { fetchKey } from './fetcher-state.js'
-import { decodeFetchPart, encodeFetchAnswer, type FetchAnswerBody, type ReplicaFetchAnswer, type ReplicaFetchPart } from './messages.js'
+import { decodeFetchPart, encodeFetchAnswer, type FetchAnswerBody, type FetchAnswerFields, type ReplicaFetchPart } from './messages.js'
 import { Outflow } from './outflow.js'
 import type { FetchPart } from './replica-link.js'
 
@@ -357,7 +357,7 @@ export class FetchServer {
     }
   }
 
-  private head({ log, state }: HostedPartition, recordsSize: number): ReplicaFetchAnswer {
+  private head({ log, state }: HostedPartition, recordsSize: number): FetchAnswerFields {
     return {
       errorCode: 0,
       leaderEpoch: state.leaderEpoch,
@@ -370,7 +370,7 @@ export class FetchServer {
     }
   }
 
-  private refusalOf({ log, state }: HostedPartition, errorCode: number): ReplicaFetchAnswer {
+  private refusalOf({ log, state }: HostedPartition, errorCode: number): FetchAnswerFields {
     return { ...refusal(errorCode), leaderEpoch: state.leaderEpoch, logStartOffset: log.logStartOffset, logEndOffset: log.writtenOffset }
   }
 }
@@ -388,7 +388,7 @@ function hasData({ hosted, part }: Parked): boolean {
   return hosted.log.writtenOffset > part.fetchOffset
 }
 
-function refusal(errorCode: number): ReplicaFetchAnswer {
+function refusal(errorCode: number): FetchAnswerFields {
   return {
     errorCode,
     leaderEpoch: -1,
@@ -402,7 +402,7 @@ function refusal(errorCode: number): ReplicaFetchAnswer {
 }
 
 /** What to answer to a follower whose history is not this log's; undefined: it is. */
-function divergence({ log, state }: HostedPartition, part: ReplicaFetchPart): ReplicaFetchAnswer | undefined {
+function divergence({ log, state }: HostedPartition, part: ReplicaFetchPart): FetchAnswerFields | undefined {
   const bounds = { leaderEpoch: state.leaderEpoch, logStartOffset: log.logStartOffset, logEndOffset: log.writtenOffset }
   const outOfRange = { ...refusal(errors.OFFSET_OUT_OF_RANGE.code), ...bounds }
   // Without an epoch (an empty log, or one from before epochs) only the range can be judged.

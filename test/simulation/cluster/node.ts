@@ -16,6 +16,7 @@ import { QuorumMember } from '../../../src/ensemble/quorum/quorum-member.js'
 import type { PeerTransport } from '../../../src/ensemble/quorum/transport.js'
 import type { Logger } from '../../../src/env/env.js'
 import { type LinkDoor, LinkStatus } from '../../../src/link/door.js'
+import { decodeFetchAnswer } from '../../../src/replica/fetcher/messages.js'
 import { defaultLogConfig } from '../../../src/log/config.js'
 import { runPoolTask } from '../../../src/log/pool-tasks.js'
 import { partitionDirName } from '../../../src/model/topic-partition.js'
@@ -308,9 +309,11 @@ export class SimNode {
           kind,
           parts,
           (index, body, status) => {
-            if (body.length > 300 && tampers()) {
+            // What a link's own checksum leaves to those of the batches.
+            if (kind === LinkKind.replicaFetch && body.length > 300 && tampers()) {
               counts.add('damaged on the way')
-              body[body.length - 1 - Math.floor(world.between(0, 15))]! ^= 1
+              const { records } = decodeFetchAnswer(body)
+              records[Math.floor(world.between(0, records.length))]! ^= 1
             }
             onAnswer(index, body, status)
           },

@@ -7,6 +7,7 @@ pub(crate) mod hints;
 mod pack;
 mod scrub;
 mod segment;
+mod uncovered;
 mod verify;
 #[cfg(target_os = "linux")]
 mod writeback_error;
