@@ -135,23 +135,27 @@ export class LinkSession {
   /** One frame of small items when there are any, then one of a large one. */
   private sendData(): void {
     const { queue, scratch } = this
-    if (queue.hasSmall && this.inFlight < this.agreed.windowBytes) this.sendFrame(scratch, queue.fillSmall(scratch))
+    if (queue.hasSmall && this.inFlight < this.agreed.windowBytes) this.sendPieces(queue.fillSmall(scratch))
     if (this.over || !this.bulkSendable()) return
     const inPlace = queue.takeInPlace()
-    if (!inPlace) return this.sendFrame(scratch, queue.fillBulk(scratch))
+    if (!inPlace) return this.sendPieces(queue.fillBulk(scratch))
     this.sendInPlace(inPlace)
     inPlace.release()
   }
 
   private sendInPlace({ frame, selfChecked }: FrameInPlace): void {
-    if (selfChecked === 0 || this.agreed.version < BULK_SINCE) return this.sendFrame(frame, [frame.length, 1])
-    this.inFlight += frame.length
-    this.transmit(sealFrame(frame, frame.length, this.agreed.version, FrameType.bulk, selfChecked))
+    if (selfChecked === 0 || this.agreed.version < BULK_SINCE) this.sendFrame(frame, frame.length, FrameType.data, 1)
+    else this.sendFrame(frame, frame.length, FrameType.bulk, selfChecked)
   }
 
-  private sendFrame(frame: Uint8Array, [end, pieces]: readonly [number, number]): void {
+  /** What the queue put into the scratch. */
+  private sendPieces([end, pieces]: readonly [number, number]): void {
+    this.sendFrame(this.scratch, end, FrameType.data, pieces)
+  }
+
+  private sendFrame(frame: Uint8Array, end: number, type: FrameType, value: number): void {
     this.inFlight += end
-    this.transmit(sealFrame(frame, end, this.agreed.version, FrameType.data, pieces))
+    this.transmit(sealFrame(frame, end, this.agreed.version, type, value))
   }
 
   private transmit(frame: Uint8Array): void {

@@ -23,6 +23,7 @@ export class FrameReader {
   private readonly sink: FrameSink
   private gathered: Buffer | undefined
   private gatheredBytes = 0
+  /** Of the frame that began last. */
   private frameBytes = 0
   private readonly prefix = Buffer.alloc(4)
   private prefixBytes = 0
@@ -30,7 +31,6 @@ export class FrameReader {
   /** The receive buffer of all connections, and its beginning. */
   private readonly shared: Buffer
   private readonly beginning: Buffer
-  private lastWasLarge = false
   /** The place of a large frame's rest, as `space` gave it last. */
   private direct: Buffer | undefined
 
@@ -44,10 +44,9 @@ export class FrameReader {
 
   /** Where the next bytes are to be read to: then `feed` them, before anything else. The same object while nothing changes. */
   space(): Buffer {
-    if (!this.gathered || !this.isLarge) {
-      this.direct = undefined
-      return this.lastWasLarge && !this.gathered ? this.beginning : this.shared
-    }
+    this.direct = undefined
+    if (!this.isLarge) return this.shared
+    if (!this.gathered) return this.beginning
     const buffer = this.roomFor(this.gatheredBytes + 1)
     this.direct = buffer.subarray(this.gatheredBytes, this.frameBytes)
     return this.direct
@@ -79,7 +78,7 @@ export class FrameReader {
     this.direct = undefined
   }
 
-  /** Copying it would cost more than another read. */
+  /** Of the frame that began last: copying it would cost more than another read. */
   private get isLarge(): boolean {
     return this.frameBytes > this.shared.length / 2
   }
@@ -101,7 +100,6 @@ export class FrameReader {
       return length
     }
     this.frameBytes = frameBytes
-    this.lastWasLarge = this.isLarge
     if (length - position >= frameBytes) {
       this.sink.frame(chunk, position, position + frameBytes)
       return position + frameBytes
