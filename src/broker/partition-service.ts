@@ -74,6 +74,11 @@ export class PartitionService {
     }
   }
 
+  /** The number of this one. */
+  get worker(): number {
+    return this.options.worker
+  }
+
   get replicas(): ReplicaManager {
     return this.options.replicas
   }

@@ -10,6 +10,7 @@ import { apiVersionsAnswer } from './handlers/api-versions.js'
 import type { HandlerContext, RequestContext } from './handlers/handler.js'
 import { handlerFor, type HandledApi } from './handlers/index.js'
 import { handleProduce } from './handlers/produce.js'
+import type { ConnectionAffinity } from './listener/connection-affinity.js'
 import type { ResponsePiece } from './listener/response-writer.js'
 
 /** The conversation a request came in by: a TCP connection or an in-process one. */
@@ -19,6 +20,8 @@ export interface Peer {
   readonly localAddress: string
   readonly localPort: number
   readonly isOpen: boolean
+  /** Undefined: it stays where it is. */
+  readonly affinity?: ConnectionAffinity | undefined
   destroy(reason: string): void
 }
 
@@ -107,5 +110,6 @@ function contextOf(header: RequestHeader, peer: Peer): RequestContext {
     localAddress: peer.localAddress,
     localPort: peer.localPort,
     isOpen: () => peer.isOpen,
+    affinity: peer.affinity,
   }
 }

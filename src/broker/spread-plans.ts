@@ -75,6 +75,11 @@ export class SpreadPlans {
     })
   }
 
+  /** Owner → how many of the partitions are its own. */
+  *owners(): Iterable<[number, number]> {
+    for (const { owner, indexes } of this.shares.values()) yield [owner, indexes.length]
+  }
+
   /** What all owners have now. Until `stop` they also tell what they have later. */
   async look(): Promise<void> {
     await Promise.all(Array.from(this.shares.values(), (share) => this.lookAt(share)))

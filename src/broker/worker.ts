@@ -20,7 +20,7 @@ import type { PlacementTable } from '../threads/placement.js'
 import { ConfigStore } from './config/config-store.js'
 import { FileRecords, ForeignRecords, OwnRecords } from './file-records.js'
 import { GroupCoordinators } from './group-coordinators.js'
-import { FetchSessions } from './handlers/fetch-session.js'
+import { FetchSessions, randomSessionId } from './handlers/fetch-session.js'
 import type { HandlerContext } from './handlers/handler.js'
 import { handledKeys } from './handlers/index.js'
 import { produceDirect } from './handlers/produce.js'
@@ -62,6 +62,7 @@ export class BrokerWorker {
   private readonly foreign = new ForeignRecords()
   private readonly listeners: Listener[] = []
   private readonly sharing: ConnectionSharing
+  private readonly fetchSessions: FetchSessions
   private readonly inProcess = new Set<InProcessConnection>()
   private readonly replication: WorkerReplication | undefined
   private readonly lease: LeaseCell | undefined
@@ -108,12 +109,16 @@ export class BrokerWorker {
       peers: () => [...this.peers.keys()],
       maxForwardedBytes: () => this.configs.getNumber('millrace.max.buffered.bytes'),
     })
+    this.fetchSessions = new FetchSessions(this.configs.getNumber('max.incremental.fetch.session.cache.slots'), () =>
+      randomSessionId(env.random),
+    )
     this.sharing = new ConnectionSharing({
       worker: init.worker,
       counts: init.connectionCounts,
       peer: (worker) => this.peers.get(worker),
       listens: (name) => this.listeners.some((listener) => listener.name === name),
-      adopt: (name, descriptor) => this.listeners.find((listener) => listener.name === name)!.adopt(descriptor),
+      adopt: (name, descriptor, carried) => this.listeners.find((listener) => listener.name === name)!.adopt(descriptor, carried),
+      sessions: this.fetchSessions,
     })
     this.context = this.handlerContext()
     this.processor = new RequestProcessor(this.context)
@@ -358,18 +363,13 @@ export class BrokerWorker {
   }
 
   private services(): BrokerServices {
-    const { random } = this.env
-    const sessionId = (): number => {
-      const [a = 0, b = 0, c = 0, d = 0] = random.bytes(4)
-      return ((a & 0x7f) << 24) | (b << 16) | (c << 8) | d
-    }
     return {
       handledKeys,
       controller: this.controllerDoor(),
       quorum: () => this.main.call('quorum', null),
       configs: this.configs,
       partitions: this.partitions,
-      fetchSessions: new FetchSessions(this.configs.getNumber('max.incremental.fetch.session.cache.slots'), sessionId),
+      fetchSessions: this.fetchSessions,
       openRecords: (topic, partition, plan) => this.openRecords(topic, partition, plan),
       logDirs: () => this.init.logDirs,
       moveReplicas: (moves) => this.main.call('move-replicas', moves),

@@ -1,6 +1,8 @@
 // Incremental fetch sessions (KIP-227): a client names its partitions once and afterwards only what changed. The sessions of one worker;
-// a client whose new connection reaches another worker is told that the session is unknown and starts a new one, as after any restart.
+// a connection that goes to another worker takes its own along. A client whose new connection reaches another worker is told that the session
+// is unknown and starts a new one, as after any restart.
 
+import type { Random } from '../../env/env.js'
 import { errors } from '../../model/errors.js'
 import { ZERO_UUID } from '../../model/topic-partition.js'
 import type { FetchRequest } from '../../protocol/schema/fetch.js'
@@ -27,7 +29,7 @@ export interface WantedPartition {
   toldLogStartOffset: number
 }
 
-interface Session {
+export interface Session {
   readonly id: number
   readonly usesTopicIds: boolean
   epoch: number
@@ -44,6 +46,12 @@ export type FetchContext =
       readonly session: Session | undefined
     }
   | { readonly kind: 'incremental'; readonly sessionId: number; readonly wanted: readonly WantedPartition[]; readonly session: Session }
+
+/** Kafka's sessions have positive ids. */
+export function randomSessionId(random: Random): number {
+  const [a = 0, b = 0, c = 0, d = 0] = random.bytes(4)
+  return ((a & 0x7f) << 24) | (b << 16) | (c << 8) | d
+}
 
 export class FetchSessions {
   private readonly sessions = new Map<number, Session>()
@@ -72,6 +80,19 @@ export class FetchSessions {
     session.lastUsedMs = nowMs
     this.update(session, request, byId, nameOf)
     return { kind: 'incremental', sessionId: session.id, wanted: [...session.partitions.values()], session }
+  }
+
+  /** It goes with its connection to another worker. */
+  release(id: number): Session | undefined {
+    const session = this.sessions.get(id)
+    this.sessions.delete(id)
+    return session
+  }
+
+  /** One that comes with its connection. Without room for it the client is told that it is unknown. */
+  adopt(session: Session): void {
+    if (!this.sessions.has(session.id) && (this.sessions.size < this.slots || this.evict(session.lastUsedMs)))
+      this.sessions.set(session.id, session)
   }
 
   private create(wanted: readonly WantedPartition[], usesTopicIds: boolean, nowMs: number): Session | undefined {

@@ -36,7 +36,10 @@ export function handleFetch(
   if (fetch.kind === 'error') return { throttleTimeMs: 0, errorCode: fetch.errorCode, sessionId: 0, responses: [], nodeEndpoints: [] }
   const maxBytes = Math.min(request.maxBytes, configs.getNumber('fetch.max.bytes'))
   const job = new FetchJob(request, context, broker, fetch, maxBytes)
+  const { affinity } = context
+  if (affinity && fetch.session) affinity.fetchSession = fetch.session.id
   if (!partitions.ownsAll(fetch.wanted)) return job.runAcrossWorkers()
+  affinity?.asked(partitions.worker, fetch.wanted.length)
   return job.runHere()
 }
 
@@ -73,6 +76,7 @@ class FetchJob {
     const { maxWaitMs, minBytes } = this.request
     const waits = maxWaitMs > 0 ? minBytes : 0
     const plans = this.broker.services.partitions.spreadPlans(this.items(), this.reader, this.maxBytes, waits)
+    for (const [owner, count] of plans.owners()) this.context.affinity?.asked(owner, count)
     await plans.look()
     if (!this.isEnough(plans.outcomes)) return this.waitForNews(plans)
     plans.stop()

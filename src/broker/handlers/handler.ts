@@ -4,6 +4,7 @@
 
 import type { MetadataImage } from '../../controller/image.js'
 import type { Env } from '../../env/env.js'
+import type { ConnectionAffinity } from '../listener/connection-affinity.js'
 import type { BrokerServices } from './services.js'
 
 export interface RequestContext {
@@ -21,6 +22,8 @@ export interface RequestContext {
   readonly localPort: number
   /** False once the connection is gone: a parked request may be dropped. */
   isOpen(): boolean
+  /** Told of which workers partitions are asked for; undefined: nobody wants to know. */
+  readonly affinity?: ConnectionAffinity | undefined
 }
 
 export interface HandlerContext {

@@ -147,7 +147,13 @@ export function handleProduce(
       slot++
     }
   }
-  for (const [owner, items] of forward) partitions.forwardProduce(owner, items, terms, answer)
+  let here = count
+  for (const [owner, items] of forward) {
+    here -= items.length
+    context.affinity?.asked(owner, items.length)
+    partitions.forwardProduce(owner, items, terms, answer)
+  }
+  context.affinity?.asked(partitions.worker, here)
   answer.startTimer()
 }
 

@@ -7,6 +7,7 @@ import { Socket } from 'node:net'
 import type { Logger } from '../../env/env.js'
 import type { BufferPool } from '../../env/buffer-pool.js'
 import { native } from '../../log/native.js'
+import { type AffinityState, ConnectionAffinity } from './connection-affinity.js'
 import { FrameReader } from './frame-reader.js'
 import { ResponseWriter, type ResponsePiece } from './response-writer.js'
 
@@ -36,6 +37,13 @@ export interface RequestHandler {
   turnEnded(): void
 }
 
+/** How a connection comes from another worker. */
+export interface Carried {
+  readonly affinity: AffinityState
+  /** What had come of a request that is not complete. */
+  readonly unread: Uint8Array
+}
+
 export interface ConnectionOwner {
   readonly pool: BufferPool
   readonly limits: ConnectionLimits
@@ -43,6 +51,12 @@ export interface ConnectionOwner {
   readonly logger: Logger
   monotonic(): number
   closed(connection: Connection): void
+  /** Its number, where there are others to go to. */
+  readonly worker: number | undefined
+  /** True: that worker has room, and a place is kept until the connection has left or is closed. */
+  mayLeave(worker: number): boolean
+  /** It belongs to that worker from now on; the descriptor is still the connection's own, which closes it after the call. */
+  left(connection: Connection, worker: number, descriptor: number, carried: Carried): void
   /** The connection now holds `change` bytes more (or less) of half-received frames and unanswered requests. False: the limit is reached, stop reading until `resumeReading`. */
   held(connection: Connection, change: number): boolean
 }
@@ -53,6 +67,9 @@ export class Connection {
   readonly localAddress: string
   readonly localPort: number
   lastActive: number
+  /** Undefined: there is only one worker. */
+  readonly affinity: ConnectionAffinity | undefined
+  private readonly handle: { readonly fd?: number }
   private readonly socket: Socket
   private readonly owner: ConnectionOwner
   private readonly reader: FrameReader
@@ -66,11 +83,14 @@ export class Connection {
   private open = true
   private inTurn = false
   private pumpScheduled = false
+  private target = -1
 
   /** `handle` is the accepted socket's libuv handle; `receiveBuffer` is shared by every connection of the worker. */
-  constructor(handle: unknown, receiveBuffer: Buffer, listenerName: string, owner: ConnectionOwner) {
+  constructor(handle: object, receiveBuffer: Buffer, listenerName: string, owner: ConnectionOwner, carried?: Carried) {
     this.owner = owner
+    this.handle = handle
     this.listenerName = listenerName
+    if (owner.worker !== undefined) this.affinity = new ConnectionAffinity(owner.worker, carried?.affinity)
     this.lastActive = owner.monotonic()
     this.reader = new FrameReader(owner.pool, owner.limits.maxFrameBytes, receiveBuffer, {
       frame: (bytes, start, end) => this.frame(bytes, start, end),
@@ -90,7 +110,7 @@ export class Connection {
       () => this.drained(),
       (error) => this.destroy(`cannot read the records of an answer: ${error.message}`),
       {
-        descriptor: () => (this.open ? ((handle as { fd?: number }).fd ?? -1) : -1),
+        descriptor: () => this.descriptor,
         send: (descriptor, bytes, length) => native().socketSend(descriptor, bytes, length),
         cork: (descriptor, on) => native().socketCork(descriptor, on),
       },
@@ -98,6 +118,7 @@ export class Connection {
     this.socket.on('error', (error) => this.destroy(error.message))
     this.socket.on('end', () => this.destroy('the client closed'))
     this.socket.on('close', () => this.destroy('closed'))
+    if (carried) this.reader.feed(Buffer.from(carried.unread), carried.unread.length)
     this.socket.resume()
   }
 
@@ -112,19 +133,20 @@ export class Connection {
     return this.heldFrom
   }
 
+  /** The worker that it goes to once all is answered, and until then reads nothing; -1: it stays. */
+  get leavingTo(): number {
+    return this.target
+  }
+
   destroy(reason: string): void {
     if (!this.open) return
-    this.open = false
     this.owner.logger.debug({ client: this.remoteAddress, reason }, 'connection closed')
-    this.reader.close()
-    this.owner.held(this, -this.heldBytes)
-    this.writer.end()
-    this.socket.destroy()
+    this.end()
     this.owner.closed(this)
   }
 
   resumeReading(): void {
-    if (!this.open || !this.paused || this.overLimit(0.5)) return
+    if (!this.open || !this.paused || this.target >= 0 || this.overLimit(0.5)) return
     this.paused = false
     this.socket.resume()
     // A net.Socket with a user buffer stops its handle on pause(); read(0) starts it again.
@@ -147,12 +169,40 @@ export class Connection {
     this.owner.handler.turnEnded()
     if (!this.open) return false
     this.writer.pump()
-    if (!this.reportHeld() || this.overLimit(1)) {
+    this.lookForBetterWorker()
+    if (!this.reportHeld() || this.overLimit(1) || this.target >= 0) {
       this.paused = true
       this.socket.pause()
+      this.leaveOnceIdle()
       return false
     }
     return true
+  }
+
+  private lookForBetterWorker(): void {
+    const worker = this.affinity?.review() ?? -1
+    if (worker >= 0 && this.target < 0 && this.owner.mayLeave(worker)) this.target = worker
+  }
+
+  /** Between two requests, so that answers keep their order. */
+  private leaveOnceIdle(): void {
+    const { descriptor, affinity, target } = this
+    if (target < 0 || !affinity || !this.writer.isIdle || descriptor < 0) return
+    this.owner.left(this, target, descriptor, { affinity: affinity.moved(), unread: this.reader.unread() })
+    this.end()
+  }
+
+  /** Negative: closed. */
+  private get descriptor(): number {
+    return this.open ? (this.handle.fd ?? -1) : -1
+  }
+
+  private end(): void {
+    this.open = false
+    this.reader.close()
+    this.owner.held(this, -this.heldBytes)
+    this.writer.end()
+    this.socket.destroy()
   }
 
   /** Tells the owner what this connection holds now. False: it must not read on. */
@@ -192,8 +242,13 @@ export class Connection {
       this.pumpScheduled = false
       this.writer.pump()
       this.reportHeld()
-      if (this.paused) this.resumeReading()
+      this.continue()
     })
+  }
+
+  private continue(): void {
+    if (this.target >= 0) this.leaveOnceIdle()
+    else if (this.paused) this.resumeReading()
   }
 
   private badLength(length: number): void {
@@ -209,7 +264,7 @@ export class Connection {
 
   private drained(): void {
     this.lastActive = this.owner.monotonic()
-    if (this.paused) this.resumeReading()
+    this.continue()
   }
 
   private overLimit(share: number): boolean {

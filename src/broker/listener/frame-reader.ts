@@ -70,6 +70,15 @@ export class FrameReader {
     }
   }
 
+  /** A copy of what came of a frame that is not complete, with its length, to be fed to another reader. */
+  unread(): Buffer {
+    if (!this.gathered) return Buffer.from(this.prefix.subarray(0, this.prefixBytes))
+    const bytes = Buffer.allocUnsafeSlow(4 + this.gatheredBytes)
+    bytes.writeInt32BE(this.frameBytes)
+    this.gathered.copy(bytes, 4, 0, this.gatheredBytes)
+    return bytes
+  }
+
   /** Gives the held buffer back. Call when the connection ends. */
   close(): void {
     this.broken = true

@@ -4,7 +4,7 @@
 import { createServer, type Server, Socket } from 'node:net'
 import type { Env, Timer } from '../../env/env.js'
 import { BufferPool } from '../../env/buffer-pool.js'
-import { Connection, type ConnectionLimits, type ConnectionOwner, type RequestHandler } from './connection.js'
+import { type Carried, Connection, type ConnectionLimits, type ConnectionOwner, type RequestHandler } from './connection.js'
 
 /** One buffer for the reads of all connections: it stays in the cache, and a read allocates nothing. */
 const RECEIVE_BUFFER_BYTES = 256 * 1024
@@ -20,10 +20,16 @@ export interface Admission {
 
 /** Which worker serves what was accepted here. */
 export interface Sharing {
+  /** This one's number, where there are others. */
+  readonly worker: number | undefined
   /** True: another worker does, with a descriptor of its own. Else it is counted as one of this worker's. */
   giveAway(listener: string, descriptor: number): boolean
-  /** One of this worker's ended, or was not let in. */
-  ended(): void
+  /** True: there is room for one of this worker's at that one, which counts it from now on. */
+  makeRoom(worker: number): boolean
+  /** One for which there was made room goes, with a descriptor of its own. `settled`: it is served there, or here again. */
+  move(listener: string, worker: number, descriptor: number, carried: Carried, settled: () => void): void
+  /** One of this worker's ended, or was not let in. `countedAt`: where room was made for it. */
+  ended(countedAt?: number): void
 }
 
 /** libuv's handle of an accepted socket, before a Connection has it. */
@@ -62,6 +68,7 @@ export class Listener implements ConnectionOwner {
   private readonly receiveBuffer = Buffer.allocUnsafeSlow(RECEIVE_BUFFER_BYTES)
   private readonly sweep: Timer
   private heldBytes = 0
+  private stopped = false
 
   constructor(env: Env, options: ListenerOptions, handler: RequestHandler) {
     this.env = env
@@ -95,6 +102,7 @@ export class Listener implements ConnectionOwner {
   }
 
   close(): void {
+    this.stopped = true
     this.sweep.cancel()
     for (const server of this.servers) server.close()
     for (const handle of this.waiting) handle.close()
@@ -111,8 +119,30 @@ export class Listener implements ConnectionOwner {
     this.connections.delete(connection)
     if (address !== undefined) {
       this.options.admission.closed(this.options.name, address)
-      this.options.sharing.ended()
+      this.options.sharing.ended(connection.leavingTo >= 0 ? connection.leavingTo : undefined)
     }
+    this.forget(connection)
+  }
+
+  get worker(): number | undefined {
+    return this.options.sharing.worker
+  }
+
+  mayLeave(worker: number): boolean {
+    return this.options.sharing.makeRoom(worker)
+  }
+
+  left(connection: Connection, worker: number, descriptor: number, carried: Carried): void {
+    const { name, admission, sharing } = this.options
+    const address = this.connections.get(connection) ?? ''
+    this.connections.delete(connection)
+    this.forget(connection)
+    this.logger.debug({ client: address, worker }, 'connection goes to the worker that owns what it asks for')
+    // Only then: it must not make room for one more than the limit in between.
+    sharing.move(name, worker, descriptor, carried, () => admission.closed(name, address))
+  }
+
+  private forget(connection: Connection): void {
     this.starved.delete(connection)
     if (this.privileged === connection) this.privileged = undefined
     this.wakeStarved()
@@ -158,13 +188,16 @@ export class Listener implements ConnectionOwner {
     )
   }
 
-  /** One that another worker accepted. The descriptor is this listener's from now on. */
-  adopt(descriptor: number): void {
+  /** One that another worker accepted, or served until now: then it was let in there. The descriptor is this listener's from now on. */
+  adopt(descriptor: number, carried?: Carried): void {
     const socket = new Socket({ fd: descriptor, pauseOnCreate: true, manualStart: true } as never)
     const address = plainAddress(socket.remoteAddress ?? '')
     const handle = handleOf(socket)
-    if (handle) this.admit(handle, address)
-    else this.options.sharing.ended()
+    if (!handle || this.stopped) {
+      handle?.close()
+      this.options.sharing.ended()
+    } else if (carried) this.letIn(handle, address, carried)
+    else this.admit(handle, address)
   }
 
   private accept(socket: Socket): void {
@@ -179,8 +212,7 @@ export class Listener implements ConnectionOwner {
     const { name, admission } = this.options
     const asked = admission.ask(name, address)
     if (!asked) {
-      admission.opened(name, address)
-      this.open(handle, address)
+      this.letIn(handle, address)
       return
     }
     this.waiting.add(handle)
@@ -204,8 +236,13 @@ export class Listener implements ConnectionOwner {
     } else if (granted) admission.closed(name, address)
   }
 
-  private open(handle: AcceptedHandle, address: string): void {
-    this.connections.set(new Connection(handle, this.receiveBuffer, this.options.name, this), address)
+  private letIn(handle: AcceptedHandle, address: string, carried?: Carried): void {
+    this.options.admission.opened(this.options.name, address)
+    this.open(handle, address, carried)
+  }
+
+  private open(handle: AcceptedHandle, address: string, carried?: Carried): void {
+    this.connections.set(new Connection(handle, this.receiveBuffer, this.options.name, this, carried), address)
   }
 
   /** All there are, for who has to choose among several listeners. */

@@ -83,6 +83,12 @@ export class ResponseWriter {
     return this.memoryBytes + this.socket.writableLength
   }
 
+  /** Every request has its answer, and the kernel has them all. */
+  get isIdle(): boolean {
+    const { slots, output, outputHead } = this
+    return slots.length === 0 && outputHead === output.length && !this.waiting && !this.yielding && this.socket.writableLength === 0
+  }
+
   /** Takes the next place in the order of answers. */
   reserve(): Slot {
     const slot: Slot = { pieces: undefined }

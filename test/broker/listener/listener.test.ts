@@ -14,7 +14,7 @@ const MIB = 1 << 20
 
 const OPEN_TO_ALL: Admission = { ask: () => undefined, opened: () => {}, closed: () => {} }
 
-const ALONE: Sharing = { giveAway: () => false, ended: () => {} }
+const ALONE: Sharing = { worker: undefined, giveAway: () => false, makeRoom: () => false, move: () => {}, ended: () => {} }
 
 interface Setup {
   readonly listener: Listener
