@@ -6,6 +6,7 @@
 // that ends on the way takes nothing with it. Runs on every worker.
 
 import { native } from '../log/native.js'
+import type { FetchSessions, Session } from './handlers/fetch-session.js'
 import type { Carried } from './listener/connection.js'
 import type { Caller, MailboxHandler } from '../threads/mailbox.js'
 
@@ -17,7 +18,7 @@ export interface MovedConnection {
   /** Undefined: nothing was read from it. */
   readonly carried?: Carried
   /** The fetch session that its client goes on with. */
-  readonly session?: object | undefined
+  readonly session?: Session | undefined
 }
 
 export interface ConnectionSharingOptions {
@@ -29,7 +30,7 @@ export interface ConnectionSharingOptions {
   /** Serves a descriptor as if it had been accepted here, and owns it from now on. */
   adopt(listener: string, descriptor: number, carried?: Carried): void
   /** Fetch sessions go with the connection of their client. */
-  readonly sessions: { release(id: number): object | undefined; adopt(session: object): void }
+  readonly sessions: Pick<FetchSessions, 'release' | 'adopt'>
 }
 
 export function connectionCounts(workers: number): SharedArrayBuffer {

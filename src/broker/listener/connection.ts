@@ -7,6 +7,7 @@ import { Socket } from 'node:net'
 import type { Logger } from '../../env/env.js'
 import type { BufferPool } from '../../env/buffer-pool.js'
 import { native } from '../../log/native.js'
+import { asBuffer } from '../../protocol/codec/reader.js'
 import { type AffinityState, ConnectionAffinity } from './connection-affinity.js'
 import { FrameReader } from './frame-reader.js'
 import { ResponseWriter, type ResponsePiece } from './response-writer.js'
@@ -83,7 +84,7 @@ export class Connection {
   private open = true
   private inTurn = false
   private pumpScheduled = false
-  private target = -1
+  private target: number | undefined
 
   /** `handle` is the accepted socket's libuv handle; `receiveBuffer` is shared by every connection of the worker. */
   constructor(handle: object, receiveBuffer: Buffer, listenerName: string, owner: ConnectionOwner, carried?: Carried) {
@@ -118,7 +119,7 @@ export class Connection {
     this.socket.on('error', (error) => this.destroy(error.message))
     this.socket.on('end', () => this.destroy('the client closed'))
     this.socket.on('close', () => this.destroy('closed'))
-    if (carried) this.reader.feed(Buffer.from(carried.unread), carried.unread.length)
+    if (carried) this.reader.feed(asBuffer(carried.unread), carried.unread.length)
     this.socket.resume()
   }
 
@@ -133,8 +134,8 @@ export class Connection {
     return this.heldFrom
   }
 
-  /** The worker that it goes to once all is answered, and until then reads nothing; -1: it stays. */
-  get leavingTo(): number {
+  /** The worker that it goes to once all is answered, and until then reads nothing; undefined: it stays. */
+  get leavingTo(): number | undefined {
     return this.target
   }
 
@@ -146,7 +147,7 @@ export class Connection {
   }
 
   resumeReading(): void {
-    if (!this.open || !this.paused || this.target >= 0 || this.overLimit(0.5)) return
+    if (!this.open || !this.paused || this.target !== undefined || this.overLimit(0.5)) return
     this.paused = false
     this.socket.resume()
     // A net.Socket with a user buffer stops its handle on pause(); read(0) starts it again.
@@ -170,7 +171,7 @@ export class Connection {
     if (!this.open) return false
     this.writer.pump()
     this.lookForBetterWorker()
-    if (!this.reportHeld() || this.overLimit(1) || this.target >= 0) {
+    if (!this.reportHeld() || this.overLimit(1) || this.target !== undefined) {
       this.paused = true
       this.socket.pause()
       this.leaveOnceIdle()
@@ -181,13 +182,13 @@ export class Connection {
 
   private lookForBetterWorker(): void {
     const worker = this.affinity?.review() ?? -1
-    if (worker >= 0 && this.target < 0 && this.owner.mayLeave(worker)) this.target = worker
+    if (worker >= 0 && this.target === undefined && this.owner.mayLeave(worker)) this.target = worker
   }
 
   /** Between two requests, so that answers keep their order. */
   private leaveOnceIdle(): void {
     const { descriptor, affinity, target } = this
-    if (target < 0 || !affinity || !this.writer.isIdle || descriptor < 0) return
+    if (target === undefined || !affinity || !this.writer.isIdle || descriptor < 0) return
     this.owner.left(this, target, descriptor, { affinity: affinity.moved(), unread: this.reader.unread() })
     this.end()
   }
@@ -242,12 +243,12 @@ export class Connection {
       this.pumpScheduled = false
       this.writer.pump()
       this.reportHeld()
-      this.continue()
+      this.proceed()
     })
   }
 
-  private continue(): void {
-    if (this.target >= 0) this.leaveOnceIdle()
+  private proceed(): void {
+    if (this.target !== undefined) this.leaveOnceIdle()
     else if (this.paused) this.resumeReading()
   }
 
@@ -264,7 +265,7 @@ export class Connection {
 
   private drained(): void {
     this.lastActive = this.owner.monotonic()
-    this.continue()
+    this.proceed()
   }
 
   private overLimit(share: number): boolean {

@@ -71,8 +71,9 @@ export class FrameReader {
   }
 
   /** A copy of what came of a frame that is not complete, with its length, to be fed to another reader. */
-  unread(): Buffer {
-    if (!this.gathered) return Buffer.from(this.prefix.subarray(0, this.prefixBytes))
+  unread(): Uint8Array {
+    // Memory of its own: a view of Node's pool would take the whole pool to the other thread.
+    if (!this.gathered) return Uint8Array.from(this.prefix.subarray(0, this.prefixBytes))
     const bytes = Buffer.allocUnsafeSlow(4 + this.gatheredBytes)
     bytes.writeInt32BE(this.frameBytes)
     this.gathered.copy(bytes, 4, 0, this.gatheredBytes)

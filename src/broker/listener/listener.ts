@@ -119,7 +119,7 @@ export class Listener implements ConnectionOwner {
     this.connections.delete(connection)
     if (address !== undefined) {
       this.options.admission.closed(this.options.name, address)
-      this.options.sharing.ended(connection.leavingTo >= 0 ? connection.leavingTo : undefined)
+      this.options.sharing.ended(connection.leavingTo)
     }
     this.forget(connection)
   }

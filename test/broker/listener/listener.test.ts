@@ -3,16 +3,15 @@
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
-import { type Admission, Listener, type ListenerOptions, type Sharing } from '../../../src/broker/listener/listener.js'
+import { Listener, type ListenerOptions, type Sharing } from '../../../src/broker/listener/listener.js'
 import type { RequestHandler } from '../../../src/broker/listener/connection.js'
 import { realClock, realRandom } from '../../../src/env/real.js'
 import { native } from '../../../src/log/native.js'
 import { SimEnv } from '../../support/sim-env.js'
+import { OPEN_TO_ALL } from '../two-listeners.js'
 import { until } from '../wire-client.js'
 
 const MIB = 1 << 20
-
-const OPEN_TO_ALL: Admission = { ask: () => undefined, opened: () => {}, closed: () => {} }
 
 const ALONE: Sharing = { worker: undefined, giveAway: () => false, makeRoom: () => false, move: () => {}, ended: () => {} }
 
