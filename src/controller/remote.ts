@@ -4,6 +4,7 @@
 // While no controller answers (or one that is not any more) the call is made again until its deadline.
 
 import type { Env } from '../env/env.js'
+import { asBuffer } from '../model/bytes.js'
 import { errors } from '../model/errors.js'
 import { CONTROLLER_METHODS, controllerDoor, NotControllerError, type ControllerApi, type ControllerMethod } from './controller-api.js'
 import type { Controller } from './controller.js'
@@ -48,7 +49,7 @@ export function encodeBody(body: object | null): Uint8Array {
 }
 
 export function decodeBody(bytes: Uint8Array): unknown {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  const text = asBuffer(bytes).toString('utf8')
   return JSON.parse(text, (_, value: unknown) => {
     const digits = (value as { [BIG]?: unknown } | null)?.[BIG]
     return typeof digits === 'string' ? BigInt(digits) : value

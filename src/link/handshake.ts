@@ -29,6 +29,7 @@
 //                                                       text           …
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
+import { asBuffer } from '../model/bytes.js'
 import { FRAME_HEADER, FrameType, makeFrame, openFrame } from './frames.js'
 
 const MAGIC = 0x4b4e4c4d
@@ -118,7 +119,7 @@ function expectFrame(frame: Uint8Array, type: FrameType): Buffer {
   if (!header) throw new RefusalError(RefusalCode.protocol, 'not a frame of a link: too short, or its checksum is wrong')
   if (header.type !== type || header.version !== 0)
     throw new RefusalError(RefusalCode.protocol, `a frame of type ${header.type} during the handshake, where type ${type} was due`)
-  return Buffer.from(frame.buffer, frame.byteOffset + FRAME_HEADER, frame.byteLength - FRAME_HEADER)
+  return asBuffer(frame).subarray(FRAME_HEADER)
 }
 
 function readAll<T>(read: () => T): T {

@@ -6,6 +6,7 @@
 //   length         4
 //   body           …
 
+import { asBuffer } from '../model/bytes.js'
 import { type Uuid, ZERO_UUID } from '../model/topic-partition.js'
 import type { LinkPart } from './door.js'
 import { view } from './frames.js'
@@ -46,7 +47,7 @@ export function partsLength(parts: readonly LinkPart[]): number {
 }
 
 export function writeParts(parts: readonly LinkPart[], target: Uint8Array, start: number): void {
-  const buffer = Buffer.from(target.buffer, target.byteOffset, target.byteLength)
+  const buffer = asBuffer(target)
   let at = start
   for (const { topicId, partition, body } of parts) {
     buffer.write(topicKey(topicId ?? ZERO_UUID), at, 'latin1')
@@ -60,7 +61,7 @@ export function writeParts(parts: readonly LinkPart[], target: Uint8Array, start
 /** Views into `bytes`. Only for what `routeParts` has checked. */
 export function decodeParts(bytes: Uint8Array): LinkPart[] {
   const parts: LinkPart[] = []
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const buffer = asBuffer(bytes)
   for (let at = 0; at < bytes.length;) {
     const key = buffer.toString('latin1', at, at + 16)
     const end = at + PART_HEADER + buffer.readUInt32LE(at + 20)
@@ -86,7 +87,7 @@ export function routeParts(
 ): Map<number, RoutedGroup> | null {
   const groups = new Map<number, RoutedGroup>()
   const data = view(bytes)
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const buffer = asBuffer(bytes)
   let at = 0
   for (let index = 0; index < count; index++) {
     if (at + PART_HEADER > bytes.length) return null

@@ -1,5 +1,6 @@
 // Turns records into output text for `consume`: text, JSON lines, or a template. Pure.
 
+import { asBuffer } from '../../model/bytes.js'
 import { usageError } from '../errors.js'
 
 export interface OutputRecord {
@@ -41,7 +42,7 @@ function textFormatter({ keys, headers }: TextParts): Formatter {
 }
 
 function showText(bytes: Uint8Array | null): string {
-  return bytes === null ? 'null' : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+  return bytes === null ? 'null' : asBuffer(bytes).toString('utf8')
 }
 
 function showHeaders(record: OutputRecord): string {
@@ -81,7 +82,7 @@ function decode(bytes: Uint8Array): string | undefined {
 }
 
 function toBase64(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
+  return asBuffer(bytes).toString('base64')
 }
 
 const FIELDS: Readonly<Record<string, (record: OutputRecord) => string>> = {

@@ -1,5 +1,6 @@
 // Records of one uncompressed v2 batch, decoded one at a time for printing. Pure.
 
+import { asBuffer } from '../../model/bytes.js'
 import { At, HEADER_SIZE, int32At, int64At } from '../../protocol/records/batch-layout.js'
 
 export interface DumpedRecord {
@@ -61,5 +62,5 @@ export function showBytes(value: Uint8Array | null): string | null {
   } catch {
     // not UTF-8: shown as hexadecimal below
   }
-  return `0x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`
+  return `0x${asBuffer(value).toString('hex')}`
 }

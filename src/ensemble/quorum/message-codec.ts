@@ -1,11 +1,11 @@
 // Messages of members as bytes: a kind byte, then the fields, big-endian. A newer member adds kinds or fields at the end;
 // `PROTOCOL_VERSION` is what two members agree on in their handshake (the lower of both). Pure; a malformed message throws a RangeError.
 
+import { asBuffer } from '../../model/bytes.js'
 import { ByteReader, ByteWriter } from '../store/bytes.js'
 import type { Entry, EpochEnd } from './log-window.js'
 import type { Message, PeerState } from './messages.js'
 import type { EnsembleConfig } from './config.js'
-import { asBuffer } from './payload.js'
 
 /** 2: an empty frame says that the other side is there. */
 export const PROTOCOL_VERSION = 2

@@ -1,5 +1,6 @@
 // Transactions as entries of the log carry them, and the configuration where one makes or keeps it. Pure.
 
+import { asBuffer } from '../../model/bytes.js'
 import { ByteWriter } from '../store/bytes.js'
 import { opcodeOf, readTxn, writeTxn } from '../store/txn-codec.js'
 import { Opcode } from '../tree/codes.js'
@@ -8,10 +9,6 @@ import type { ZnodeTree } from '../tree/znode-tree.js'
 import { parseConfig, type EnsembleConfig } from './config.js'
 
 const NO_ZXID = 0n
-
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-}
 
 /** As the log stores it; zxid and time are written over the first 16 bytes when it has them. */
 export function encodeTxn(txn: Txn): Buffer {

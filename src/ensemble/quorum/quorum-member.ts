@@ -4,6 +4,7 @@
 
 import { crc32c } from '@node-rs/crc32'
 import type { Env, Timer } from '../../env/env.js'
+import { asBuffer } from '../../model/bytes.js'
 import {
   clampTimeout,
   DEFAULT_TICK_MS,
@@ -37,7 +38,7 @@ import { QuorumMachine, type Input } from './machine.js'
 import { decodeMessage, encodeMessage } from './message-codec.js'
 import type { Message } from './messages.js'
 import { Outstanding } from './outstanding.js'
-import { asBuffer, configIn, configOf, configText, encodeTxn } from './payload.js'
+import { configIn, configOf, configText, encodeTxn } from './payload.js'
 import { Proposals, type Proposal } from './proposals.js'
 import type { PeerTransport } from './transport.js'
 import { memberViews, quorumView } from './views.js'

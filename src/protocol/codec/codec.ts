@@ -1,10 +1,10 @@
 // Message ↔ bytes. Owns the compiled decoders and encoders, one per message and version, made at first use. Knows no header and no frame.
 
+import { asBuffer } from '../../model/bytes.js'
 import { compileDecoder, compileEncoder } from './compile.js'
 import type { Decode, Encode } from './compile.js'
 import { reader, writer } from './instances.js'
 import { ProtocolError } from './protocol-error.js'
-import { asBuffer } from './reader.js'
 import { includes } from '../schema/dsl.js'
 import type { InputOf, Message, MessageOf } from '../schema/dsl.js'
 

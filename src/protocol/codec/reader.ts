@@ -1,7 +1,10 @@
 // Reads wire types from bytes of which nothing is believed: every length is checked against what is left before anything is allocated.
 // Knows no message.
 
+import { asBuffer } from '../../model/bytes.js'
 import { ProtocolError } from './protocol-error.js'
+
+export { asBuffer }
 
 const NO_BYTES: Buffer = Buffer.alloc(0)
 const ZERO_UUID = 'AAAAAAAAAAAAAAAAAAAAAA'
@@ -220,8 +223,4 @@ export class Reader {
 
 function short(wanted: number, left: number): ProtocolError {
   return new ProtocolError(`${wanted} more bytes expected, ${left} left`)
-}
-
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

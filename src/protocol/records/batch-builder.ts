@@ -2,7 +2,7 @@
 // object is made per record. Used by the producer, by coordinators for their own records, and in tests; the broker never rebuilds a
 // client's batch with it.
 
-import { asBuffer } from '../codec/reader.js'
+import { asBuffer } from '../../model/bytes.js'
 import { compressionCodes, NO_PRODUCER_ID, NO_SEQUENCE, writeHeader } from './batch-header.js'
 import type { CompressionName } from './batch-header.js'
 import { Attribute, HEADER_SIZE } from './batch-layout.js'

@@ -2,7 +2,7 @@
 // instead of objects; and generators of plain objects for where speed does not matter. Believes nothing: damaged bytes are a ProtocolError.
 
 import { ProtocolError } from '../codec/protocol-error.js'
-import { asBuffer } from '../codec/reader.js'
+import { asBuffer } from '../../model/bytes.js'
 import * as header from './batch-header.js'
 import { compressionName, decompress, DEFAULT_MAX_DECOMPRESSED_BYTES } from './compression.js'
 

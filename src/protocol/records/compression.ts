@@ -4,7 +4,7 @@
 
 import { createRequire } from 'node:module'
 import { ProtocolError } from '../codec/protocol-error.js'
-import { asBuffer } from '../codec/reader.js'
+import { asBuffer } from '../../model/bytes.js'
 import { compressionNames } from './batch-header.js'
 import type { CompressionName } from './batch-header.js'
 import { lz4Bound, lz4Compress, lz4Decompress } from './lz4-frame.js'

@@ -3,7 +3,7 @@
 // with independent blocks only. Checksums inside the frame are not checked: the batch's CRC covers them.
 
 import { ProtocolError } from '../codec/protocol-error.js'
-import { asBuffer } from '../codec/reader.js'
+import { asBuffer } from '../../model/bytes.js'
 
 const MAGIC = 0x184d2204
 const UNCOMPRESSED_BLOCK = 0x80000000
