@@ -1,9 +1,9 @@
 // What a body costs on its way to another thread, on both threads together: in an ArrayBuffer made for it and moved, or through shared memory
-// (link/shared-ring.ts). Each is filled once, as by a read from a file, and copied once there, as into a frame. Several to a message, as one
+// (threads/shared-ring.ts). Each is filled once, as by a read from a file, and copied once there, as into a frame. Several to a message, as one
 // turn of the event loop sends them. The lowest fifth of several passes, as others share the machine.
 
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
-import { type Placed, ringMemory, RingReader, RingWriter } from '../../src/link/shared-ring.js'
+import { type Placed, ringMemory, RingReader, RingWriter } from '../../src/threads/shared-ring.js'
 
 const PASSES = 15
 const BYTES_OF_A_PASS = 40e6

@@ -11,7 +11,7 @@ import { realEnv } from '../../src/env/real.js'
 import { LinkThread } from '../../src/link/link-thread.js'
 import { PortDoor } from '../../src/link/port-door.js'
 import type { LinkSettings } from '../../src/link/settings.js'
-import { copyShared } from '../../src/link/shared-ring.js'
+import { copyShared } from '../../src/threads/shared-ring.js'
 
 const HELP = `usage: link [--sizes 64,256,1024] [--parts 4] [--outstanding 4] [--seconds 4] [--chunk KIB] [--window MIB] [--covered] [--json]
   --sizes        KiB of a part

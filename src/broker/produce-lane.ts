@@ -1,14 +1,14 @@
 // The way of produced batches between two workers, both directions: what this worker forwards to the other, and what it takes from there. A turn's
 // requests cross in one message of plain numbers, its answers in another: an object for each batch, written, read and collected on both
-// threads, cost as much as the batch's way into the log. The records lie in a ring that both see (link/shared-ring.ts). Runs on every worker.
+// threads, cost as much as the batch's way into the log. The records lie in a ring that both see (threads/shared-ring.ts). Runs on every worker.
 
 import { BufferPool } from '../env/buffer-pool.js'
 import { errors } from '../model/errors.js'
-import { copyShared, type Placed, ringMemory, RingReader, RingWriter } from '../link/shared-ring.js'
 import type { AppendResult } from '../log/types.js'
 import { type AppendTerms, failedAppend } from '../replica/hosted-partition.js'
 import type { ProduceSink } from '../replica/purgatory/produce-queue.js'
 import type { MailboxHandler } from '../threads/mailbox.js'
+import { copyShared, type Placed, ringMemory, RingReader, RingWriter } from '../threads/shared-ring.js'
 
 export interface ProduceItem {
   readonly topic: string

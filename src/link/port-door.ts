@@ -2,6 +2,7 @@
 // Runs on a worker or on the thread coordinator.
 
 import type { Env, Timer } from '../env/env.js'
+import { RingReader } from '../threads/shared-ring.js'
 import {
   type LinkAnswer,
   type LinkDoor,
@@ -26,7 +27,6 @@ import {
   type ToLinkMessage,
 } from './port-messages.js'
 import { decodeParts, partsLength, writeParts } from './request-body.js'
-import { RingReader } from './shared-ring.js'
 
 /** Every message wakes the link thread. So bytes that were taken are told with whatever goes there next, at the latest at this many or after this time. */
 const TAKEN_BYTES = 128 << 10

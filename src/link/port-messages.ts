@@ -1,9 +1,9 @@
 // What the link thread and a thread of the node say to each other over their MessagePort: lists of these, one list per turn of the event loop.
-// Bodies lie in a ring that both see (shared-ring.ts); those that find no room there come along in an ArrayBuffer that is moved. Long answers lie where the
-// socket was read to (answer-rings.ts). Numbers as tags, because there are many.
+// Bodies lie in a ring that both see (threads/shared-ring.ts); those that find no room there come along in an ArrayBuffer that is moved.
+// Long answers lie where the socket was read to (answer-rings.ts). Numbers as tags, because there are many.
 
 import type { MessagePort } from 'node:worker_threads'
-import { type Placed, RingBody, type RingReader, RingWriter } from './shared-ring.js'
+import { type Placed, RingBody, type RingReader, RingWriter } from '../threads/shared-ring.js'
 
 export const ToLink = { call: 0, cancel: 1, answer: 2, taken: 3 } as const
 export const ToDoor = { request: 0, answers: 1, failed: 2, peer: 3, rings: 4, ring: 5, answersInRing: 6 } as const

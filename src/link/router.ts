@@ -6,6 +6,7 @@
 // times as much the link is closed.
 
 import type { Logger } from '../env/env.js'
+import { copyShared, type Placed, RingBody, ringMemory, RingReader } from '../threads/shared-ring.js'
 import { AnswerRings } from './answer-rings.js'
 import { LinkStatus } from './door.js'
 import { ItemType } from './frames.js'
@@ -25,7 +26,6 @@ import {
 import { gather, routeParts, ZERO_KEY } from './request-body.js'
 import type { IncomingItem, LinkSession } from './session.js'
 import type { LinkSettings } from './settings.js'
-import { copyShared, type Placed, RingBody, ringMemory, RingReader } from './shared-ring.js'
 
 /** The door of the thread coordinator; workers have their numbers. */
 export const COORDINATOR = -1

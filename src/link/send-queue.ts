@@ -3,8 +3,8 @@
 // Frames are built in a buffer of the caller's that is used again for each: bodies are copied once, while in the cache. But a large body that goes
 // whole and lies in the ring of its thread becomes a frame there, and is not copied.
 
+import { copyShared } from '../threads/shared-ring.js'
 import { BODY_LEAD, FRAME_HEADER, type ItemType, PIECE_HEADER, PieceFlag, view, writePiece } from './frames.js'
-import { copyShared } from './shared-ring.js'
 
 export interface OutgoingItem {
   readonly type: ItemType

@@ -7,7 +7,7 @@ import { LinkStatus } from '../../src/link/door.js'
 import { PortDoor } from '../../src/link/port-door.js'
 import { ToDoor, ToLink, type ToLinkMessage } from '../../src/link/port-messages.js'
 import { partsLength, writeParts } from '../../src/link/request-body.js'
-import { ringMemory, RingReader, RingWriter } from '../../src/link/shared-ring.js'
+import { ringMemory, RingReader, RingWriter } from '../../src/threads/shared-ring.js'
 
 const KIND = 1
 const SESSION = 3

@@ -16,7 +16,7 @@ import {
 import { SendQueue } from '../../src/link/send-queue.js'
 import { type IncomingItem, LinkSession } from '../../src/link/session.js'
 import { defaultLinkSettings, type LinkSettings } from '../../src/link/settings.js'
-import { type RingBody, ringMemory, RingReader, RingWriter } from '../../src/link/shared-ring.js'
+import { type RingBody, ringMemory, RingReader, RingWriter } from '../../src/threads/shared-ring.js'
 import { native } from '../../src/log/native.js'
 
 const settings: LinkSettings = { ...defaultLinkSettings, chunkBytes: 1024, smallBytes: 64, windowBytes: 16_384, maxBodyBytes: 100_000 }

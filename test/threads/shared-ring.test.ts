@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Placed, type RingBody, ringMemory, RingReader, RingWriter } from '../../src/link/shared-ring.js'
+import { type Placed, type RingBody, ringMemory, RingReader, RingWriter } from '../../src/threads/shared-ring.js'
 import { SimEnv } from '../support/sim-env.js'
 
 const SIZE = 4096
