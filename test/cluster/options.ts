@@ -1,6 +1,7 @@
 // What the command line of the rounds says.
 
 import { parseArgs } from 'node:util'
+import { wholeNumber } from '../support/command-line.js'
 import { type Fault, FAULTS } from './faults.js'
 import { FOREIGN_CLIENTS } from './support/foreign-client.js'
 
@@ -50,12 +51,6 @@ export interface Options {
   readonly from: string | undefined
 }
 
-function number(name: string, text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} ${text}: a whole number from 1 is needed`)
-  return value
-}
-
 /** Null: help was asked for. */
 export function parseOptions(args: readonly string[]): Options | null {
   const { values } = parseArgs({
@@ -81,18 +76,18 @@ export function parseOptions(args: readonly string[]): Options | null {
   if (values.against !== undefined && values.against !== 'kafka') throw new Error(`--against ${values.against}: there is kafka`)
   const wanted = chosen('faults', values.faults, [...FAULTS.map(({ name }) => name), ...SCENARIOS])
   return {
-    rounds: number('rounds', values.rounds),
-    nodes: number('nodes', values.nodes),
+    rounds: wholeNumber('rounds', values.rounds),
+    nodes: wholeNumber('nodes', values.nodes),
     faults: FAULTS.filter(({ name }) => wanted.includes(name)),
     scenarios: SCENARIOS.filter((name) => values.faults !== undefined && wanted.includes(name)),
-    duration: number('duration', values.duration),
+    duration: wholeNumber('duration', values.duration),
     clients: chosen('client', values.client, CLIENTS),
     systems: values.against === undefined ? ['millrace'] : ['millrace', 'kafka'],
     zookeeper: values.zookeeper,
-    sessionMs: number('session-ms', values['session-ms']),
+    sessionMs: wholeNumber('session-ms', values['session-ms']),
     logLevel: values['log-level'],
-    workers: number('workers', values.workers),
-    records: number('records', values.records),
+    workers: wholeNumber('workers', values.workers),
+    records: wholeNumber('records', values.records),
     keep: values.keep,
     from: values.from,
   }

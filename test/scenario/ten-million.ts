@@ -1,5 +1,5 @@
 // Ten million records of 100 bytes through a server, all read back, and checked by the order of their keys and by content.
-// Command: node dist/test/scenario/ten-million.js [--records N] [--partitions N] [--keys N] [--kill9] [--bootstrap HOST:PORT]
+// Command: node dist/test/scenario/ten-million.js; --help says with what.
 //
 // Without --bootstrap it starts this project's server as a process. With --kill9 that process gets SIGKILL when half of the
 // records are acknowledged, and is started again on the same port and directory while the idempotent producer goes on: no
@@ -9,40 +9,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { Admin } from '../../src/client/index.js'
+import { commandLine } from '../support/command-line.js'
 import { startServer, type RunningServer } from '../wire/clients/server.js'
-import { type KeyedRecords, produce, readBack, report, Sent, timed, VALUE_BYTES } from './keyed-records.js'
-
-interface Options extends KeyedRecords {
-  readonly kill9: boolean
-  readonly bootstrap: string | undefined
-}
-
-function options(): Options {
-  const { values } = parseArgs({
-    options: {
-      records: { type: 'string', default: '10000000' },
-      partitions: { type: 'string', default: '12' },
-      keys: { type: 'string', default: '100000' },
-      kill9: { type: 'boolean', default: false },
-      bootstrap: { type: 'string' },
-    },
-  })
-  const number = (name: 'records' | 'partitions' | 'keys'): number => {
-    const value = Number(values[name])
-    if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} ${values[name]}: a whole number from 1 is needed`)
-    return value
-  }
-  if (values.kill9 && values.bootstrap) throw new Error('--kill9 kills a server of its own: leave out --bootstrap')
-  return {
-    records: number('records'),
-    partitions: number('partitions'),
-    keys: number('keys'),
-    kill9: values.kill9,
-    bootstrap: values.bootstrap,
-  }
-}
+import { produce, readBack, report, Sent, timed, VALUE_BYTES } from './keyed-records.js'
+import { type Options, parseOptions, USAGE } from './options.js'
 
 async function createTopic(bootstrap: string, topic: string, partitions: number): Promise<void> {
   const admin = new Admin({ bootstrapServers: bootstrap })
@@ -56,23 +27,26 @@ async function deleteTopic(bootstrap: string, topic: string): Promise<void> {
   await admin.close()
 }
 
+function serverArgs({ workers }: Options): string[] {
+  return workers === undefined ? [] : ['--workers', String(workers)]
+}
+
 /** SIGKILL when half is acknowledged, then the same again on the same port and directory. */
-async function killHalfway(server: RunningServer, sent: Sent, records: number): Promise<RunningServer> {
-  await sent.reaches(Math.floor(records / 2))
+async function killHalfway(server: RunningServer, sent: Sent, given: Options): Promise<RunningServer> {
+  await sent.reaches(Math.floor(given.records / 2))
   await server.kill()
   const acknowledged = sent.acknowledged
   const began = performance.now()
-  const next = await startServer({ dataDir: server.dataDir, listen: server.bootstrap })
+  const next = await startServer({ dataDir: server.dataDir, listen: server.bootstrap, args: serverArgs(given) })
   console.log(
     `kill -9 of ${server.pid} after ${acknowledged.toLocaleString('en-US')} acknowledged records; ready again after ${(performance.now() - began).toFixed(0)} ms`,
   )
   return next
 }
 
-async function main(): Promise<void> {
-  const given = options()
+async function main(given: Options): Promise<void> {
   const dataDir = given.bootstrap ? null : mkdtempSync(join(tmpdir(), 'millrace-ten-million-'))
-  let server = dataDir ? await startServer({ dataDir }) : null
+  let server = dataDir ? await startServer({ dataDir, args: serverArgs(given) }) : null
   const bootstrap = given.bootstrap ?? server!.bootstrap
   const topic = `ten-million-${process.pid}-${Date.now().toString(36)}`
   console.log(
@@ -81,7 +55,7 @@ async function main(): Promise<void> {
   try {
     await createTopic(bootstrap, topic, given.partitions)
     const sent = new Sent()
-    const killing = given.kill9 ? killHalfway(server!, sent, given.records).then((next) => void (server = next)) : Promise.resolve()
+    const killing = given.kill9 ? killHalfway(server!, sent, given).then((next) => void (server = next)) : Promise.resolve()
     await timed('produced', given.records, () => Promise.all([produce(bootstrap, topic, given, sent), killing]))
     const checker = await timed('read back', given.records, () => readBack(bootstrap, topic, given))
     const failed = report(given, sent, checker)
@@ -95,4 +69,4 @@ async function main(): Promise<void> {
   }
 }
 
-await main()
+await main(commandLine(parseOptions, USAGE))

@@ -14,3 +14,10 @@ export function commandLine<T>(parse: (args: readonly string[]) => T | null, usa
   process.stdout.write(usage)
   process.exit(0)
 }
+
+/** Of the option `--name`, from 1. */
+export function wholeNumber(name: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} ${text}: a whole number from 1 is needed`)
+  return value
+}
