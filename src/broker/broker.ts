@@ -25,7 +25,7 @@ import { controllerRules } from './controller-rules.js'
 import { DataDirs } from './data-dirs.js'
 import { handOver } from './hand-over.js'
 import { Hosting } from './hosting.js'
-import { connectionCounts } from './connection-sharing.js'
+import { ConnectionCounts } from './connection-counts.js'
 import { LeaseCell } from './lease-cell.js'
 import { LinkKind } from './link-kinds.js'
 import type {
@@ -138,7 +138,7 @@ class Node implements Broker {
     this.pool = new BackgroundPool(() => Math.max(2, this.recoveryThreadsPerDir() * options.dataDirs.length))
     this.recoveryThreads = new RecoveryThreads(() => this.recoveryThreadsPerDir(), this.pool.run)
     this.connections = new NodeConnections({ env, configs: () => this.configs!, callers: () => this.workers!.callers })
-    this.connectionCounts = connectionCounts(options.workers)
+    this.connectionCounts = ConnectionCounts.memory(options.workers)
     this.cluster = options.cluster ?? ALONE
     this.leaseCell = this.replicates ? new LeaseCell(env.clock) : null
     this.hosting = new Hosting(options.nodeId, options.workers, () => this.dirs!, !this.replicates)

@@ -27,6 +27,7 @@ import { produceDirect } from './handlers/produce.js'
 import type { BrokerServices } from './handlers/services.js'
 import { InProcessConnection } from './in-process-connection.js'
 import type { ConnectionEvent } from './connection-gate.js'
+import { ConnectionCounts } from './connection-counts.js'
 import { ConnectionSharing } from './connection-sharing.js'
 import { anyLimit, type AdmissionLimits, readAdmissionLimits } from './admission-limits.js'
 import { type Admission, Listener } from './listener/listener.js'
@@ -113,8 +114,7 @@ export class BrokerWorker {
       randomSessionId(env.random),
     )
     this.sharing = new ConnectionSharing({
-      worker: init.worker,
-      counts: init.connectionCounts,
+      counts: new ConnectionCounts(init.connectionCounts, init.worker),
       peer: (worker) => this.peers.get(worker),
       listens: (name) => this.listeners.some((listener) => listener.name === name),
       adopt: (name, descriptor, carried) => this.listeners.find((listener) => listener.name === name)!.adopt(descriptor, carried),

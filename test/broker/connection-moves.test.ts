@@ -63,8 +63,8 @@ async function clientOf(t: TestContext, port: number): Promise<Client> {
 }
 
 /** The worker that serves the one connection there is. */
-function servedBy(counts: readonly number[]): number {
-  return counts.findIndex((count) => count > 0)
+function servedBy(served: readonly number[]): number {
+  return served.findIndex((count) => count > 0)
 }
 
 const countsOf = (listeners: readonly { connectionCount: number }[]): number[] => listeners.map(({ connectionCount }) => connectionCount)
@@ -79,7 +79,7 @@ async function oneClient(t: TestContext, handler: Echo, wantedHome?: number) {
     const home = servedBy(countsOf(workers.listeners))
     if (wantedHome === undefined || home === wantedHome) return { ...workers, client, home, other: 1 - home }
     client.socket.destroy()
-    await until('it is gone', () => workers.counts.every((count) => count === 0))
+    await until('it is gone', () => workers.counts().every((count) => count === 0))
   }
 }
 
@@ -96,7 +96,7 @@ test('a connection that asks for what the other worker has goes there, in the mi
   client.socket.write(all.subarray(cut))
   await until('all is answered', () => client.received().length === 8 + all.length)
   assert.deepEqual(client.received().subarray(8), all)
-  assert.deepEqual([counts[home], counts[other]], [0, 1])
+  assert.deepEqual([counts()[home], counts()[other]], [0, 1])
   assert.equal(handler.seen.size, 2)
 })
 
@@ -149,7 +149,7 @@ test('when the other worker is gone on the way, it is served on where it was', a
   part()
   client.socket.write(request(other))
   await until('all is answered', () => client.received().length === 16 + all.length)
-  assert.deepEqual([counts[home], counts[other]], [1, 0])
+  assert.deepEqual([counts()[home], counts()[other]], [1, 0])
   assert.equal(listeners[home]!.connectionCount, 1)
 })
 
@@ -158,9 +158,21 @@ test('one that closes while it waits to go is not counted anywhere', async (t) =
   const { counts, client, other } = await oneClient(t, handler)
   handler.holds = true
   client.socket.write(Buffer.concat(Array.from({ length: MANY }, () => request(other))))
-  await until('room was made', () => counts[other] === 1)
+  await until('room was made', () => counts()[other] === 1)
   for (const connection of handler.seen.keys()) connection.destroy('a test')
-  assert.deepEqual([...counts], [0, 0])
+  assert.deepEqual(counts(), [0, 0])
+})
+
+test('one that comes back after the other worker was replaced is not taken off the new one', async (t) => {
+  const handler = new Echo()
+  const { listeners, counts, client, home, other, second, part, replaceSecond } = await oneClient(t, handler, 0)
+  second.answers = false
+  client.socket.write(Buffer.concat(Array.from({ length: 100 }, () => request(other))))
+  await until('it left', () => listeners[home]!.connectionCount === 0)
+  replaceSecond()
+  part()
+  await until('it is back', () => listeners[home]!.connectionCount === 1)
+  assert.deepEqual(counts(), [1, 0])
 })
 
 test('an affinity asks to go for half of what is asked, and each move makes the next come later', () => {

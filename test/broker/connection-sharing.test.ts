@@ -14,9 +14,9 @@ test('connections that come in any order end up evenly on both workers, and all 
   for (let i = 0; i < CLIENTS; i++) clients.push(await client())
   const served = listeners.map(({ connectionCount }) => connectionCount).toSorted((a, b) => a - b)
   assert.deepEqual(served, [10, 11])
-  assert.deepEqual([...counts], [listeners[0]!.connectionCount, listeners[1]!.connectionCount])
+  assert.deepEqual(counts(), [listeners[0]!.connectionCount, listeners[1]!.connectionCount])
   for (const socket of clients) socket.destroy()
-  await until('none is counted any more', () => counts[0] === 0 && counts[1] === 0)
+  await until('none is counted any more', () => counts()[0] === 0 && counts()[1] === 0)
 })
 
 test('after one worker lost its connections the next ones are its own', async (t) => {
@@ -25,7 +25,7 @@ test('after one worker lost its connections the next ones are its own', async (t
   for (const connection of listeners[1]!.all()) connection.destroy('a test')
   const before = listeners[0]!.connectionCount
   for (let i = 0; i < before; i++) await client()
-  assert.deepEqual([...counts], [before, before])
+  assert.deepEqual(counts(), [before, before])
 })
 
 test('a worker that does not listen yet leaves the connection to the one that has it', async (t) => {
@@ -37,7 +37,7 @@ test('a worker that does not listen yet leaves the connection to the one that ha
     toFirst = listeners[0]!.connectionCount
   }
   assert.deepEqual(
-    [...counts],
+    counts(),
     listeners.map(({ connectionCount }) => connectionCount),
   )
 })
@@ -47,15 +47,15 @@ test('a worker that ends without taking the connection leaves it as well', async
   second.answers = false
   // The kernel chooses who accepts: until one was given away to the second worker, which says nothing.
   const waiting: Promise<Socket>[] = []
-  while (counts[1] === listeners[1]!.connectionCount) {
+  while (counts()[1] === listeners[1]!.connectionCount) {
     waiting.push(client())
-    await until('it was placed', () => counts[0]! + counts[1]! === waiting.length)
+    await until('it was placed', () => counts()[0]! + counts()[1]! === waiting.length)
   }
   part()
   await Promise.all(waiting)
   assert.equal(listeners[0]!.connectionCount + listeners[1]!.connectionCount, waiting.length)
   assert.deepEqual(
-    [...counts],
+    counts(),
     listeners.map(({ connectionCount }) => connectionCount),
   )
 })
@@ -72,12 +72,27 @@ test('what is on its way to a worker that stops is closed there', async (t) => {
   // Looked at once it reads.
   kept.write(Buffer.from([0, 0, 0, 4, 1, 2, 3, 4]))
   await closed
-  await until('none is counted', () => counts[0] === 0 && counts[1] === 0)
+  await until('none is counted', () => counts()[0] === 0 && counts()[1] === 0)
 })
 
 test('a connection that is not let in is not counted', async (t) => {
   const { listeners, counts, client } = await startTwo(t, { ask: () => Promise.resolve(false), opened: () => {}, closed: () => {} })
   for (let i = 0; i < 6; i++) await assert.rejects(client())
-  await until('none is counted', () => counts[0] === 0 && counts[1] === 0)
+  await until('none is counted', () => counts()[0] === 0 && counts()[1] === 0)
   assert.equal(listeners[0]!.connectionCount + listeners[1]!.connectionCount, 0)
+})
+
+test('a connection that comes back from a worker that was replaced meanwhile is not taken off the new one', async (t) => {
+  const { listeners, counts, client, second, part, replaceSecond } = await startTwo(t, OPEN_TO_ALL)
+  second.answers = false
+  const waiting: Promise<Socket>[] = []
+  while (counts()[1] === listeners[1]!.connectionCount) {
+    waiting.push(client())
+    await until('it was placed', () => counts()[0]! + counts()[1]! === waiting.length)
+  }
+  // Its successor begins to count before the first worker hears of the end.
+  replaceSecond()
+  part()
+  await Promise.all(waiting)
+  assert.deepEqual(counts(), [listeners[0]!.connectionCount, 0])
 })

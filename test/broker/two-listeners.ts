@@ -3,7 +3,8 @@
 import { connect, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { MessageChannel } from 'node:worker_threads'
-import { connectionCounts, ConnectionSharing } from '../../src/broker/connection-sharing.js'
+import { ConnectionCounts } from '../../src/broker/connection-counts.js'
+import { ConnectionSharing } from '../../src/broker/connection-sharing.js'
 import type { RequestHandler } from '../../src/broker/listener/connection.js'
 import { type Admission, Listener } from '../../src/broker/listener/listener.js'
 import { realRandom } from '../../src/env/real.js'
@@ -21,7 +22,8 @@ const ANSWERS: RequestHandler = {
 
 export interface Workers {
   readonly listeners: readonly Listener[]
-  readonly counts: Int32Array
+  /** Connections of each worker. */
+  counts(): number[]
   readonly port: number
   /** A client that has had an answer. */
   client(): Promise<Socket>
@@ -29,20 +31,22 @@ export interface Workers {
   readonly second: { listens: boolean; answers: boolean }
   /** The way between the two is gone. */
   part(): void
+  /** Another takes the second worker's place, and begins to count. */
+  replaceSecond(): void
 }
 
 export async function startTwo(t: TestContext, admission: Admission, handler: RequestHandler = ANSWERS): Promise<Workers> {
   const env = new SimEnv()
-  const counts = connectionCounts(2)
+  const memory = ConnectionCounts.memory(2)
   const second = { listens: true, answers: true }
   const limits = { maxFrameBytes: 1 << 20, maxInFlight: 4, maxBufferedBytes: 1 << 20 }
   const { port1, port2 } = new MessageChannel()
+  const counts = [0, 1].map((worker) => new ConnectionCounts(memory, worker))
   const listeners: Listener[] = []
   const peers: Mailbox[] = []
   for (const worker of [0, 1]) {
     const sharing = new ConnectionSharing({
-      worker,
-      counts,
+      counts: counts[worker]!,
       peer: () => peers[worker],
       listens: () => worker === 0 || second.listens,
       adopt: (_name, descriptor, carried) => listeners[worker]!.adopt(descriptor, carried),
@@ -77,5 +81,13 @@ export async function startTwo(t: TestContext, admission: Admission, handler: Re
     })
     return socket
   }
-  return { listeners, counts: new Int32Array(counts), port, client, second, part: () => port1.close() }
+  return {
+    listeners,
+    counts: () => [0, 1].map((worker) => counts[0]!.of(worker)),
+    port,
+    client,
+    second,
+    part: () => port1.close(),
+    replaceSecond: () => void new ConnectionCounts(memory, 1),
+  }
 }

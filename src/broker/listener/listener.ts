@@ -24,12 +24,12 @@ export interface Sharing {
   readonly worker: number | undefined
   /** True: another worker does, with a descriptor of its own. Else it is counted as one of this worker's. */
   giveAway(listener: string, descriptor: number): boolean
-  /** True: there is room for one of this worker's at that one, which counts it from now on. */
+  /** True: there is room for one of this worker's at that one, as whose it counts from now on. */
   makeRoom(worker: number): boolean
   /** One for which there was made room goes, with a descriptor of its own. `settled`: it is served there, or here again. */
   move(listener: string, worker: number, descriptor: number, carried: Carried, settled: () => void): void
-  /** One of this worker's ended, or was not let in. `countedAt`: where room was made for it. */
-  ended(countedAt?: number): void
+  /** One of this worker's ended, or was not let in. `roomAt`: where room was made for it. */
+  ended(roomAt?: number): void
 }
 
 /** libuv's handle of an accepted socket, before a Connection has it. */
