@@ -161,9 +161,8 @@ export class DataDirs {
 
   /** The target's checkpoints know the log BEFORE it is there. */
   movePrepared({ topic, partition, target }: MoveRequest, checkpoint: LogCheckpoint): void {
-    const { recoveryPoint, logStartOffset, cleanerOffset, highWatermark } = checkpoint
     const dir = this.dirs.find(({ path }) => path === target)!
-    dir.noteOffsets({ topic, partition }, recoveryPoint, logStartOffset, cleanerOffset, highWatermark)
+    dir.offsets.note({ topic, partition }, checkpoint)
     dir.writeCheckpoints()
     if (dir.failure) throw dir.failure
   }
@@ -174,9 +173,9 @@ export class DataDirs {
     const dir = this.dirs.find(({ path }) => path === target)!
     const before = this.places.get(key)
     if (moved) {
-      if (before !== dir) before?.forget({ topic, partition })
+      if (before !== dir) before?.offsets.forget({ topic, partition })
       this.place(key, dir)
-    } else if (before !== dir) dir.forget({ topic, partition })
+    } else if (before !== dir) dir.offsets.forget({ topic, partition })
   }
 
   /** Moves that a worker's end, or the node's, cut short. Those that had come to their end are taken note of; the others are to be asked for again. */
@@ -228,10 +227,7 @@ export class DataDirs {
       path: dir.path,
       // A directory that did not exist yet has nothing to recover either way.
       cleanShutdown: dir.cleanShutdown || !known,
-      recoveryPoint: dir.recoveryPointOf(topicPartition),
-      logStartOffset: dir.logStartOffsetOf(topicPartition),
-      cleanerOffset: dir.cleanerOffsetOf(topicPartition),
-      highWatermark: dir.highWatermarkOf(topicPartition),
+      ...dir.offsets.of(topicPartition),
     }
   }
 
@@ -260,7 +256,7 @@ export class DataDirs {
     for (const [key, dir] of this.places) {
       const split = key.lastIndexOf('-')
       if (key.slice(0, split) !== topic) continue
-      dir.forget({ topic, partition: Number(key.slice(split + 1)) })
+      dir.offsets.forget({ topic, partition: Number(key.slice(split + 1)) })
       this.moving.delete(key)
       this.place(key, undefined)
     }
@@ -269,7 +265,7 @@ export class DataDirs {
   /** The partition was reassigned away from this node. */
   forgetPartition(topicPartition: TopicPartition): void {
     const key = keyOf(topicPartition)
-    this.places.get(key)?.forget(topicPartition)
+    this.places.get(key)?.offsets.forget(topicPartition)
     this.place(key, undefined)
   }
 
@@ -280,9 +276,8 @@ export class DataDirs {
     for (const dir of this.dirs) dir.close(clean)
   }
 
-  private note({ topic, partition, recoveryPoint, logStartOffset, cleanerOffset, highWatermark }: LogCheckpoint): void {
-    const dir = this.places.get(partitionDirName(topic, partition))
-    dir?.noteOffsets({ topic, partition }, recoveryPoint, logStartOffset, cleanerOffset, highWatermark)
+  private note(checkpoint: LogCheckpoint): void {
+    this.places.get(keyOf(checkpoint))?.offsets.note(checkpoint, checkpoint)
   }
 
   private wished(topicPartition: TopicPartition): LogDir | undefined {

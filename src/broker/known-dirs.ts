@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorText, LogError } from '../log/codes.js'
 import { readFileIfAny, replaceFile } from '../log/files.js'
-import { readDirectoryId } from '../log/log-dir.js'
+import { readDirectoryId } from '../log/directory-identity.js'
 
 const FILE = 'data-directories.json'
 const VERSION = 1

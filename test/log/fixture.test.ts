@@ -27,7 +27,10 @@ async function make(t: TestContext): Promise<void> {
   log.updateHighWatermark(log.logEndOffset)
   log.deleteRecordsBefore(7)
   await log.close(true)
-  dir.noteOffsets({ topic: 'events', partition: 0 }, log.recoveryPoint, log.logStartOffset)
+  dir.offsets.note(
+    { topic: 'events', partition: 0 },
+    { recoveryPoint: log.recoveryPoint, logStartOffset: log.logStartOffset, highWatermark: 0 },
+  )
   dir.close(true)
 }
 
@@ -48,8 +51,8 @@ test('a directory of format 1 opens, after a clean stop and after a kill', async
       env,
       config,
       clean,
-      recoveryPoint: clean ? dir.recoveryPointOf(events) : 0,
-      logStartOffset: dir.logStartOffsetOf(events),
+      recoveryPoint: clean ? dir.offsets.of(events).recoveryPoint : 0,
+      logStartOffset: dir.offsets.of(events).logStartOffset,
     })
     assert.deepEqual([log.logStartOffset, log.logEndOffset, log.latestEpoch], [7, 109, 4])
     assert.deepEqual(offsetsIn(log), [

@@ -54,18 +54,21 @@ test('the directory id stays', (t) => {
 test("checkpoints are Kafka's text files and come back", (t) => {
   const path = tempDir(t)
   const dir = LogDir.open({ path, env })
-  dir.noteOffsets(events, 120, 7)
-  dir.noteOffsets({ topic: 'a-b', partition: 3 }, 9, 0)
+  dir.offsets.note(events, { recoveryPoint: 120, logStartOffset: 7, highWatermark: 130 })
+  dir.offsets.note({ topic: 'a-b', partition: 3 }, { recoveryPoint: 9, logStartOffset: 0, cleanerOffset: 5, highWatermark: 9 })
   dir.writeCheckpoints()
   assert.equal(readFileSync(join(path, 'recovery-point-offset-checkpoint'), 'utf8'), '0\n2\nevents 0 120\na-b 3 9\n')
   assert.equal(readFileSync(join(path, 'log-start-offset-checkpoint'), 'utf8'), '0\n1\nevents 0 7\n')
   dir.close(false)
   const again = LogDir.open({ path, env })
-  assert.deepEqual(
-    [again.recoveryPointOf(events), again.logStartOffsetOf(events), again.recoveryPointOf({ topic: 'a-b', partition: 3 })],
-    [120, 7, 9],
-  )
-  again.forget(events)
+  assert.deepEqual(again.offsets.of(events), { recoveryPoint: 120, logStartOffset: 7, cleanerOffset: 0, highWatermark: 130 })
+  assert.deepEqual(again.offsets.of({ topic: 'a-b', partition: 3 }), {
+    recoveryPoint: 9,
+    logStartOffset: 0,
+    cleanerOffset: 5,
+    highWatermark: 9,
+  })
+  again.offsets.forget(events)
   again.writeCheckpoints()
   assert.equal(readFileSync(join(path, 'recovery-point-offset-checkpoint'), 'utf8'), '0\n1\na-b 3 9\n')
   again.close(false)
@@ -75,7 +78,7 @@ test('a damaged checkpoint costs a scan, not the start', (t) => {
   const path = tempDir(t)
   writeFileSync(join(path, 'recovery-point-offset-checkpoint'), '0\n5\nevents 0 120\n')
   const dir = LogDir.open({ path, env })
-  assert.equal(dir.recoveryPointOf(events), 0)
+  assert.equal(dir.offsets.of(events).recoveryPoint, 0)
   dir.close(true)
 })
 
