@@ -1,4 +1,4 @@
-// One worker put together: its partitions, its coordinators, its listeners, the handlers, and its mailboxes to the thread coordinator and
+// One worker put together: its partitions, its coordinators, its connections, the handlers, and its mailboxes to the thread coordinator and
 // to the other workers. Runs on a worker thread, or on the caller's thread with `workers: 0`.
 
 import { controllerDoor, type ControllerApi } from '../controller/controller-api.js'
@@ -7,8 +7,6 @@ import { isNotControllerError, noControllerResult } from '../controller/no-contr
 import { partitionForGroup } from '../coordinators/group/partition-for-group.js'
 import type { Env } from '../env/env.js'
 import { pauseFor } from '../env/pause.js'
-import { compactDue } from '../log/compaction/schedule.js'
-import { native } from '../log/native.js'
 import type { AppendResult, ReadPlan, RunInPool } from '../log/types.js'
 import type { DirectBatch } from '../model/direct-batch.js'
 import { GROUP_METADATA_TOPIC, type TopicPartition } from '../model/topic-partition.js'
@@ -26,24 +24,17 @@ import { handledKeys } from './handlers/index.js'
 import { produceDirect } from './handlers/produce.js'
 import type { BrokerServices } from './handlers/services.js'
 import { InProcessConnection } from './in-process-connection.js'
-import type { ConnectionEvent } from './connection-gate.js'
-import { ConnectionCounts } from './connection-counts.js'
-import { ConnectionSharing } from './connection-sharing.js'
-import { anyLimit, type AdmissionLimits, readAdmissionLimits } from './admission-limits.js'
-import { type Admission, Listener } from './listener/listener.js'
 import { LeaseCell } from './lease-cell.js'
-import type { ListenCommand, LogFailure, PortMessage, WorkerInit, WorkerUpdate } from './messages.js'
+import { startMaintenance } from './maintenance.js'
+import type { LogFailure, PortMessage, WorkerInit, WorkerUpdate } from './messages.js'
 import { PartitionService } from './partition-service.js'
 import type { ProduceLane } from './produce-lane.js'
 import { replicationSettings, topicSettings } from './replication-settings.js'
 import { type Peer, RequestProcessor, type Respond } from './request-processor.js'
 import { ensureGroupTopic } from './group-topic.js'
+import { WorkerConnections } from './worker-connections.js'
 import { brokerDirectory, WorkerReplication } from './worker-replication.js'
 
-/** Unanswered requests of one connection before reading stops. */
-const MAX_IN_FLIGHT = 1024
-/** How often flush.ms is looked at. */
-const FLUSH_CHECK_MS = 1000
 /** How long partitions are opened in one turn. */
 const OPEN_SLICE_MS = 10
 
@@ -61,8 +52,8 @@ export class BrokerWorker {
   private readonly groups: GroupCoordinators
   private readonly partitions: PartitionService
   private readonly foreign = new ForeignRecords()
-  private readonly listeners: Listener[] = []
-  private readonly sharing: ConnectionSharing
+  private readonly connections: WorkerConnections
+  private readonly endMaintenance: () => void
   private readonly fetchSessions: FetchSessions
   private readonly inProcess = new Set<InProcessConnection>()
   private readonly replication: WorkerReplication | undefined
@@ -71,8 +62,6 @@ export class BrokerWorker {
   /** The newest image as a node without a lease sees it, once it was asked for. */
   private fenced: { readonly of: MetadataImage; readonly image: MetadataImage } | undefined
   private updates: Promise<void> = Promise.resolve()
-  private maintenance: { cancel(): void }[] = []
-  private compacting = false
 
   constructor(init: WorkerInit, env: Env, main: Caller) {
     this.init = init
@@ -113,17 +102,28 @@ export class BrokerWorker {
     this.fetchSessions = new FetchSessions(this.configs.getNumber('max.incremental.fetch.session.cache.slots'), () =>
       randomSessionId(env.random),
     )
-    this.sharing = new ConnectionSharing({
-      counts: new ConnectionCounts(init.connectionCounts, init.worker),
-      peer: (worker) => this.peers.get(worker),
-      listens: (name) => this.listeners.some((listener) => listener.name === name),
-      adopt: (name, descriptor, carried) => this.listeners.find((listener) => listener.name === name)!.adopt(descriptor, carried),
-      sessions: this.fetchSessions,
-    })
     this.context = this.handlerContext()
     this.processor = new RequestProcessor(this.context)
+    this.connections = new WorkerConnections({
+      env,
+      worker: init.worker,
+      configs: this.configs,
+      counts: init.connectionCounts,
+      main,
+      handler: this.processor,
+      peer: (worker) => this.peers.get(worker),
+      sessions: this.fetchSessions,
+    })
     if (init.replicates) this.replication = this.startReplication()
-    this.startMaintenance()
+    this.replicas.scrub()
+    this.endMaintenance = startMaintenance({
+      env,
+      configs: this.configs,
+      replicas: this.replicas,
+      onCheckpointsDue: () => {
+        for (const checkpoint of this.replicas.checkpoints()) main.notify('checkpoint', checkpoint)
+      },
+    })
   }
 
   /** What the thread coordinator may ask. */
@@ -131,14 +131,13 @@ export class BrokerWorker {
     return new Map<string, MailboxHandler>([
       ['open', (partitions: readonly OpenPartition[]) => this.open(partitions)],
       ['update', (update: WorkerUpdate) => this.update(update)],
-      ['listen', (command: ListenCommand) => this.listen(command)],
+      ...this.connections.handlers(),
       ['peer', ({ id, port }: PortMessage) => this.addPeer(id, port)],
       ['connect', ({ port }: PortMessage) => this.connect(port)],
       ['link', ({ port }: PortMessage) => this.replication?.attach(port)],
       ['lease-lost', () => this.replicas.leaseLost()],
       ['move', (request: MoveRequest) => this.replicas.move(request)],
       ['checkpoints', () => this.replicas.checkpoints()],
-      ['shed', (count: number) => this.shed(count)],
       ['close', (clean: boolean) => this.close(clean)],
     ])
   }
@@ -175,51 +174,6 @@ export class BrokerWorker {
     return this.updates
   }
 
-  async listen({ name, host, port, backlog, sendBufferBytes, receiveBufferBytes }: ListenCommand): Promise<void> {
-    const { configs } = this
-    const listener = new Listener(
-      this.env,
-      {
-        name,
-        limits: {
-          maxFrameBytes: configs.getNumber('socket.request.max.bytes'),
-          maxInFlight: MAX_IN_FLIGHT,
-          maxBufferedBytes: configs.getNumber('millrace.connection.max.buffered.bytes'),
-        },
-        maxIdleMs: configs.getNumber('connections.max.idle.ms'),
-        maxHeldBytes: configs.getNumber('millrace.max.buffered.bytes'),
-        admission: this.admission,
-        sharing: this.sharing,
-      },
-      this.processor,
-    )
-    this.listeners.push(listener)
-    const [fd] = native().listenSocket(host, port, backlog, false, sendBufferBytes, receiveBufferBytes)
-    await listener.listen(fd)
-  }
-
-  /** The node counts connections; it is asked before one is opened only while a limit is set. */
-  private get admission(): Admission {
-    const { main, init } = this
-    const event = (listener: string, address: string): ConnectionEvent => ({ worker: init.worker, listener, address })
-    const limits = (): AdmissionLimits =>
-      readAdmissionLimits(
-        this.configs,
-        this.listeners.map(({ name }) => name),
-      )
-    return {
-      ask: (listener, address) => (anyLimit(limits()) ? main.call('connection-ask', event(listener, address)) : undefined),
-      opened: (listener, address) => main.notify('connection-opened', event(listener, address)),
-      closed: (listener, address) => main.notify('connection-closed', event(listener, address)),
-    }
-  }
-
-  /** More are open than max.connections allows: those unused for longest go. */
-  private shed(count: number): void {
-    const all = this.listeners.flatMap((listener) => [...listener.all()]).toSorted((a, b) => a.lastActive - b.lastActive)
-    for (const connection of all.slice(0, count)) connection.destroy('max.connections was lowered; it was unused for longest')
-  }
-
   addPeer(worker: number, port: PortMessage['port']): void {
     const lane = this.partitions.newLane((method, message) => mailbox.notify(method, message))
     const mailbox = new Mailbox(
@@ -227,7 +181,7 @@ export class BrokerWorker {
       new Map<string, MailboxHandler>([
         ...this.partitions.handlers(),
         ...lane.handlers(),
-        ...this.sharing.handlers(),
+        ...this.connections.peerHandlers(),
         ['group', (call: GroupCall) => this.callGroupHere(call)],
       ]),
     )
@@ -283,8 +237,8 @@ export class BrokerWorker {
   }
 
   async close(clean: boolean): Promise<LogCheckpoint[]> {
-    for (const task of this.maintenance) task.cancel()
-    for (const listener of this.listeners) listener.close()
+    this.endMaintenance()
+    this.connections.close()
     for (const connection of this.inProcess) connection.destroy('the node is stopping')
     this.groups.close()
     await this.updates.catch(() => {})
@@ -315,36 +269,6 @@ export class BrokerWorker {
 
   private reconfigureAll(): void {
     for (const topic of new Set([...this.replicas.all()].map((hosted) => hosted.topic))) this.replicas.reconfigure(topic)
-  }
-
-  private startMaintenance(): void {
-    this.replicas.scrub()
-    const { timers, clock, logger } = this.env
-    const every = (periodMs: number, what: string, task: () => void | Promise<void>): void => {
-      const run = async (): Promise<void> => {
-        try {
-          await task()
-        } catch (error) {
-          logger.error({ error: (error as Error).message }, `${what} failed`)
-        }
-      }
-      this.maintenance.push(timers.every(periodMs, () => void run()))
-    }
-    every(this.configs.getNumber('log.retention.check.interval.ms'), 'applying retention', () => {
-      for (const { log } of this.replicas.all()) log.applyRetention(clock.now())
-    })
-    every(FLUSH_CHECK_MS, 'flushing by time', () => {
-      for (const { log } of this.replicas.all()) log.flushIfDue(clock.now())
-    })
-    every(this.configs.getNumber('log.cleaner.backoff.ms'), 'compaction', async () => {
-      if (!this.configs.getBoolean('log.cleaner.enable') || this.compacting) return
-      this.compacting = true
-      const logs = [...this.replicas.all()].map(({ log }) => log)
-      await compactDue(logs, clock.now()).finally(() => (this.compacting = false))
-    })
-    every(this.configs.getNumber('log.flush.offset.checkpoint.interval.ms'), 'sending checkpoints', () => {
-      for (const checkpoint of this.replicas.checkpoints()) this.main.notify('checkpoint', checkpoint)
-    })
   }
 
   private handlerContext(): HandlerContext {
