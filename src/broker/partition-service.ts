@@ -2,8 +2,8 @@
 // the mailbox once per owner. Runs on every worker.
 
 import { errors } from '../model/errors.js'
-import type { AppendTerms, FetchItem, FetchOutcome, FetchReader } from '../replica/hosted-partition.js'
-import { failedAppend, failedFetch } from '../replica/hosted-partition.js'
+import { failedFetch, type FetchItem, type FetchOutcome, type FetchReader } from '../replica/fetch-plan.js'
+import { type AppendTerms, failedAppend } from '../replica/hosted-partition.js'
 import type { DeleteRecordsAnswer } from '../replica/purgatory/delete-queue.js'
 import type { ProduceSink } from '../replica/purgatory/produce-queue.js'
 import * as operations from '../replica/partition-operations.js'

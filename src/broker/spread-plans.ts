@@ -3,7 +3,7 @@
 // its answer; and what this worker has itself waits for nobody. Runs on the worker that holds the connection.
 
 import { errors } from '../model/errors.js'
-import { failedFetch, type FetchItem, type FetchOutcome, type FetchReader } from '../replica/hosted-partition.js'
+import { failedFetch, type FetchItem, type FetchOutcome, type FetchReader } from '../replica/fetch-plan.js'
 import type { Caller } from '../threads/mailbox.js'
 
 /** Worker to owner: what has this worker's fetch `id` there? With less than `minBytes` its next move is to be told to `news`. */

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { type FetchContext, FetchSessions, hasNews, remember, rotate } from '../../src/broker/handlers/fetch-session.js'
 import { errors } from '../../src/model/errors.js'
 import type { FetchRequest } from '../../src/protocol/schema/fetch.js'
-import { failedFetch, type FetchOutcome } from '../../src/replica/hosted-partition.js'
+import { failedFetch, type FetchOutcome } from '../../src/replica/fetch-plan.js'
 import { fetchBody, type FetchOver } from './wire-client.js'
 
 const ZERO = 'AAAAAAAAAAAAAAAAAAAAAA'

@@ -6,7 +6,7 @@ import { PartitionService } from '../../src/broker/partition-service.js'
 import type { SpreadPlans } from '../../src/broker/spread-plans.js'
 import type { ReadPlan } from '../../src/log/types.js'
 import { errors } from '../../src/model/errors.js'
-import { failedFetch, type FetchItem, type FetchOutcome, type FetchReader } from '../../src/replica/hosted-partition.js'
+import { failedFetch, type FetchItem, type FetchOutcome, type FetchReader } from '../../src/replica/fetch-plan.js'
 import type { ReplicaManager } from '../../src/replica/replica-manager.js'
 import { type Caller, LocalCaller } from '../../src/threads/mailbox.js'
 

@@ -6,7 +6,7 @@ import type { Random } from '../../env/env.js'
 import { errors } from '../../model/errors.js'
 import { ZERO_UUID } from '../../model/topic-partition.js'
 import type { FetchRequest } from '../../protocol/schema/fetch.js'
-import type { FetchOutcome } from '../../replica/hosted-partition.js'
+import type { FetchOutcome } from '../../replica/fetch-plan.js'
 
 const FINAL_EPOCH = -1
 const INITIAL_EPOCH = 0
