@@ -1,40 +1,29 @@
-// Turns waiting batches into Produce requests, one request per broker and promise with many partitions in it, and
-// answers into settled batches, retries, splits or a new producer epoch. Owns no records and no memory; the
-// accumulator does. Runs on the producer's thread, never blocks.
+// Decides which batches go when, one request per broker and promise with many partitions in it, and what becomes of them by the answer: settled,
+// sent again, split, or sent under a new producer epoch. Owns no records and no memory; the accumulator does. Runs on the producer's thread,
+// never blocks.
 
 import type { Timer } from '../../env/env.js'
-import type { ProduceRequest, ProduceResponse } from '../../protocol/schema/produce.js'
+import type { ProduceResponse } from '../../protocol/schema/produce.js'
 import { errors } from '../../model/errors.js'
 import { ZERO_UUID } from '../../model/topic-partition.js'
-import { apis } from '../../protocol/schema/index.js'
-import { backoffMs, sleep } from '../cluster/backoff.js'
-import { type Broker, SILENT_AFTER_MS } from '../cluster/broker.js'
+import { backoffMs } from '../cluster/backoff.js'
+import type { Broker } from '../cluster/broker.js'
 import { type Cluster, meansStaleMetadata } from '../cluster/cluster.js'
 import { ClientError, isRetriable, KafkaError } from '../errors.js'
 import type { DirectDoor, DirectResult } from '../transport.js'
 import type { Accumulator } from './accumulator.js'
-import { AckPromise, type ProducerBatch } from './batch.js'
-import type { PartitionQueue, ProducerIdentity } from './partition-queue.js'
+import type { ProducerBatch } from './batch.js'
+import { IdentityKeeper } from './identity-keeper.js'
+import type { PartitionQueue } from './partition-queue.js'
+import { type Answer, answerOf, answersIn, produceError, produceTo, type Sending } from './produce-call.js'
 import type { ProducerOptions } from './settings.js'
 
-const MAX_EPOCH = 32767
 /** Per partition and per topic in a request, beside the records. */
 const PARTITION_OVERHEAD_BYTES = 64
-/** From this version on a request names topics by id. */
-const TOPIC_ID_VERSION = 13
-/** First version with tagged fields, which carry our own promise. */
-const TAGGED_VERSION = 9
-
-type Answer = ProduceResponse['responses'][number]['partitionResponses'][number]
 
 interface DirectAnswer extends Sending {
   /** undefined: the connection ended. */
   readonly result: DirectResult | undefined
-}
-
-interface Sending {
-  readonly queue: PartitionQueue
-  readonly batch: ProducerBatch
 }
 
 export class Sender {
@@ -43,8 +32,7 @@ export class Sender {
   readonly #options: ProducerOptions
   readonly #inFlight = new Map<number, number>()
   readonly #connecting = new Set<number>()
-  #identity: ProducerIdentity | undefined
-  #identifying = false
+  readonly #identity: IdentityKeeper
   #scheduled = false
   #timer: Timer | undefined
   #timerAt = Infinity
@@ -57,10 +45,7 @@ export class Sender {
     this.#cluster = cluster
     this.#accumulator = accumulator
     this.#options = options
-  }
-
-  get identity(): ProducerIdentity | undefined {
-    return this.#identity
+    this.#identity = new IdentityKeeper(cluster, accumulator, () => this.wake())
   }
 
   /** Runs a pass soon: after the current synchronous work, so that records appended together leave together. */
@@ -91,7 +76,7 @@ export class Sender {
    * may be are in flight they are pushed, or a loop of appends would fill all of the buffer before the first of them is written.
    */
   full(queue: PartitionQueue): void {
-    if (!this.#closed && this.#refusals === 0 && queue.failures === 0 && (!this.#options.idempotent || this.#identity)) {
+    if (!this.#closed && this.#refusals === 0 && queue.failures === 0 && (!this.#options.idempotent || this.#identity.current)) {
       const nodeId = this.#cluster.metadata.leader(queue.topic, queue.partition)
       const door = nodeId < 0 ? undefined : this.#doorTo(this.#cluster.broker(nodeId))
       if (door) {
@@ -109,6 +94,7 @@ export class Sender {
   close(): void {
     this.#closed = true
     this.#timer?.cancel()
+    this.#identity.close()
   }
 
   #now(): number {
@@ -121,7 +107,7 @@ export class Sender {
     const ready = this.#accumulator.collectReady(now, (dueIn) => this.wakeIn(dueIn))
     if (ready.length === 0) return
     this.#cluster.refreshIfOld()
-    if (this.#options.idempotent && !this.#ensureIdentity()) return
+    if (this.#options.idempotent && !this.#identity.ensure()) return
     const byNode = this.#groupByLeader(ready, now)
     for (const [nodeId, queues] of byNode) {
       const broker = this.#cluster.broker(nodeId)
@@ -146,9 +132,9 @@ export class Sender {
     const { clientId } = this.#cluster.options
     const { topic, partition } = queue
     while (this.#refusals === 0 && (this.#inFlight.get(nodeId) ?? 0) < maxInFlight) {
-      if (queue.wantsNewEpoch) this.#bumpEpoch(queue)
-      if (idempotent && !this.#identity) return
-      const batch = queue.next(this.#identity)
+      if (queue.wantsNewEpoch) this.#identity.raise(queue)
+      if (idempotent && !this.#identity.current) return
+      const batch = queue.next(this.#identity.current)
       if (!batch) return
       const records = batch.sealDirect(compression)
       queue.sent(batch)
@@ -241,8 +227,8 @@ export class Sender {
     const chosen: Sending[] = []
     let size = 0
     for (const queue of queues) {
-      if (queue.wantsNewEpoch) this.#bumpEpoch(queue)
-      const batch = queue.next(this.#identity)
+      if (queue.wantsNewEpoch) this.#identity.raise(queue)
+      const batch = queue.next(this.#identity.current)
       if (!batch) continue
       if (chosen.length > 0 && batch.ack !== chosen[0]!.batch.ack) continue
       const bytes = batch.seal(this.#options.compression).length + PARTITION_OVERHEAD_BYTES
@@ -265,48 +251,13 @@ export class Sender {
   }
 
   async #exchange(broker: Broker, chosen: readonly Sending[]): Promise<void> {
-    const { acks, requestTimeoutMs } = this.#options
-    const ack = chosen[0]!.batch.ack
-    const named = chosen.some(({ queue }) => (this.#cluster.metadata.topics.get(queue.topic)?.id ?? ZERO_UUID) === ZERO_UUID)
-    const limits = named ? { maxVersion: TOPIC_ID_VERSION - 1 } : {}
-    const version = broker.versionNow(apis.produce, limits)
-    if (version < 0) throw new ClientError('ERR_MILLRACE_DISCONNECTED', `the connection to ${broker.where} is gone`)
-    const announced = broker.announcesAckPromise && version >= TAGGED_VERSION
-    if (ack === AckPromise.disk && !announced) throw ackRefused(broker.where)
-    const request = {
-      acks,
-      timeoutMs: requestTimeoutMs,
-      topicData: this.#topicData(chosen),
-      millraceAck: announced ? ack : 0,
-    }
-    const response = await broker.request(apis.produce, request, {
-      maxVersion: version,
-      expectResponse: acks !== 0,
-      silentAfterMs: SILENT_AFTER_MS,
-    })
-    if (acks === 0) for (const { queue, batch } of chosen) this.#succeed(queue, batch, -1, -1)
+    const response = await produceTo(broker, chosen, this.#options, this.#cluster.metadata)
+    if (this.#options.acks === 0) for (const { queue, batch } of chosen) this.#succeed(queue, batch, -1, -1)
     else this.#answered(broker.address.nodeId, chosen, response)
   }
 
-  #topicData(chosen: readonly Sending[]): ProduceRequest['topicData'] {
-    const byTopic = new Map<string, { index: number; records: Uint8Array }[]>()
-    for (const { queue, batch } of chosen) {
-      const partition = { index: queue.partition, records: batch.seal(this.#options.compression) }
-      const list = byTopic.get(queue.topic)
-      if (list) list.push(partition)
-      else byTopic.set(queue.topic, [partition])
-    }
-    const { topics } = this.#cluster.metadata
-    return [...byTopic].map(([name, partitionData]) => ({ name, topicId: topics.get(name)?.id ?? ZERO_UUID, partitionData }))
-  }
-
   #answered(nodeId: number, chosen: readonly Sending[], response: ProduceResponse): void {
-    const answers = new Map<string, Answer>()
-    for (const { name, topicId, partitionResponses } of response.responses) {
-      const topic = name !== '' ? name : this.#cluster.metadata.topicById(topicId)?.name
-      if (topic === undefined) continue
-      for (const answer of partitionResponses) answers.set(`${topic}/${answer.index}`, answer)
-    }
+    const answers = answersIn(response, this.#cluster.metadata)
     for (const { queue, batch } of chosen) {
       const answer = answers.get(`${queue.topic}/${queue.partition}`)
       if (!answer) {
@@ -351,7 +302,7 @@ export class Sender {
       return
     }
     if (code === errors.INVALID_PRODUCER_EPOCH.code && batch.sequence >= 0) {
-      this.#identity = undefined
+      this.#identity.forget()
       queue.wantReset()
       this.#retryOrFail(queue, batch, error, true)
       return
@@ -400,90 +351,12 @@ export class Sender {
     if (batch.sequence >= 0) queue.wantReset()
     this.#accumulator.complete(queue, batch, -1, -1, error)
   }
-
-  /**
-   * A sequence of this partition can never arrive. The epoch is raised here, as KIP-360 lets a producer without
-   * transactions do; partitions with answers outstanding keep the old one until they have them.
-   */
-  #bumpEpoch(queue: PartitionQueue): void {
-    const current = this.#identity
-    if (!current || queue.identity?.producerId !== current.producerId || queue.identity.epoch !== current.epoch) return
-    if (current.epoch >= MAX_EPOCH) {
-      this.#identity = undefined
-      this.#ensureIdentity()
-      return
-    }
-    this.#identity = { producerId: current.producerId, epoch: current.epoch + 1 }
-  }
-
-  /** True when there is a producer id; else asks for one and wakes when it is there. */
-  #ensureIdentity(): boolean {
-    if (this.#identity) return true
-    if (!this.#identifying) {
-      this.#identifying = true
-      this.#identify()
-        .catch((error: unknown) => this.#accumulator.failAll(error as Error))
-        .finally(() => {
-          this.#identifying = false
-          this.wake()
-        })
-    }
-    return false
-  }
-
-  async #identify(): Promise<void> {
-    for (let failures = 1; !this.#closed && this.#accumulator.hasUnsent; failures++) {
-      try {
-        const answer = await this.#cluster.requestAny(apis.initProducerId, { transactionalId: null, transactionTimeoutMs: 0x7fffffff })
-        if (answer.errorCode !== 0) throw new KafkaError(answer.errorCode, 'a producer id (enableIdempotence)')
-        this.#identity = { producerId: answer.producerId, epoch: answer.producerEpoch }
-        return
-      } catch (error) {
-        if (!isRetriable(error)) throw error
-        const { retryBackoffMs, retryBackoffMaxMs } = this.#cluster.options
-        this.#accumulator.noteFailure(error as Error)
-        this.#accumulator.expire(this.#now())
-        await sleep(this.#cluster.env, backoffMs(failures, retryBackoffMs, retryBackoffMaxMs, this.#cluster.env.random.next()))
-      }
-    }
-  }
 }
 
 function connectionEnded(): ClientError {
   return new ClientError('ERR_MILLRACE_DISCONNECTED', 'the connection to the embedded broker ended')
 }
 
-const NO_LEADER = { leaderId: -1, leaderEpoch: -1 } as const
-
-function answerOf(index: number, result: DirectResult): Answer {
-  const { errorCode, errorMessage, baseOffset, logAppendTime, recordErrors } = result
-  return {
-    index,
-    errorCode,
-    baseOffset,
-    logAppendTimeMs: logAppendTime,
-    logStartOffset: -1,
-    recordErrors: (recordErrors ?? []).map(({ batchIndex, message }) => ({ batchIndex, batchIndexErrorMessage: message })),
-    errorMessage,
-    currentLeader: NO_LEADER,
-  }
-}
-
 function isSequenceError(code: number): boolean {
   return code === errors.OUT_OF_ORDER_SEQUENCE_NUMBER.code || code === errors.UNKNOWN_PRODUCER_ID.code
-}
-
-function produceError(queue: PartitionQueue, answer: Answer): KafkaError {
-  const first = answer.recordErrors[0]
-  const detail = first
-    ? `record ${first.batchIndex} of the batch: ${first.batchIndexErrorMessage ?? answer.errorMessage ?? 'refused'}`
-    : answer.errorMessage
-  return new KafkaError(answer.errorCode, `send to ${queue.topic}-${queue.partition}`, detail)
-}
-
-export function ackRefused(where: string): ClientError {
-  return new ClientError(
-    'ERR_MILLRACE_UNSUPPORTED',
-    `ack 'disk' was asked for, but the broker at ${where} does not announce the feature 'millrace.ack' and would ignore it; send without 'ack', or use a broker that has it`,
-  )
 }
