@@ -24,20 +24,12 @@ import { ConfigStore } from './config/config-store.js'
 import { controllerRules } from './controller-rules.js'
 import { DataDirs } from './data-dirs.js'
 import { handOver } from './hand-over.js'
-import { Hosting } from './hosting.js'
+import { Hosting, type HostingChange } from './hosting.js'
 import { ConnectionCounts } from './connection-counts.js'
 import { LeaseCell } from './lease-cell.js'
 import { LinkKind } from './link-kinds.js'
-import type {
-  ControllerCall,
-  ListenCommand,
-  LogFailure,
-  MoveEnded,
-  MovePrepared,
-  PortMessage,
-  WorkerInit,
-  WorkerUpdate,
-} from './messages.js'
+import type { ControllerCall, ListenCommand, LogFailure, MoveEnded, MovePrepared, PortMessage, WorkerInit } from './messages.js'
+import { MetadataBroadcast } from './metadata-broadcast.js'
 import { type NodeEnsemble, openEnsemble } from './node-ensemble.js'
 import { NodeConnections } from './node-connections.js'
 import { LINK_LISTENER, type NodeCallKind, NodeLinks } from './node-links.js'
@@ -102,6 +94,7 @@ class Node implements Broker {
   private readonly env: Env
   private readonly pool: BackgroundPool
   private readonly hosting: Hosting
+  private readonly broadcast: MetadataBroadcast
   private readonly connections: NodeConnections
   private readonly recoveryThreads: RecoveryThreads
   private dirs: DataDirs | undefined
@@ -123,12 +116,8 @@ class Node implements Broker {
   private moves: ReplicaMoves | undefined
   private reports: ReplicaReports | undefined
   private listeners: readonly ListenCommand[] = []
-  /** Settles when every change published so far is in force on every worker. */
-  private broadcasts: Promise<unknown> = Promise.resolve()
   private nextConnection = 0
   private closing: Promise<void> | undefined
-  /** They are being closed: what changes from now on is for none of them. */
-  private workersEnd = false
 
   constructor(options: BrokerOptions, env: Env) {
     this.options = options
@@ -142,6 +131,13 @@ class Node implements Broker {
     this.cluster = options.cluster ?? ALONE
     this.leaseCell = this.replicates ? new LeaseCell(env.clock) : null
     this.hosting = new Hosting(options.nodeId, options.workers, () => this.dirs!, !this.replicates)
+    this.broadcast = new MetadataBroadcast({
+      logger: env.logger,
+      hosting: this.hosting,
+      image: () => this.image,
+      callers: () => this.workers!.callers,
+      followed: (changes, placement) => this.followed(changes, placement),
+    })
     this.quorum = new NodeQuorum({
       clock: env.clock,
       server: () => this.ensemble?.server ?? null,
@@ -182,9 +178,7 @@ class Node implements Broker {
       this.dirs.setAsideStrays((topic, partition) => this.hosting.isHosted(image, topic, partition))
       this.hosting.assignAll(image)
       this.moves = this.replicaMoves(this.dirs, this.workers)
-      const missed: [bigint, readonly MetadataChange[]][] = []
-      let hear = (zxid: bigint, changes: readonly MetadataChange[]): void => void missed.push([zxid, changes])
-      this.control.view.onChange((zxid, changes) => hear(zxid, changes))
+      this.control.view.onChange((zxid, changes) => this.broadcast.hear(zxid, changes))
       // Alone: leader epochs that rise after a crash have risen BEFORE a partition opens. With others: it leads nothing before all are open.
       await Promise.all([
         this.replicates ? this.untilImage(({ clusterId }) => clusterId !== '') : this.control.ready(),
@@ -192,8 +186,7 @@ class Node implements Broker {
       ])
       if (this.replicates) await this.startLinks(this.workers)
       await this.openPartitions(this.workers)
-      hear = (zxid, changes) => this.broadcast(zxid, changes)
-      for (const [zxid, changes] of missed) hear(zxid, changes)
+      this.broadcast.begin()
       await this.moves.resume()
       await Promise.all([this.listen(ports), this.dirs.durable()])
       this.caughtUp()
@@ -206,7 +199,7 @@ class Node implements Broker {
         this.lease = this.leaseOf(this.control, this.leaseCell!)
         await this.lease.held()
       }
-      if (this.listeners.length > 0) await this.broadcasts
+      if (this.listeners.length > 0) await this.broadcast.settled
     } finally {
       ports.release()
     }
@@ -241,7 +234,7 @@ class Node implements Broker {
     this.workers?.keepAlive(true)
     if (this.replicates) await this.handOver()
     this.reports?.close()
-    this.workersEnd = true
+    this.broadcast.end()
     for (const caller of this.workers?.callers ?? []) {
       try {
         checkpoints.push(...(await caller.call<LogCheckpoint[]>('close', true)))
@@ -322,15 +315,11 @@ class Node implements Broker {
         [LinkKind.control, (peer: number, body: Uint8Array) => this.control!.router.handle(peer, body)],
         [LinkKind.quorum, () => this.quorum.answer()],
       ]),
-      onWorkerPort: (worker, port) => this.giveLink(worker, port),
+      onWorkerPort: (worker, port) => workers.caller(worker).notify('link', { id: worker, port } satisfies PortMessage, [port]),
     })
-    for (let worker = 0; worker < workers.count; worker++) this.giveLink(worker, this.links.attachWorker(worker))
+    for (let worker = 0; worker < workers.count; worker++) this.links.attachWorker(worker)
     for (const name of this.image.topics.keys()) this.placeLinks(name)
     this.links.follow(this.image)
-  }
-
-  private giveLink(worker: number, port: MessagePort): void {
-    this.workers!.caller(worker).notify('link', { id: worker, port } satisfies PortMessage, [port])
   }
 
   private placeLinks(name: string): void {
@@ -356,7 +345,7 @@ class Node implements Broker {
     if (!control || !configs?.getBoolean('controlled.shutdown.enable')) return
     await handOver({ env, nodeId, control })
     // What was decided is in force here before the listeners close: clients hear who leads now.
-    await this.broadcasts
+    await this.broadcast.settled
   }
 
   private leaseOf(control: ControllerNode, cell: LeaseCell): Lease {
@@ -366,7 +355,7 @@ class Node implements Broker {
       view: control.view,
       client: () => control.client,
       brokerEpoch: () => control.registration.epoch,
-      settled: () => this.broadcasts,
+      settled: () => this.broadcast.settled,
       onDeadline: (until) => cell.set(until),
       onLost: () => {
         for (const caller of this.workers!.callers) caller.notify('lease-lost', null)
@@ -463,7 +452,7 @@ class Node implements Broker {
     const caller = this.workers!.caller(worker)
     this.connections.workerGone(worker)
     this.moves!.settle(worker)
-    if (this.links) this.giveLink(worker, this.links.attachWorker(worker))
+    this.links?.attachWorker(worker)
     await caller.call('open', this.hosting.partitionsOf(worker, this.image, false))
     await Promise.all(this.listeners.map((command) => caller.call('listen', command)))
     await this.moves!.resume(worker)
@@ -473,24 +462,15 @@ class Node implements Broker {
     const call = this.control!.api[method as keyof ControllerApi] as (...values: readonly unknown[]) => Promise<unknown>
     const result = await call(...args)
     // A leader that asks for another ISR is a worker: it must not wait for what it has to take itself.
-    if (method !== 'alterPartition') await this.broadcasts
+    if (method !== 'alterPartition') await this.broadcast.settled
     return result
   }
 
-  private broadcast(zxid: bigint, changes: readonly MetadataChange[]): void {
-    if (this.workersEnd) return
-    const { placement, open, drop } = this.hosting.follow(changes, this.image)
+  private followed(changes: readonly MetadataChange[], placement: HostingChange['placement']): void {
+    for (const change of changes) if (change.kind === 'topic-deleted') this.links?.place(change.id, null)
     for (const [name] of placement) this.placeLinks(name)
     this.links?.follow(this.image)
     if (changes.some((change) => change.kind === 'config' && change.resource === 'broker')) this.connections.reconfigure()
-    const delta = { zxid, changes }
-    const sent = this.workers!.callers.map((caller, worker) =>
-      caller.call('update', { delta, placement, open: open[worker]!, drop: drop[worker]! } satisfies WorkerUpdate).catch((error: Error) => {
-        // Its replacement starts from the newest image, so nothing is lost.
-        if (!this.workersEnd) this.env.logger.warn({ worker, error: error.message }, 'a worker did not take a metadata change')
-      }),
-    )
-    this.broadcasts = Promise.all([this.broadcasts, ...sent])
   }
 
   private reportRecovery({ topic, partition, done, total }: { topic: string; partition: number; done: number; total: number }): void {

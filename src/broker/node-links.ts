@@ -24,19 +24,21 @@ export interface NodeLinksOptions {
   clusterId(): string
   /** Answers what other nodes ask this one's thread coordinator. */
   readonly handlers: ReadonlyMap<NodeCallKind, (fromPeer: number, body: Uint8Array) => Promise<Uint8Array>>
-  /** There is another link thread: this is the worker's way to it. */
-  onWorkerPort(worker: number, port: MessagePort): void
+  /** The worker's way to the link thread, at first and when there is another of either. */
+  readonly onWorkerPort: (worker: number, port: MessagePort) => void
 }
 
 export class NodeLinks {
   private readonly link: LinkThread
   private readonly nodeId: number
+  private readonly giveWorker: NodeLinksOptions['onWorkerPort']
   /** host:port by node, as last told. */
   private dialed = ''
 
-  private constructor(link: LinkThread, nodeId: number) {
+  private constructor(link: LinkThread, { nodeId, onWorkerPort }: NodeLinksOptions) {
     this.link = link
     this.nodeId = nodeId
+    this.giveWorker = onWorkerPort
   }
 
   /** Rejects when the address cannot be listened on. */
@@ -62,7 +64,7 @@ export class NodeLinks {
         })
       })
     }
-    return new NodeLinks(link, nodeId)
+    return new NodeLinks(link, options)
   }
 
   /** Where other nodes are told to dial. */
@@ -106,8 +108,9 @@ export class NodeLinks {
     this.link.setPlacement(topicId, owners)
   }
 
-  attachWorker(worker: number): MessagePort {
-    return this.link.attachWorker(worker)
+  /** There is a worker, or another one with its number: it is given its way to the link thread. */
+  attachWorker(worker: number): void {
+    this.giveWorker(worker, this.link.attachWorker(worker))
   }
 
   close(): Promise<void> {
