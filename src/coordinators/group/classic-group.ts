@@ -170,8 +170,11 @@ export class ClassicGroup {
   /** True when a member with these protocols would fit. An empty group takes any non-empty set. */
   supportsProtocols(protocolType: string, protocols: readonly NamedProtocol[]): boolean {
     if (this.state === 'Empty') return protocolType !== '' && protocols.length > 0
+    if (this.protocolType !== protocolType) return false
+    // All have gone in a rebalance that waits for somebody who was told an id: nobody is there to disagree with.
+    if (this.members.size === 0) return protocols.length > 0
     const candidates = this.candidateProtocols()
-    return this.protocolType === protocolType && protocols.some((protocol) => candidates.has(protocol.name))
+    return protocols.some((protocol) => candidates.has(protocol.name))
   }
 
   /** The protocol with most votes among those that every member supports; each member votes for the first it prefers. */

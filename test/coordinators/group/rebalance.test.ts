@@ -57,6 +57,17 @@ test('a member that was told its id and never came back does not hold up the gro
   assert.equal(rejoin.value?.generationId, generationId + 1)
 })
 
+test('a member that was told its id joins though the last other one has left meanwhile', async () => {
+  const driver = await GroupDriver.start({ initialRebalanceDelayMs: 0 })
+  const { ids, generationId } = await driver.stableGroup(1)
+  const { memberId } = await driver.join({ requireKnownMemberId: true }).promise
+  assert.deepEqual(await driver.leave({ memberId: ids[0]! }), [0])
+  assert.equal((await driver.join({ memberId, protocolType: 'connect' }).promise).errorCode, errors.INCONSISTENT_GROUP_PROTOCOL.code)
+  const joined = driver.join({ memberId })
+  await driver.env.settle()
+  assert.deepEqual([joined.value?.errorCode, joined.value?.generationId, joined.value?.leader], [0, generationId + 1, memberId])
+})
+
 test('200 members join at once, all get one generation and their own assignment', async () => {
   const driver = await GroupDriver.start()
   const { ids, generationId } = await driver.stableGroup(200)
