@@ -18,8 +18,8 @@ const COORDINATOR_TERMS = { acks: -1, disk: false, apiVersion: 9, origin: 'coord
 
 export interface GroupCoordinatorsOptions {
   readonly env: Env
-  readonly replicas: ReplicaManager
-  readonly configs: ConfigStore
+  readonly replicas: Pick<ReplicaManager, 'find' | 'append' | 'hasStaged' | 'flush'>
+  readonly configs: Pick<ConfigStore, 'getNumber'>
   image(): MetadataImage
 }
 
@@ -32,7 +32,7 @@ export class GroupCoordinators {
   }
 
   /**
-   * Called after a partition of __consumer_offsets opened here or heard a decision of the controller. Gained: it loads in the background, until
+   * Called after a partition of __consumer_offsets opened here, heard a decision of the controller, or went. Gained: it loads in the background, until
    * then calls are told so. Lost: it is unloaded. A new epoch of the same leader loads anew: another may have led, and written, in between.
    */
   opened(partition: number): void {
@@ -105,7 +105,7 @@ export class GroupCoordinators {
 }
 
 /** Everything the log held when this leader took over; no more of it can be lost than is committed, so each piece is read once it is. */
-async function* readAll(replicas: ReplicaManager, partition: number): AsyncGenerator<Uint8Array> {
+async function* readAll(replicas: GroupCoordinatorsOptions['replicas'], partition: number): AsyncGenerator<Uint8Array> {
   const hosted = replicas.find(GROUP_METADATA_TOPIC, partition)
   if (!hosted) return
   const { log, state } = hosted

@@ -31,6 +31,7 @@ import { PartitionService } from './partition-service.js'
 import type { ProduceLane } from './produce-lane.js'
 import { replicationSettings, topicSettings } from './replication-settings.js'
 import { type Peer, RequestProcessor, type Respond } from './request-processor.js'
+import { withFenced } from './fenced-image.js'
 import { ensureGroupTopic } from './group-topic.js'
 import { WorkerConnections } from './worker-connections.js'
 import { brokerDirectory, WorkerReplication } from './worker-replication.js'
@@ -339,11 +340,6 @@ export class BrokerWorker {
     const count = await ensureGroupTopic(() => this.image, this.configs, this.controllerDoor())
     return count > 0 ? partitionForGroup(groupId, count) : -1
   }
-}
-
-function withFenced(image: MetadataImage, nodeId: number): MetadataImage {
-  const own = image.brokers.get(nodeId)
-  return own ? { ...image, brokers: new Map(image.brokers).set(nodeId, { ...own, fenced: true }) } : image
 }
 
 interface GroupCall {

@@ -4,11 +4,17 @@ import { errors } from '../../model/errors.js'
 import { GROUP_METADATA_TOPIC } from '../../model/topic-partition.js'
 import type { GroupCoordinatorMethods } from '../../coordinators/group/messages.js'
 import type { HandlerContext } from './handler.js'
+import type { BrokerServices } from './services.js'
 
 type Methods = GroupCoordinatorMethods
 type Argument<M extends keyof Methods> = Parameters<Methods[M]>[0]
 /** A shard's answer as the caller sees it: never `unreached`. */
 type Reached<M extends keyof Methods> = Awaited<ReturnType<Methods[M]>> & { readonly unreached?: undefined }
+
+/** What of a node these need. */
+export interface GroupDoors extends Pick<HandlerContext, 'env' | 'nodeId' | 'image'> {
+  readonly services: Pick<BrokerServices, 'groupPartitionFor' | 'callGroupCoordinator'>
+}
 
 /** The call never reached a shard. */
 export interface Unreached {
@@ -18,7 +24,7 @@ export interface Unreached {
 
 /** Calls the group's coordinator; the caller looks at `unreached` before anything else. */
 export async function callGroup<M extends keyof Methods>(
-  broker: HandlerContext,
+  broker: GroupDoors,
   groupId: string,
   method: M,
   argument: Argument<M>,
@@ -29,7 +35,7 @@ export async function callGroup<M extends keyof Methods>(
 }
 
 export async function callPartition<M extends keyof Methods>(
-  broker: HandlerContext,
+  broker: GroupDoors,
   partition: number,
   method: M,
   argument: Argument<M>,
@@ -45,17 +51,17 @@ export async function callPartition<M extends keyof Methods>(
 }
 
 /** The partitions of __consumer_offsets that this node leads, i.e. whose groups it coordinates. */
-export function ledGroupPartitions(broker: HandlerContext): number[] {
+export function ledGroupPartitions(broker: GroupDoors): number[] {
   const topic = broker.image().topics.get(GROUP_METADATA_TOPIC)
   return topic === undefined ? [] : topic.partitions.filter((each) => each.leader === broker.nodeId).map((each) => each.partition)
 }
 
 /** It is not certain any more that this node leads what its image says. */
-function isFenced(broker: HandlerContext): boolean {
+function isFenced(broker: GroupDoors): boolean {
   return broker.image().brokers.get(broker.nodeId)?.fenced === true
 }
 
-function leaderOf(broker: HandlerContext, partition: number): number | undefined {
+function leaderOf(broker: GroupDoors, partition: number): number | undefined {
   return broker.image().topics.get(GROUP_METADATA_TOPIC)?.partitions[partition]?.leader
 }
 

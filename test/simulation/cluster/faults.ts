@@ -51,7 +51,7 @@ export class Faults {
   readonly plots: Plots
   readonly #run: ClusterRun
   readonly #oneWay = new Map<string, (() => void)[]>()
-  readonly #flippedPartitions = new Set<number>()
+  readonly #flippedPartitions = new Set<string>()
   #active = false
   #flips = false
   #tampers = false
@@ -165,14 +165,15 @@ export class Faults {
 
   /** `node` may lose what it has: every other replica of its partitions is in sync by everybody's word, and none is damaged. */
   #isSpare(node: SimNode): boolean {
-    const { nodes } = this.#run
+    const { nodes, topics } = this.#run
     if (this.flipped.size > 0) return false
     return nodes.every((each) => {
-      const partitions = each.image?.topics.get('t')?.partitions
+      const { image } = each
       return (
         each.isUp &&
-        partitions !== undefined &&
-        partitions.every(({ replicas, isr }) => !replicas.includes(node.id) || isr.length === replicas.length)
+        topics.every(({ topic }) =>
+          image?.topics.get(topic)?.partitions.every(({ replicas, isr }) => !replicas.includes(node.id) || isr.length === replicas.length),
+        )
       )
     })
   }
@@ -302,15 +303,17 @@ export class Faults {
 
   /** A bit of a segment that is closed, on one node for each partition at most. */
   #flip(node: SimNode): void {
-    const { world, counts, disks, promise } = this.#run
+    const { world, counts, disks, promise, topics } = this.#run
     const partition = world.chance(0.5) ? 0 : 1
-    if (!this.#flips || this.#flippedPartitions.has(partition)) return
+    const { topic } = topics.length > 1 ? world.pick(topics) : topics[0]!
+    const key = `${topic}-${partition}`
+    if (!this.#flips || this.#flippedPartitions.has(key)) return
     if ((promise === 'process' || this.#replaced) && !this.#isSpare(node)) return
-    const files = this.#run.closedSegments(node, partition)
+    const files = this.#run.closedSegments(node, topic, partition)
     if (files.length === 0) return
     const file = world.pick(files)
-    this.#flippedPartitions.add(partition)
-    this.flipped.add(`${node.id}/t-${partition}`)
+    this.#flippedPartitions.add(key)
+    this.flipped.add(`${node.id}/${key}`)
     counts.add('flipped bit')
     const bit = Math.floor(world.random.next() * statSync(file).size * 8)
     this.#run.log(`n${node.id} has bit ${bit} of ${file} flipped`)

@@ -14,7 +14,8 @@ export interface StoredRecord {
 export class Ledger {
   /** Partition → offset → the record a consumer was given, or a producer was told to be there. */
   readonly #known = new Map<string, Map<number, string>>()
-  readonly #leaders = new Map<string, number>()
+  /** Partition → leader epoch → leader. */
+  readonly #leaders = new Map<string, Map<number, number>>()
   readonly #seen = new WeakMap<HostedPartition, { watermark: number; leaderEpoch: number; partitionEpoch: number }>()
   /** By node, what was looked at last: an image that has not changed is the same object. */
   readonly #images = new Map<number, MetadataImage>()
@@ -63,18 +64,22 @@ export class Ledger {
   look(node: number, key: string, hosted: HostedPartition, mayGoBack: boolean): void {
     const { role, leaderEpoch, partitionEpoch, highWatermark } = hosted.state
     if (role === 'leader') {
-      const term = `${key} epoch ${leaderEpoch}`
-      const leader = this.#leaders.get(term) ?? node
-      this.#leaders.set(term, leader)
-      if (leader !== node) this.broken(`${term} is led by ${leader} and by ${node}`)
+      let leaders = this.#leaders.get(key)
+      if (!leaders) this.#leaders.set(key, (leaders = new Map()))
+      const leader = leaders.get(leaderEpoch) ?? node
+      leaders.set(leaderEpoch, leader)
+      if (leader !== node) this.broken(`${key} epoch ${leaderEpoch} is led by ${leader} and by ${node}`)
     }
     const seen = this.#seen.get(hosted)
     if (seen && (leaderEpoch < seen.leaderEpoch || partitionEpoch < seen.partitionEpoch))
       this.broken(`${key} on node ${node}: its epochs went back`)
     if (seen && highWatermark < seen.watermark && !mayGoBack)
       this.broken(`${key} on node ${node}: the high watermark went back from ${seen.watermark} to ${highWatermark}`)
-    if (seen) Object.assign(seen, { watermark: highWatermark, leaderEpoch, partitionEpoch })
-    else this.#seen.set(hosted, { watermark: highWatermark, leaderEpoch, partitionEpoch })
+    if (seen) {
+      seen.watermark = highWatermark
+      seen.leaderEpoch = leaderEpoch
+      seen.partitionEpoch = partitionEpoch
+    } else this.#seen.set(hosted, { watermark: highWatermark, leaderEpoch, partitionEpoch })
   }
 }
 

@@ -9,11 +9,12 @@ import { runSeed, type RunOptions } from './run.js'
 import { commandOf, faultKinds, shrink } from './shrink.js'
 
 const USAGE = `usage: node dist/test/simulation/cluster/main.js [--seeds 200] [--from 1] [--duration 4000] [--nodes 3|5] [--without FAULT,...]
-    [--planted NAME] [--log] [--no-shrink]
+    [--records-only] [--planted NAME] [--log] [--no-shrink]
 
   --duration   of each in virtual time, ms
   --nodes      otherwise the seed says
   --without    kinds of faults that do not come
+  --records-only  no consumer groups: a seed draws what it drew before there were any
   --planted    with a known bug, which is to be found: ${PLANTED.join(', ')}
   --log        every step of a seed
   --no-shrink  a failing seed is not made smaller
@@ -27,6 +28,7 @@ function parse(args: readonly string[]) {
       planted: { type: 'string' },
       nodes: { type: 'string' },
       without: { type: 'string', default: '' },
+      'records-only': { type: 'boolean', default: false },
       'no-shrink': { type: 'boolean', default: false },
     },
   })
@@ -41,6 +43,7 @@ const durationMs = Number(values.duration)
 const common = {
   durationMs,
   without: values.without,
+  ...(values['records-only'] ? { recordsOnly: true } : {}),
   ...(values.nodes === undefined ? {} : { nodes: values.nodes === '5' ? (5 as const) : (3 as const) }),
   ...(values.planted ? { planted: values.planted } : {}),
 }

@@ -19,7 +19,7 @@ import { type LinkDoor, LinkStatus } from '../../../src/link/door.js'
 import { decodeFetchAnswer } from '../../../src/replica/fetcher/messages.js'
 import { defaultLogConfig } from '../../../src/log/config.js'
 import { runPoolTask } from '../../../src/log/pool-tasks.js'
-import { partitionDirName } from '../../../src/model/topic-partition.js'
+import { GROUP_METADATA_TOPIC, partitionDirName } from '../../../src/model/topic-partition.js'
 import type { HostedPartition } from '../../../src/replica/hosted-partition.js'
 import { type LogCheckpoint, ReplicaManager } from '../../../src/replica/replica-manager.js'
 import { defaultReplicationSettings } from '../../../src/replica/settings.js'
@@ -28,6 +28,7 @@ import type { SimulatedDisk } from '../support/disk.js'
 import type { SimDisk } from '../support/member-disk.js'
 import type { SimNetwork } from '../support/network.js'
 import type { Counts, Life, SimWorld } from '../support/world.js'
+import { NodeCoordinators } from './coordinators.js'
 import { type Planted, plantInPartition, plantInSession } from './planted.js'
 
 export const TICK_MS = 100
@@ -64,6 +65,8 @@ export interface NodeOptions {
   log(line: string): void
   /** Whether the next answer to a fetch comes with a wrong bit. */
   tampers(): boolean
+  /** A coordinator of the node was told that its records are committed. */
+  onCoordinatorCommitted(node: SimNode, hosted: HostedPartition, lastOffset: number): void
   /** A replica was opened, or its log cut. */
   onOpened(node: SimNode, hosted: HostedPartition): void
 }
@@ -80,6 +83,7 @@ export class SimNode {
   control: ControllerNode | undefined
   manager: ReplicaManager | undefined
   replication: WorkerReplication | undefined
+  coordinators: NodeCoordinators | undefined
   /** Settles when the last life has let go of its files. */
   gone: Promise<void> = Promise.resolve()
   readonly #options: NodeOptions
@@ -228,6 +232,18 @@ export class SimNode {
         health.say(topic, partition, 'sound')
       },
       door: this.#tampered(link.door(0)),
+    })
+    this.coordinators = new NodeCoordinators({
+      env,
+      nodeId: this.id,
+      manager,
+      counts: this.#options.counts,
+      planted,
+      image: () => control.view.image,
+      holdsLease: () => this.holdsLease,
+      onCommitted: (hosted, lastOffset) => {
+        if (life.alive()) this.#options.onCoordinatorCommitted(this, hosted, lastOffset)
+      },
     })
     // One after the other: what is read and copied on the way ends in one order.
     let opening = Promise.resolve()
@@ -389,6 +405,8 @@ export class SimNode {
       }
       link.setPlacement(topic.id, owners)
     }
+    const groupTopic = control.view.image.topics.get(GROUP_METADATA_TOPIC)
+    for (const { partition } of groupTopic?.partitions ?? []) if (life.alive()) this.coordinators?.decided(partition)
   }
 
   /** The process is gone; with `power` also what the machine had in memory; or the data disk, while it is away. */
@@ -408,7 +426,7 @@ export class SimNode {
     control?.candidate.stop()
     control?.registration.stop()
     control?.view.close()
-    this.life = this.member = this.manager = this.control = this.replication = undefined
+    this.life = this.member = this.manager = this.control = this.replication = this.coordinators = undefined
     if (loses === 'power') this.#lostPower = true
     const closed = manager ? manager.close(false).then(() => undefined) : Promise.resolve()
     this.gone = world.track(

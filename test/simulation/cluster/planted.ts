@@ -32,6 +32,16 @@ export const PLANTED = [
   'ackBeforeFsync',
   /** A producer's sequence numbers are not looked at. */
   'sequencesNotChecked',
+  /** A group coordinator answers when its own log has the records, before the in-sync set does. */
+  'commitAnsweredEarly',
+  /** A group coordinator that has lost its partition goes on answering from what it knows. */
+  'staleCoordinatorAnswers',
+  /** A new group coordinator answers before it has read its log. */
+  'answersBeforeLoaded',
+  /** A new group coordinator reads to where its high watermark is, not to where its log ends. */
+  'loadsToWatermark',
+  /** A group coordinator takes commits of any generation. */
+  'generationNotChecked',
 ] as const
 export type Planted = (typeof PLANTED)[number]
 

@@ -4,7 +4,8 @@
 import { accessSync, constants, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { PartitionImage } from '../../../src/controller/image.js'
+import type { PartitionImage, TopicImage } from '../../../src/controller/image.js'
+import { GROUP_METADATA_TOPIC } from '../../../src/model/topic-partition.js'
 import type { HostedPartition } from '../../../src/replica/hosted-partition.js'
 import type { IsrProposal } from '../../../src/replica/partition/leader-and-isr.js'
 import { readAll } from '../../log/support.js'
@@ -15,6 +16,7 @@ import { SimNetwork } from '../support/network.js'
 import { Counts, SimWorld } from '../support/world.js'
 import { Consumer, Producer } from './clients.js'
 import { type FaultKind, Faults } from './faults.js'
+import { GROUP_PARTITIONS, Groups } from './groups.js'
 import { InvariantBroken, Ledger, recordsOf } from './ledger.js'
 import { SimNode } from './node.js'
 import type { Planted } from './planted.js'
@@ -26,6 +28,8 @@ export interface RunOptions {
   readonly nodes?: 3 | 5
   /** Faults that are drawn and then do not come: for finding out which ones a failure needs. */
   readonly without?: readonly FaultKind[]
+  /** Without consumer groups: a seed draws what it drew before there were any. */
+  readonly recordsOnly?: boolean
   /** Virtual milliseconds with faults. */
   readonly durationMs?: number
   readonly log?: (line: string) => void
@@ -33,8 +37,17 @@ export interface RunOptions {
 
 const TOPIC = 't'
 const PARTITIONS = 2
+export interface TopicShape {
+  readonly topic: string
+  readonly partitions: number
+}
 const QUIET_EVERY_MS = 400
 const MEMORY = '/dev/shm'
+
+interface LeaderTerm {
+  readonly leaderEpoch: number
+  readonly isr: readonly number[]
+}
 
 export class ClusterRun {
   readonly counts = new Counts()
@@ -47,6 +60,7 @@ export class ClusterRun {
   readonly ledger = new Ledger()
   readonly options: RunOptions
   readonly faults: Faults
+  readonly topics: readonly TopicShape[]
   readonly #dir: string
   readonly #producers: Producer[] = []
   /** How far each replica had come when its process ended. */
@@ -56,16 +70,20 @@ export class ClusterRun {
    * life.
    */
   readonly #lostEnds = new Map<string, { readonly end: number; readonly life: bigint | undefined; committed: number }>()
-  readonly #roles = new WeakMap<HostedPartition, string>()
+  readonly #roles = new WeakMap<HostedPartition, LeaderTerm>()
+  readonly #names = new WeakMap<HostedPartition, { readonly key: string; readonly replica: string }>()
   /** Damaged replicas that were cut back to be made whole: theirs is the one high watermark that may go back. */
   readonly #mended = new WeakSet<HostedPartition>()
   #controllers = new Set<string>()
+  #groups: Groups | undefined
 
   constructor(options: RunOptions) {
     this.options = options
     this.world = new SimWorld(options.seed)
     this.world.readsFiles = true
     const { world, counts } = this
+    const records = [{ topic: TOPIC, partitions: PARTITIONS }]
+    this.topics = options.recordsOnly ? records : [...records, { topic: GROUP_METADATA_TOPIC, partitions: GROUP_PARTITIONS }]
     this.promise = world.chance(0.5) ? 'disk' : 'process'
     this.network = new SimNetwork(world, counts)
     this.faults = new Faults(this)
@@ -98,6 +116,7 @@ export class ClusterRun {
         log: (line) => this.log(line),
         tampers: () => this.faults.tampers,
         onOpened: (node, hosted) => this.#watch(node, hosted),
+        onCoordinatorCommitted: (node, hosted, lastOffset) => this.#acknowledged(node, hosted, lastOffset),
       })
     })
   }
@@ -113,7 +132,7 @@ export class ClusterRun {
       await this.#until(
         10_000,
         'a topic could not be created',
-        () => this.#partitions().length > 0,
+        () => this.topics.every(({ topic }) => this.#partitions(topic).length > 0),
         () => this.#create(),
       )
       this.#startClients()
@@ -154,18 +173,19 @@ export class ClusterRun {
       return broker?.alive && !broker.fenced
     })
     if (!node || !active) return
-    const assignments = Array.from({ length: PARTITIONS }, (_, partitionIndex) => ({
-      partitionIndex,
-      brokerIds: Array.from({ length: 3 }, (__, i) => ((partitionIndex * 2 + i) % this.nodes.length) + 1),
-    }))
-    const spec = {
-      name: TOPIC,
-      numPartitions: -1,
-      replicationFactor: -1,
-      assignments,
-      configs: [{ name: 'millrace.ack', value: this.promise }],
-    }
-    node.control!.controller!.createTopics([spec], false).catch((error: Error) => this.log(`create: ${error.message}`))
+    const specs = this.topics
+      .filter(({ topic }) => !node.image!.topics.has(topic))
+      .map(({ topic, partitions }) => ({
+        name: topic,
+        numPartitions: -1,
+        replicationFactor: -1,
+        assignments: Array.from({ length: partitions }, (_, partitionIndex) => ({
+          partitionIndex,
+          brokerIds: Array.from({ length: 3 }, (__, i) => ((partitionIndex * 2 + i) % this.nodes.length) + 1),
+        })),
+        configs: [{ name: 'millrace.ack', value: this.promise }],
+      }))
+    node.control!.controller!.createTopics(specs, false).catch((error: Error) => this.log(`create: ${error.message}`))
   }
 
   #startClients(): void {
@@ -184,6 +204,7 @@ export class ClusterRun {
       for (let i = 0; i < 2; i++) this.#producers.push(new Producer(options, partition * 10 + i))
       new Consumer(options)
     }
+    if (!this.options.recordsOnly) this.#groups = new Groups(this)
   }
 
   // --- what must hold
@@ -278,15 +299,23 @@ export class ClusterRun {
       if (node.member?.failure) throw new InvariantBroken(`member ${node.id} stopped: ${node.member.failure.message}`)
       if (node.control?.controller) this.#noteController(node)
       if (node.image) ledger.lookAtImage(node.id, node.image)
-      for (const hosted of node.manager?.all() ?? []) {
-        const key = `${hosted.topic}-${hosted.partition}`
-        ledger.look(node.id, key, hosted, this.#mended.has(hosted) || this.faults.flipped.has(`${node.id}/${key}`))
-        this.#lastEnds.set(`${node.id}/${key}`, this.promise === 'disk' ? hosted.log.durableOffset : hosted.log.writtenOffset)
-        this.#noteCommitted(node, hosted)
-        this.#noteRole(hosted)
-      }
+      for (const hosted of node.manager?.all() ?? []) this.#checkReplica(node, hosted)
     }
     if (ledger.failure) throw ledger.failure
+  }
+
+  /** After every event, of every replica: no string is made here. */
+  #checkReplica(node: SimNode, hosted: HostedPartition): void {
+    let names = this.#names.get(hosted)
+    if (!names) {
+      const key = `${hosted.topic}-${hosted.partition}`
+      this.#names.set(hosted, (names = { key, replica: `${node.id}/${key}` }))
+    }
+    const { key, replica } = names
+    this.ledger.look(node.id, key, hosted, this.#mended.has(hosted) || this.faults.flipped.has(replica))
+    this.#lastEnds.set(replica, this.promise === 'disk' ? hosted.log.durableOffset : hosted.log.writtenOffset)
+    if (this.#lostEnds.size > 0) this.#noteCommitted(node, hosted)
+    this.#noteRole(hosted)
   }
 
   #noteController(node: SimNode): void {
@@ -298,29 +327,35 @@ export class ClusterRun {
 
   #noteRole(hosted: HostedPartition): void {
     const { role, leaderEpoch, isr } = hosted.state
-    if (role !== 'leader') return void this.#roles.set(hosted, '0')
     const before = this.#roles.get(hosted)
-    const now = `${leaderEpoch} ${isr.join()}`
-    if (before === now) return
-    this.#roles.set(hosted, now)
-    if (!before || before.split(' ')[0] !== String(leaderEpoch)) this.counts.add('leader elected')
-    else this.counts.add(isr.length < before.split(' ')[1]!.split(',').length ? 'ISR shrinks' : 'ISR grows')
+    if (role !== 'leader') {
+      if (before) this.#roles.delete(hosted)
+      return
+    }
+    if (before?.leaderEpoch === leaderEpoch && before.isr === isr) return
+    this.#roles.set(hosted, { leaderEpoch, isr })
+    if (before?.leaderEpoch !== leaderEpoch) this.counts.add('leader elected')
+    else if (before.isr.length !== isr.length) this.counts.add(isr.length < before.isr.length ? 'ISR shrinks' : 'ISR grows')
   }
 
   #quietSoon(): void {
     this.world.after(QUIET_EVERY_MS, () => {
       this.#quietSoon()
-      for (let partition = 0; partition < PARTITIONS; partition++) this.#compare(partition)
+      this.#eachPartition((topic, partition) => this.#compare(topic, partition))
     })
   }
 
+  #eachPartition(task: (topic: string, partition: number) => void): void {
+    for (const { topic, partitions } of this.topics) for (let partition = 0; partition < partitions; partition++) task(topic, partition)
+  }
+
   /** Replicas that run agree below the smaller high watermark. */
-  #compare(partition: number): void {
-    const key = `${TOPIC}-${partition}`
+  #compare(topic: string, partition: number): void {
+    const key = `${topic}-${partition}`
     let first: { id: number; bytes: Buffer } | undefined
     const hosted = this.nodes
       .filter(({ id }) => !this.faults.flipped.has(`${id}/${key}`))
-      .map((node) => ({ id: node.id, hosted: node.hosted(TOPIC, partition) }))
+      .map((node) => ({ id: node.id, hosted: node.hosted(topic, partition) }))
       .filter((each) => each.hosted && each.hosted.log.failure === undefined && each.hosted.log.quarantined.length === 0)
     const bound = Math.min(...hosted.map((each) => Math.min(each.hosted!.state.highWatermark, each.hosted!.log.writtenOffset)))
     for (const each of hosted) {
@@ -337,8 +372,8 @@ export class ClusterRun {
 
   // --- the end
 
-  #partitions(): readonly PartitionImage[] {
-    return this.nodes.find(({ image }) => image?.topics.has(TOPIC))?.image!.topics.get(TOPIC)!.partitions ?? []
+  #partitions(topic: string): readonly PartitionImage[] {
+    return this.nodes.find(({ image }) => image?.topics.has(topic))?.image!.topics.get(topic)!.partitions ?? []
   }
 
   async #recover(): Promise<void> {
@@ -348,9 +383,11 @@ export class ClusterRun {
       for (const node of this.nodes) node.boot()
     }
     boot()
-    const whole = (): boolean =>
-      this.nodes.every(({ image }) => image?.topics.get(TOPIC)?.partitions.every(({ leader, isr }) => leader !== -1 && isr.length === 3))
+    const isWhole = (topic: TopicImage | undefined): boolean =>
+      topic?.partitions.every(({ leader, isr, replicas }) => leader !== -1 && isr.length === replicas.length) === true
+    const whole = (): boolean => this.nodes.every(({ image }) => this.topics.every(({ topic }) => isWhole(image?.topics.get(topic))))
     await this.#until(20_000, 'the cluster is not whole', whole, () => this.faults.mend())
+    const healed = this.world.now
     for (const producer of this.#producers) producer.stopped = true
     const waits = (): string => `not every record was acknowledged (${this.#producers.map(({ waitsFor }) => waitsFor).join(', ')})`
     await this.#until(
@@ -359,17 +396,42 @@ export class ClusterRun {
       () => this.#producers.every(({ isDone }) => isDone),
       () => this.faults.mend(),
     )
+    await this.#restGroups(healed)
     await this.#until(20_000, 'the cluster did not become whole again', whole, () => this.faults.mend())
     const caughtUp = (): boolean =>
       this.nodes.every((node) => [...(node.manager?.all() ?? [])].every(({ log, state }) => state.highWatermark === log.logEndOffset))
     await this.#until(5000, 'the high watermarks do not reach the ends', caughtUp)
+    this.#eachPartition((topic, partition) => this.#compare(topic, partition))
     for (let partition = 0; partition < PARTITIONS; partition++) this.#judge(partition)
+    await this.#judgeGroups()
     if (this.ledger.failure) throw this.ledger.failure
+  }
+
+  /** Every group has its members and takes commits again; then they stop. */
+  async #restGroups(healed: number): Promise<void> {
+    const groups = this.#groups
+    if (!groups) return
+    await this.#until(
+      20_000,
+      () => `no commit of ${groups.missing(healed)}`,
+      () => groups.missing(healed) === '',
+      () => this.faults.mend(),
+    )
+    groups.stop()
+    // What was sent twice, or late, has arrived a second after the last of the faults.
+    await this.#until(5000, 'a commit has no end', () => groups.isDone && this.world.now > healed + 1000)
+  }
+
+  async #judgeGroups(): Promise<void> {
+    const groups = this.#groups
+    if (!groups) return
+    groups.judge()
+    if (this.ledger.failure) throw this.ledger.failure
+    await this.#until(20_000, 'the offsets could not be fetched in the end', groups.fetchAll())
   }
 
   /** Every replica: each acknowledged record exactly once, where it was acknowledged, each producer's in its order. */
   #judge(partition: number): void {
-    this.#compare(partition)
     const key = `${TOPIC}-${partition}`
     for (const node of this.nodes) {
       const hosted = node.hosted(TOPIC, partition)
@@ -400,8 +462,8 @@ export class ClusterRun {
     return this.nodes
       .map((node) => {
         const roles = [...(node.manager?.all() ?? [])].map(
-          ({ partition, state, log, damage }) =>
-            `${partition} ${state.role} epoch ${state.leaderEpoch} [${log.logStartOffset}, ${log.logEndOffset}) hw ${state.highWatermark} isr ${state.isr.join()}${damage ? ' damaged' : ''}${log.failure ? ' failed' : ''}`,
+          ({ topic, partition, state, log, damage }) =>
+            `${topic}-${partition} ${state.role} epoch ${state.leaderEpoch} [${log.logStartOffset}, ${log.logEndOffset}) hw ${state.highWatermark} isr ${state.isr.join()}${damage ? ' damaged' : ''}${log.failure ? ' failed' : ''}`,
         )
         return `n${node.id} ${node.member?.role ?? 'down'} ${node.control?.health.state ?? ''}${node.control?.controller ? ' controller' : ''}: ${roles.join('; ')}`
       })
@@ -409,8 +471,8 @@ export class ClusterRun {
   }
 
   /** The segment files of a replica that nothing is appended to any more. */
-  closedSegments(node: SimNode, partition: number): string[] {
-    const log = node.hosted(TOPIC, partition)?.log
+  closedSegments(node: SimNode, topic: string, partition: number): string[] {
+    const log = node.hosted(topic, partition)?.log
     if (!log) return []
     const closed = new Set(log.closedSegments().map(({ baseOffset }) => `${String(baseOffset).padStart(20, '0')}.log`))
     return readdirSync(log.dir)

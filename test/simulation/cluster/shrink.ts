@@ -37,7 +37,7 @@ export async function shrink(options: RunOptions, durationMs: number, message: s
 }
 
 /** The arguments that replay it. */
-export function commandOf({ seed, durationMs, nodes, without, planted }: RunOptions): string {
+export function commandOf({ seed, durationMs, nodes, recordsOnly, without, planted }: RunOptions): string {
   const parts: (readonly [string, string | number | undefined])[] = [
     ['--from', seed],
     ['--duration', durationMs],
@@ -46,7 +46,7 @@ export function commandOf({ seed, durationMs, nodes, without, planted }: RunOpti
     ['--planted', planted],
   ]
   const given = parts.filter(([, value]) => value !== undefined && value !== '').map(([name, value]) => `${name} ${value}`)
-  return ['--seeds 1', ...given, '--log'].join(' ')
+  return ['--seeds 1', ...given, ...(recordsOnly ? ['--records-only'] : []), '--log'].join(' ')
 }
 
 export function faultKinds(list: string): FaultKind[] {
