@@ -6,47 +6,20 @@
 //   established --proposals: own log and followers at once; committed when a quorum has them durably, in order
 //
 // Steps down when no quorum comes together in time, or when fewer than a quorum were heard of within syncLimit, or at once
-// when their connections are gone. No I/O, no clock.
+// when their connections are gone. How a learner comes to the leader's history is `feeding`'s. No I/O, no clock.
 
 import type { Core } from './core.js'
+import { Feeding } from './feeding.js'
+import { type Learner, type LearnerProgress, newLearner, noteCaughtUp } from './learner.js'
 import { epochOf, type Entry } from './log-window.js'
 import type { Message } from './messages.js'
-
-interface Learner {
-  readonly acceptedEpoch: number
-  readonly virgin: boolean
-  /** `asked`: told of the epoch when there is one; `promised`: waits for its history; `snapshot`; `fed`: gets every proposal. */
-  state: 'asked' | 'promised' | 'snapshot' | 'fed'
-  promise: { readonly currentEpoch: number; readonly base: bigint; readonly ends: Extract<Message, { kind: 'ackEpoch' }>['ends'] } | null
-  /** `bytes` null: being made. The log is kept from `zxid` on. */
-  snapshot: { readonly zxid: bigint; readonly bytes: Uint8Array | null; sent: number } | null
-  /** Acknowledged newLeader: holds the history and the epoch. */
-  current: boolean
-  upToDate: boolean
-  /** All up to here is durable there. */
-  match: bigint
-  heardAt: number
-  /** The leader's log end when it was last heard. */
-  heardEnd: bigint
-  /** When it last had all that the leader had then; null: not yet. */
-  caughtUpAt: number | null
-  round: number
-  /** The newest round it had answered when the round under way began. */
-  basis: number
-}
-
-/** How far a member's log is durable, when it was heard of, and when it had all. */
-export type LearnerProgress = Readonly<Pick<Learner, 'match' | 'heardAt' | 'caughtUpAt'>>
-
-const CHUNK_BYTES = 256 * 1024
-/** Chunks of a snapshot on the way to one learner. */
-const CHUNKS_AHEAD = 4
 
 export class Leading {
   readonly #core: Core
   readonly #stepDown: (why: string) => void
   /** Stepped down: nothing more is said in this epoch. */
   #over = false
+  readonly #feeding: Feeding
   readonly #learners = new Map<number, Learner>()
   /** What was last known of those that followed and do not any more. */
   readonly #former = new Map<number, LearnerProgress>()
@@ -66,6 +39,7 @@ export class Leading {
 
   constructor(core: Core, stepDown: (why: string) => void) {
     this.#core = core
+    this.#feeding = new Feeding(core, () => this.#epoch)
     this.#stepDown = (why) => {
       if (this.#over) return
       this.#over = true
@@ -120,7 +94,7 @@ export class Leading {
         this.#promised(from, learner, message)
         break
       case 'chunkAck':
-        this.#feedSnapshot(from, learner, message.offset)
+        this.#feeding.sendChunks(from, learner, message.offset)
         break
       case 'ack':
         this.#acked(from, learner, message.zxid, message.newLeader)
@@ -138,15 +112,7 @@ export class Leading {
         break
       default:
     }
-    this.#noteCaughtUp(learner, before)
-  }
-
-  /** Under load it never has the newest: having what the log ended with when it was heard before, it was caught up at that time. */
-  #noteCaughtUp(learner: Learner, before: number): void {
-    const { log, now } = this.#core
-    if (learner.match >= log.last) learner.caughtUpAt = now
-    else if (learner.match >= learner.heardEnd) learner.caughtUpAt = before
-    learner.heardEnd = log.last
+    noteCaughtUp(learner, before, this.#core)
   }
 
   #join(from: number, { acceptedEpoch, virgin }: Extract<Message, { kind: 'followerInfo' }>): void {
@@ -157,21 +123,7 @@ export class Leading {
       return
     }
     this.#drop(from)
-    this.#learners.set(from, {
-      acceptedEpoch,
-      virgin,
-      state: 'asked',
-      promise: null,
-      snapshot: null,
-      current: false,
-      upToDate: false,
-      match: 0n,
-      heardAt: this.#core.now,
-      heardEnd: this.#core.log.last,
-      caughtUpAt: null,
-      round: 0,
-      basis: 0,
-    })
+    this.#learners.set(from, newLearner(acceptedEpoch, virgin, this.#core))
     if (this.#epochSaved) this.#core.send(from, { kind: 'leaderInfo', epoch: this.#epoch })
     else this.#chooseEpoch()
   }
@@ -225,7 +177,7 @@ export class Leading {
     learner.promise = message
     learner.state = 'promised'
     if (this.#phase === 'discovering') this.#checkPromises()
-    else this.#feed(from, learner)
+    else this.#feeding.feed(from, learner)
   }
 
   #checkPromises(): void {
@@ -239,69 +191,13 @@ export class Leading {
       this.#ownMatch = this.#ownMatch > this.#history ? this.#ownMatch : this.#history
       this.#checkCurrent()
     })
-    for (const [id, learner] of this.#learners) if (learner.promise) this.#feed(id, learner)
-  }
-
-  /** Brings a learner's log to this one's: cut to what both have, then the rest; or a snapshot when that lies too far back. */
-  #feed(id: number, learner: Learner): void {
-    const { base, ends } = learner.promise!
-    const common = this.#core.log.commonWith(ends, base)
-    if (common === null) {
-      this.#askForSnapshot(id, learner)
-      return
-    }
-    if (common !== ends[0]?.last) this.#core.send(id, { kind: 'truncate', epoch: this.#epoch, after: common })
-    this.#feedFrom(id, learner, common)
-  }
-
-  #feedFrom(id: number, learner: Learner, from: bigint): void {
-    learner.state = 'fed'
-    let previous = from
-    let [batch, bytes]: [Entry[], number] = [[], 0]
-    const flush = (): void => {
-      if (batch.length === 0) return
-      this.#core.send(id, { kind: 'append', epoch: this.#epoch, previous, entries: batch })
-      previous = batch.at(-1)!.zxid
-      batch = []
-      bytes = 0
-    }
-    for (const entry of this.#core.log.after(from)) {
-      batch.push(entry)
-      bytes += entry.payload.length
-      if (bytes >= CHUNK_BYTES) flush()
-    }
-    flush()
-    this.#core.send(id, { kind: 'newLeader', epoch: this.#epoch, last: this.#core.log.last })
-  }
-
-  #askForSnapshot(id: number, learner: Learner): void {
-    learner.state = 'snapshot'
-    learner.snapshot = { zxid: this.#core.committed, bytes: null, sent: 0 }
-    this.#core.effects.push({ kind: 'snapshot', to: id })
+    for (const [id, learner] of this.#learners) if (learner.promise) this.#feeding.feed(id, learner)
   }
 
   /** The edge encoded the tree as of `zxid`. */
   snapshot(to: number, zxid: bigint, bytes: Uint8Array): void {
     const learner = this.#learners.get(to)
-    if (learner?.state !== 'snapshot' || learner.snapshot?.bytes) return
-    learner.snapshot = { zxid, bytes, sent: 0 }
-    this.#feedSnapshot(to, learner, 0)
-  }
-
-  #feedSnapshot(id: number, learner: Learner, acknowledged: number): void {
-    const { snapshot } = learner
-    if (!snapshot?.bytes) return
-    const { zxid, bytes } = snapshot
-    while (snapshot.sent < bytes.length && snapshot.sent < acknowledged + CHUNKS_AHEAD * CHUNK_BYTES) {
-      const piece = bytes.subarray(snapshot.sent, snapshot.sent + CHUNK_BYTES)
-      this.#core.send(id, { kind: 'chunk', epoch: this.#epoch, zxid, offset: snapshot.sent, total: bytes.length, bytes: piece })
-      snapshot.sent += piece.length
-    }
-    if (acknowledged < bytes.length) return
-    learner.snapshot = null
-    // The window may have moved on past the snapshot meanwhile: then another one.
-    if (this.#core.log.base <= zxid) this.#feedFrom(id, learner, zxid)
-    else this.#askForSnapshot(id, learner)
+    if (learner) this.#feeding.snapshot(to, learner, zxid, bytes)
   }
 
   #acked(id: number, learner: Learner, zxid: bigint, newLeader: boolean): void {
@@ -374,7 +270,7 @@ export class Leading {
       if (learner.upToDate) core.send(id, { kind: 'commit', epoch: this.#epoch, zxid: known, upToDate: false })
     }
     core.commitUpTo(known)
-    this.#trim()
+    core.trim(this.#feeding.pinnedBy(this.#learners.values()))
     if (!core.isVoter && !core.reconfiguring) this.#stepDown('the new configuration has this member no more as a voter')
     // With the new configuration alone more may be agreed.
     else if (core.configs.length > 0 && before !== core.committed) this.#advance()
@@ -384,14 +280,6 @@ export class Leading {
     if (id === this.#core.id) return this.#ownMatch
     const learner = this.#learners.get(id)
     return learner?.current ? learner.match : 0n
-  }
-
-  #trim(): void {
-    let pinned: bigint | null = null
-    for (const { snapshot } of this.#learners.values()) {
-      if (snapshot && (pinned === null || snapshot.zxid < pinned)) pinned = snapshot.zxid
-    }
-    this.#core.trim(pinned)
   }
 
   tick(): void {

@@ -4,7 +4,8 @@
 
 import { Core, type CoreOptions, type Effect, type MachineRole } from './core.js'
 import { Election } from './election.js'
-import { Leading, type LearnerProgress } from './leading.js'
+import { Leading } from './leading.js'
+import type { LearnerProgress } from './learner.js'
 import { Learning } from './learning.js'
 import type { Entry } from './log-window.js'
 import type { Message } from './messages.js'

@@ -10,11 +10,17 @@ import { parseConfig, type EnsembleConfig } from './config.js'
 
 const NO_ZXID = 0n
 
-/** As the log stores it; zxid and time are written over the first 16 bytes when it has them. */
+/** As the log stores it, without zxid and time: see `stampTxn`. */
 export function encodeTxn(txn: Txn): Buffer {
   const out = new ByteWriter(256)
   writeTxn(out, NO_ZXID, 0, txn)
   return out.view()
+}
+
+/** It has a place in the order now. */
+export function stampTxn(payload: Buffer, zxid: bigint, time: bigint): void {
+  payload.writeBigInt64BE(zxid, 0)
+  payload.writeBigInt64BE(time, 8)
 }
 
 /** What a reconfiguration makes of the ensemble; null: the entry is none. */

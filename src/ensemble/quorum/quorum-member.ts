@@ -1,14 +1,12 @@
 // One member of an ensemble of several: carries out what the quorum state machine decides (saves, sends, applies), and
-// answers this process's clients. Runs on the thread that opened it; disk writes run on libuv's pool. What the machine
-// holds back until a save is durable is never sent by this file on its own.
+// answers this process's clients; their sessions are `member-sessions`'. Runs on the thread that opened it; disk writes run on libuv's pool. What the
+// machine holds back until a save is durable is never sent by this file on its own.
 
 import { crc32c } from '@node-rs/crc32'
 import type { Env, Timer } from '../../env/env.js'
 import { asBuffer } from '../../model/bytes.js'
 import {
-  clampTimeout,
   DEFAULT_TICK_MS,
-  IN_PROCESS,
   type EnsembleServer,
   type MemberRole,
   type MemberView,
@@ -21,24 +19,25 @@ import { LocalSession } from '../local-session.js'
 import { isTooLarge } from '../request-size.js'
 import { reapable } from '../session/reaper.js'
 import { firstSessionId, MAX_MEMBER_ID } from '../session/session-ids.js'
-import { SessionTracker } from '../session/session-tracker.js'
 import { realDisk, type StoreDisk } from '../store/disk.js'
 import { MemberStore } from '../store/member-store.js'
 import { decodeSnapshot, encodeInSlices } from '../store/snapshot.js'
-import { opcodeOf, readTxn, sessionOf } from '../store/txn-codec.js'
-import { Opcode, ZkCode } from '../tree/codes.js'
+import { readTxn, sessionOf } from '../store/txn-codec.js'
+import { ZkCode } from '../tree/codes.js'
 import type { Txn, TxnResult } from '../tree/types.js'
 import type { Delivery } from '../tree/watches.js'
 import type { ZnodeTree } from '../tree/znode-tree.js'
 import { ZnodeError, type ZnodeClient } from '../znode-client.js'
-import { formatConfig, parseConfig, versionOf, type EnsembleConfig } from './config.js'
+import { refusalOf } from './admission.js'
+import { formatConfig, versionOf, type EnsembleConfig } from './config.js'
 import type { Effect, HardState, PersistOp, Planted } from './core.js'
 import { epochOf, LogWindow, type Entry } from './log-window.js'
 import { QuorumMachine, type Input } from './machine.js'
+import { MemberSessions } from './member-sessions.js'
 import { decodeMessage, encodeMessage } from './message-codec.js'
 import type { Message } from './messages.js'
 import { Outstanding } from './outstanding.js'
-import { configIn, configOf, configText, encodeTxn } from './payload.js'
+import { configIn, configOf, configText, encodeTxn, stampTxn } from './payload.js'
 import { Proposals, type Proposal } from './proposals.js'
 import type { PeerTransport } from './transport.js'
 import { memberViews, quorumView } from './views.js'
@@ -65,8 +64,6 @@ export interface QuorumMemberOptions {
   readonly trace?: (effect: Effect) => void
 }
 
-/** Sessions expire in buckets of a tick divided by this. */
-const EXPIRY_LOOKS = 10
 export class QuorumMember implements EnsembleServer {
   readonly memberId: number
   readonly tree: ZnodeTree
@@ -79,20 +76,10 @@ export class QuorumMember implements EnsembleServer {
   readonly #outstanding = new Outstanding()
   readonly #proposals: Proposals
   readonly #roles = new Listeners<MemberRole>()
-  readonly #moved = new Listeners<bigint>()
-  readonly #ended = new Listeners<bigint>()
-  /** Sessions of this process: heard of as long as it runs. */
-  readonly #local = new Set<bigint>()
-  /** Of these, the ones whose end stands in the log and is not agreed yet: a touch after that is too late, whoever confirms it. */
-  readonly #ending = new Set<bigint>()
+  readonly #sessions: MemberSessions
   readonly #inputs: Input[] = []
   #stepping = false
-  /** Of a leader: sessions have expired, and their ends wait behind the log's writes, so that nobody knows of them yet. */
-  #endsQueued = false
-  #nextSession: bigint
-  #tracker: SessionTracker | null = null
   #role: MemberRole = 'looking'
-  #confirmedAt = -Infinity
   #reapAt = 0
   #incoming: ZnodeTree | null = null
   #encoded: { readonly message: Message; readonly bytes: Buffer } | null = null
@@ -139,7 +126,17 @@ export class QuorumMember implements EnsembleServer {
       ...(options.windowBytes === undefined ? {} : { windowBytes: options.windowBytes }),
     })
     const used = [...tree.sessions.keys(), ...entries.map(({ payload }) => sessionOf(payload))]
-    this.#nextSession = firstSessionId(this.memberId, options.env.clock.now(), used)
+    this.#sessions = new MemberSessions({
+      env: options.env,
+      memberId: this.memberId,
+      tickMs: this.tickMs,
+      tree,
+      machine: this.#machine,
+      firstId: firstSessionId(this.memberId, options.env.clock.now(), used),
+      forgetsConfirmedTouches: options.planted?.forgetsConfirmedTouches === true,
+      submit: (txn) => this.submit(txn),
+      order: (txn) => this.#order(txn),
+    })
   }
 
   /** Recovers the directory (synchronously) and starts looking for the others. */
@@ -247,13 +244,13 @@ export class QuorumMember implements EnsembleServer {
         this.#outstanding.refused(effect.request, effect.code)
         break
       case 'touched':
-        for (const id of effect.sessions) this.#tracker?.touch(id, this.#env.clock.monotonic())
+        this.#sessions.touched(effect.sessions)
         break
       case 'synced':
         this.#outstanding.synced(effect.request)
         break
       case 'confirmed':
-        if (this.#ending.size === 0 && !this.#endsQueued) this.#confirmedAt = Math.max(this.#confirmedAt, effect.at)
+        this.#sessions.confirmed(effect.at)
         break
       case 'fatal':
         this.#halt(
@@ -265,8 +262,7 @@ export class QuorumMember implements EnsembleServer {
   }
 
   #send(to: number, message: Message): void {
-    // The one of the next round comes to a member AFTER the end of its session, which then knows better.
-    if (message.kind === 'confirm' && this.#endsQueued) return
+    if (message.kind === 'confirm' && !this.#sessions.mayConfirm) return
     // One proposal goes to several members.
     if (this.#encoded?.message !== message) this.#encoded = { message, bytes: encodeMessage(message) }
     this.#options.transport.send(to, this.#encoded.bytes)
@@ -280,14 +276,14 @@ export class QuorumMember implements EnsembleServer {
       else this.#step({ kind: 'persisted', seq })
       this.#proposals.look()
     }
-    if (op.kind === 'truncate' || op.kind === 'install') this.#ending.clear()
+    if (op.kind === 'truncate' || op.kind === 'install') this.#sessions.logCut()
     if (op.kind === 'truncate') this.#store.truncate(op.after, done)
     else if (op.kind === 'install') this.#store.install(op.zxid, op.snapshot, done)
     else if (op.kind === 'epochs') this.#store.saveEpochs(op.state, done)
     else {
       const ignore = (): void => undefined
       for (const [i, { zxid, payload }] of op.entries.entries()) {
-        if (this.#local.size > 0) this.#noteEnd(asBuffer(payload))
+        this.#sessions.logged(payload)
         this.#store.appendPayload(zxid, payload, i === op.entries.length - 1 ? done : ignore)
       }
     }
@@ -303,11 +299,6 @@ export class QuorumMember implements EnsembleServer {
   #takePartAgain(): void {
     this.#env.logger.warn({ member: this.memberId }, 'the ensemble member can write again and takes part')
     this.#step({ kind: 'disk', problem: null })
-  }
-
-  #noteEnd(payload: Buffer): void {
-    const sessionId = sessionOf(payload)
-    if (this.#local.has(sessionId) && opcodeOf(payload) === Opcode.closeSession) this.#ending.add(sessionId)
   }
 
   /** A member whose disk failed must not go on: what it says would no longer be what it holds. */
@@ -329,26 +320,10 @@ export class QuorumMember implements EnsembleServer {
     const { result, deliveries } = this.tree.apply(txn, zxid, time)
     // Events BEFORE the answer: whoever awaits the result has seen what it changed.
     deliver(deliveries)
-    if (result.code === ZkCode.ok) this.#noteSession(txn, owner)
+    if (result.code === ZkCode.ok) this.#sessions.applied(txn, owner)
     if (entry.config) this.#tellMembers()
     if (entry.origin?.member === this.memberId) this.#outstanding.applied(entry.origin.request, result)
     if (this.#store.wantsSnapshot) void this.#store.snapshot(this.tree)
-  }
-
-  #noteSession({ sessionId, body, via }: Txn, owner: number | undefined): void {
-    if (body.kind === 'createSession') this.#tracker?.add(sessionId, body.timeoutMs, this.#env.clock.monotonic())
-    else if (body.kind === 'closeSession') this.#sessionEnded(sessionId)
-    else if (body.kind === 'moveSession') {
-      this.#tracker?.touch(sessionId, this.#env.clock.monotonic())
-      if (owner === this.memberId && via !== this.memberId) this.#moved.tell(sessionId, this.#env.logger)
-    }
-  }
-
-  #sessionEnded(sessionId: bigint): void {
-    this.#ending.delete(sessionId)
-    this.#tracker?.remove(sessionId)
-    this.#local.delete(sessionId)
-    this.#ended.tell(sessionId, this.#env.logger)
   }
 
   async #encodeFor(to: number): Promise<void> {
@@ -373,11 +348,7 @@ export class QuorumMember implements EnsembleServer {
     this.#machine.adoptConfig(configIn(this.tree) ?? this.#options.config)
     this.#tellMembers()
     deliver(deliveries)
-    for (const [id, { owner }] of before) {
-      const now = this.tree.sessions.get(id)
-      if (!now) this.#sessionEnded(id)
-      else if (owner === this.memberId && now.owner !== this.memberId) this.#moved.tell(id, this.#env.logger)
-    }
+    this.#sessions.adopted(before)
   }
 
   #tellMembers(): void {
@@ -388,27 +359,12 @@ export class QuorumMember implements EnsembleServer {
   // --- roles ---
 
   #becomes(role: MemberRole): void {
-    this.#tracker = null
-    if (role === 'leader') this.#beginSessions()
+    if (role === 'leader') this.#sessions.lead()
+    else this.#sessions.leadNoMore()
     if (role === this.#role) return
     this.#role = role
     this.#env.logger.info({ role, leader: this.leaderId, epoch: this.epoch, because: this.#machine.lookingBecause }, 'ensemble role')
     this.#roles.tell(role, this.#env.logger)
-  }
-
-  /**
-   * A new leader does not know who was heard of when, but no session was confirmed later than its quorum heard of the leader before: from then
-   * on each has its whole timeout, as whoever holds it counts. And half of it from now on at least, so that its client can find this leader.
-   */
-  #beginSessions(): void {
-    const now = this.#env.clock.monotonic()
-    const heardBefore = this.#options.planted?.forgetsConfirmedTouches ? -Infinity : this.#machine.heardBefore
-    this.#tracker = new SessionTracker(this.tickMs / EXPIRY_LOOKS, now)
-    for (const [id, { timeoutMs }] of this.tree.sessions) {
-      this.#tracker.add(id, timeoutMs, Math.min(now, Math.max(heardBefore, now - timeoutMs / 2)))
-      // Left by a process that was an ensemble of one: nobody can come back for it.
-      if (timeoutMs === IN_PROCESS) this.#order({ sessionId: id, auth: [], body: { kind: 'closeSession' } })
-    }
   }
 
   /** A transaction of the leader's own. If it is lost, the next leader finds the same reason for it. */
@@ -418,14 +374,10 @@ export class QuorumMember implements EnsembleServer {
 
   #tick(): void {
     const now = this.#env.clock.monotonic()
-    for (const id of this.#local) this.touch(id)
+    this.#sessions.touchLocal()
     this.#step({ kind: 'tick' })
-    if (!this.#tracker || this.#role !== 'leader') return
-    for (const sessionId of this.#tracker.expire(now)) {
-      this.#env.logger.info({ sessionId: `0x${BigInt.asUintN(64, sessionId).toString(16)}` }, 'session expired')
-      this.#order({ sessionId, auth: [], body: { kind: 'closeSession' } })
-      this.#endsQueued = true
-    }
+    if (this.#role !== 'leader') return
+    this.#sessions.expire(now)
     if (now < this.#reapAt) return
     this.#reapAt = now + (this.#options.reapIntervalMs ?? 60_000)
     for (const txn of reapable(this.tree, this.#env.clock.now())) this.#order(txn)
@@ -446,47 +398,28 @@ export class QuorumMember implements EnsembleServer {
 
   #loseWaiting(): void {
     this.#proposals.drop()
-    this.#endsQueued = false
+    this.#sessions.queueEmptied()
     this.#outstanding.lose()
   }
 
   /** On the leader: a request of a member, this one included, takes its place in the order. */
   #takeRequest({ from, request, txn }: { readonly from: number; readonly request: number; readonly txn: Uint8Array }): void {
-    const code = this.#refusal(txn)
+    const code = refusalOf(txn, { machine: this.#machine, waiting: this.#proposals.waiting, version: this.version })
     if (code === ZkCode.ok) this.#proposals.push({ payload: Buffer.from(txn), origin: { member: from, request } })
     else if (from === this.memberId) this.#outstanding.refused(request, code)
     else this.#step({ kind: 'refuse', to: from, request, code })
   }
 
-  /** Nothing may enter the order that a member could not read. */
-  #refusal(txn: Uint8Array): number {
-    try {
-      const { body } = readTxn(asBuffer(txn), 0).txn
-      if (body.kind !== 'reconfig') return ZkCode.ok
-      const config = parseConfig(body.config)
-      if (config === null) return ZkCode.badArguments
-      if (this.#machine.reconfiguring || this.#proposals.waiting.some(({ payload }) => opcodeOf(payload) === Opcode.reconfig))
-        return ZkCode.reconfigInProgress
-      const from = versionOf(body.config)
-      if (from !== null && from !== this.version) return ZkCode.badVersion
-      return this.#machine.hasQuorumOf(config) ? ZkCode.ok : ZkCode.newConfigNoQuorum
-    } catch {
-      return ZkCode.badArguments
-    }
-  }
-
   #proposeNow(proposals: readonly Proposal[]): boolean {
-    let zxid = this.#halted ? null : this.#machine.nextZxid()
-    if (zxid === null) return false
+    const first = this.#halted ? null : this.#machine.nextZxid()
+    if (first === null) return false
     const time = BigInt(this.#env.clock.now())
-    const entries: Entry[] = []
-    for (const { payload, origin } of proposals) {
-      payload.writeBigInt64BE(zxid, 0)
-      payload.writeBigInt64BE(time, 8)
-      entries.push({ zxid, payload, config: configOf(payload), origin })
-      zxid++
-    }
-    this.#endsQueued = false
+    const entries = proposals.map(({ payload, origin }, i): Entry => {
+      const zxid = first + BigInt(i)
+      stampTxn(payload, zxid, time)
+      return { zxid, payload, config: configOf(payload), origin }
+    })
+    this.#sessions.queueEmptied()
     this.#step({ kind: 'propose', entries })
     return true
   }
@@ -515,31 +448,20 @@ export class QuorumMember implements EnsembleServer {
 
   // --- sessions ---
 
-  async createSession(timeoutMs: number): Promise<NewSession> {
-    const sessionId = this.#nextSession++
-    const password = this.#env.random.bytes(16)
-    const session = { sessionId, password, timeoutMs: clampTimeout(timeoutMs, this.tickMs) }
-    const body = { kind: 'createSession', timeoutMs: session.timeoutMs, password } as const
-    const result = await this.submit({ sessionId, auth: [], body, via: this.memberId })
-    if (result.code !== ZkCode.ok) throw new ZnodeError(result.code, null)
-    return session
+  createSession(timeoutMs: number): Promise<NewSession> {
+    return this.#sessions.create(timeoutMs)
   }
 
-  async reattach(sessionId: bigint, password: Uint8Array): Promise<{ timeoutMs: number } | null> {
-    const result = await this.submit({ sessionId, auth: [], body: { kind: 'moveSession', password }, via: this.memberId })
-    const session = this.tree.sessions.get(sessionId)
-    if (result.code !== ZkCode.ok || !session) return null
-    this.touch(sessionId)
-    return { timeoutMs: session.timeoutMs }
+  reattach(sessionId: bigint, password: Uint8Array): Promise<{ timeoutMs: number } | null> {
+    return this.#sessions.reattach(sessionId, password)
   }
 
   touch(sessionId: bigint): void {
-    if (this.#tracker) this.#tracker.touch(sessionId, this.#env.clock.monotonic())
-    else this.#machine.touch(sessionId)
+    this.#sessions.touch(sessionId)
   }
 
   confirmedAt(): number {
-    return this.#confirmedAt
+    return this.#sessions.confirmedAt
   }
 
   /** A session of this process, once there is a leader to make it; kept alive as long as the process runs. */
@@ -549,8 +471,7 @@ export class QuorumMember implements EnsembleServer {
       const since = this.#env.clock.monotonic()
       try {
         const session = await this.createSession(timeoutMs)
-        this.#local.add(session.sessionId)
-        const over = (): void => void this.#local.delete(session.sessionId)
+        const over = this.#sessions.keepAlive(session.sessionId)
         return new LocalSession(this, { ...session, since, readable: Promise.resolve(), logger: this.#env.logger, over })
       } catch (error) {
         if (!(error instanceof ZnodeError) || error.zkCode !== ZkCode.connectionLoss) throw error
@@ -577,11 +498,11 @@ export class QuorumMember implements EnsembleServer {
   }
 
   onSessionMoved(listener: (sessionId: bigint) => void): () => void {
-    return this.#moved.add(listener)
+    return this.#sessions.moved.add(listener)
   }
 
   onSessionEnded(listener: (sessionId: bigint) => void): () => void {
-    return this.#ended.add(listener)
+    return this.#sessions.ended.add(listener)
   }
 
   members(): readonly MemberView[] {
