@@ -7,7 +7,7 @@ import type { Uuid } from '../model/topic-partition.js'
 import type { LinkDoor } from './door.js'
 import { PortDoor } from './port-door.js'
 import { topicKey } from './request-body.js'
-import { COORDINATOR } from './router.js'
+import { COORDINATOR } from './router-door.js'
 import { checkLinkSettings, defaultLinkSettings, type LinkSettings, type LinkTls, type PeerAddress } from './settings.js'
 import type { LinkStats, LinkThreadCommand, LinkThreadInit, LinkThreadReport } from './thread-messages.js'
 

@@ -131,6 +131,11 @@ export function bytesOf(body: RingBody | Uint8Array): Uint8Array {
   return body instanceof RingBody ? body.bytes : body
 }
 
+/** Undefined: of its own, there is nothing to release. */
+export function ringBodyOf(body: RingBody | Uint8Array): RingBody | undefined {
+  return body instanceof RingBody ? body : undefined
+}
+
 export function release(body: RingBody | Uint8Array): void {
   if (body instanceof RingBody) body.release()
 }
