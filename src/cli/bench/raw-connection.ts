@@ -149,7 +149,14 @@ export class RawConnection {
     this.#onFailure?.(error)
   }
 
+  /** Answers that came in one read, as most do, are followed by requests that leave in one write. */
   receive(bytes: Buffer, count: number): void {
+    this.#socket.cork()
+    this.#take(bytes, count)
+    this.#socket.uncork()
+  }
+
+  #take(bytes: Buffer, count: number): void {
     let at = 0
     while (at < count) {
       if (this.#length < 0) {
