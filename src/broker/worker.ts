@@ -255,7 +255,10 @@ export class BrokerWorker {
       else this.placement.delete(topic)
     }
     await this.open(open)
-    for (const { topic, partition } of drop) await this.replicas.deleteReplica(topic, partition)
+    for (const { topic, partition } of drop) {
+      await this.replicas.deleteReplica(topic, partition)
+      if (topic === GROUP_METADATA_TOPIC) this.groups.opened(partition)
+    }
     if (delta.changes.some(({ kind }) => kind === 'broker' || kind === 'broker-gone')) this.replication?.brokersChanged()
     const deleted: string[] = []
     for (const change of delta.changes) {

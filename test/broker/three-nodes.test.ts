@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { errors } from '../../src/model/errors.js'
+import { GROUP_METADATA_TOPIC } from '../../src/model/topic-partition.js'
 import { apis } from '../../src/protocol/schema/index.js'
 import { ask } from '../cluster/support/ask.js'
 import { allInSync, eventually, makeTopic, withAdmin } from '../cluster/support/state.js'
 import { batch, batchOfSize } from '../log/support.js'
 import { startThreeNodes, type ThreeNodes } from '../support/three-nodes.js'
-import { FETCH, fetchBody, PRODUCE, produceBody } from './wire-client.js'
+import { FETCH, fetchBody, PRODUCE, produceBody, WireClient } from './wire-client.js'
 
 const LIMIT_MS = 60_000
 
@@ -16,7 +17,7 @@ describe('three nodes', { timeout: 5 * LIMIT_MS }, () => {
   let cluster: ThreeNodes
 
   before(async () => {
-    cluster = await startThreeNodes()
+    cluster = await startThreeNodes(['offsets.topic.num.partitions=1', 'group.initial.rebalance.delay.ms=60000'])
   })
   after(() => cluster.close())
 
@@ -113,6 +114,40 @@ describe('three nodes', { timeout: 5 * LIMIT_MS }, () => {
     assert.deepEqual(await epochEnd(2, 1, 0), [0, 0, 0])
     assert.deepEqual(await epochEnd(2, 1, 5), [0, -1, -1])
     assert.deepEqual(await epochEnd(2, 1, -1), [0, -1, -1])
+  })
+
+  test('who waits at a group coordinator whose partition is reassigned away is told to look elsewhere', async (t) => {
+    const find = async (): Promise<number | null> => {
+      const answer = await ask(at(1), apis.findCoordinator, 4, { keyType: 0, coordinatorKeys: ['waits'] })
+      const { errorCode, nodeId } = answer.coordinators[0]!
+      return errorCode === errors.NONE.code ? nodeId : null
+    }
+    const coordinator = await eventually('a group coordinator', LIMIT_MS, find)
+    await allInSync(cluster.addresses, GROUP_METADATA_TOPIC, LIMIT_MS)
+    const client = await WireClient.open(t, at(coordinator))
+    const member = {
+      groupId: 'waits',
+      sessionTimeoutMs: 30_000,
+      rebalanceTimeoutMs: 60_000,
+      memberId: '',
+      groupInstanceId: 'waiting',
+      protocolType: 'consumer',
+      protocols: [{ name: 'range', metadata: new Uint8Array(0) }],
+      reason: null,
+    }
+    // The first generation of the group begins in a minute.
+    const joined = client.call(apis.joinGroup, 9, member)
+    await eventually('the group is there', LIMIT_MS, async () => {
+      const { groups } = await ask(at(coordinator), apis.listGroups, 4, { statesFilter: [] })
+      return groups.some(({ groupId }) => groupId === 'waits') ? true : null
+    })
+    const others = [1, 2, 3].filter((id) => id !== coordinator)
+    await withAdmin(cluster.bootstrap, (admin) =>
+      admin.alterPartitionReassignments([{ topic: GROUP_METADATA_TOPIC, partition: 0, replicas: others }]),
+    )
+    assert.equal((await joined).errorCode, errors.NOT_COORDINATOR.code)
+    const next = await eventually('another coordinator', LIMIT_MS, async () => ((await find()) === coordinator ? null : find()))
+    assert.ok(others.includes(next))
   })
 
   test('when DeleteRecords is answered, the log starts there on every replica', async () => {
