@@ -1,6 +1,6 @@
 // The simulated ensemble and the simulated cluster, each in a process of its own, with the same arguments. Command: npm run test:sim -- --help
 
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { commandLine } from '../support/command-line.js'
@@ -24,10 +24,16 @@ function parse(args: readonly string[]): readonly string[] | null {
 }
 
 const args = commandLine(parse, USAGE)
+const children: ChildProcess[] = []
+// Each says how many of its seeds were clean when it is told to stop, and is waited for. What was sent to all of the process group has come to it already: it gets
+// the other signal, for the same one twice would end it at once.
+process.on('SIGINT', () => children.forEach((child) => child.kill('SIGTERM')))
+process.on('SIGTERM', () => children.forEach((child) => child.kill('SIGINT')))
 
 for (const simulation of ['ensemble', 'cluster']) {
   const main = join(import.meta.dirname, simulation, 'main.js')
   const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  children.push(child)
   // What fails is told when it fails; the lines of the two may mix, so each says whose it is.
   let rest = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

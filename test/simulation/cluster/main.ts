@@ -3,9 +3,9 @@
 import { parseArgs } from 'node:util'
 import { commandLine } from '../../support/command-line.js'
 import { SEED_OPTIONS } from '../support/seed-options.js'
-import { Counts } from '../support/world.js'
+import { runSeeds } from '../support/seed-runner.js'
 import { PLANTED } from './planted.js'
-import { runSeed, type RunOptions } from './run.js'
+import { runSeed } from './run.js'
 import { commandOf, faultKinds, shrink } from './shrink.js'
 
 const USAGE = `usage: node dist/test/simulation/cluster/main.js [--seeds 200] [--from 1] [--duration 4000] [--nodes 3|5] [--without FAULT,...]
@@ -18,6 +18,8 @@ const USAGE = `usage: node dist/test/simulation/cluster/main.js [--seeds 200] [-
   --planted    with a known bug, which is to be found: ${PLANTED.join(', ')}
   --log        every step of a seed
   --no-shrink  a failing seed is not made smaller
+
+  Stopped by SIGINT or SIGTERM it ends with the seed under way, and says how many were clean. Exit code 1: some failed.
 `
 
 function parse(args: readonly string[]) {
@@ -47,23 +49,14 @@ const common = {
   ...(values.nodes === undefined ? {} : { nodes: values.nodes === '5' ? (5 as const) : (3 as const) }),
   ...(values.planted ? { planted: values.planted } : {}),
 }
-const total = new Counts()
-let failed = 0
-const from = Number(values.from)
-const started = performance.now()
-for (let seed = from; seed < from + Number(values.seeds); seed++) {
-  const options: RunOptions = { ...common, seed }
-  try {
-    total.addAll(await runSeed({ ...options, ...(values.log ? { log: (line: string) => console.log(line) } : {}) }))
-  } catch (error) {
-    failed++
-    const { message, cause } = error as Error & { cause: Error }
-    console.log(values.log ? cause.stack : message)
-    if (values.log || values['no-shrink']) continue
-    const smaller = await shrink(options, durationMs, message)
+await runSeeds({
+  from: Number(values.from),
+  seeds: Number(values.seeds),
+  run: (seed) => runSeed({ ...common, seed, ...(values.log ? { log: (line: string) => console.log(line) } : {}) }),
+  failed: async (seed, { message, cause }, isStopped) => {
+    console.log(values.log ? (cause as Error).stack : message)
+    if (values.log || values['no-shrink'] || isStopped()) return
+    const smaller = await shrink({ ...common, seed }, durationMs, message, isStopped)
     console.log(`smaller, after ${smaller.runs} runs: ${commandOf(smaller.options)}\n  ${smaller.message.slice(0, 300)}`)
-  }
-}
-console.log(`${values.seeds} seeds from ${from} in ${((performance.now() - started) / 1000).toFixed(1)} s, ${failed} failed`)
-console.log(total.toString())
-process.exitCode = failed > 0 ? 1 : 0
+  },
+})

@@ -11,8 +11,8 @@ export interface Shrunk {
   readonly runs: number
 }
 
-/** `options` failed with `message`. */
-export async function shrink(options: RunOptions, durationMs: number, message: string): Promise<Shrunk> {
+/** `options` failed with `message`. Once `isStopped`, what is left is as small as it was got until then. */
+export async function shrink(options: RunOptions, durationMs: number, message: string, isStopped = () => false): Promise<Shrunk> {
   let best: Shrunk = { options: { ...options, durationMs }, message, runs: 0 }
   let runs = 0
   const attempt = async (change: Partial<RunOptions>): Promise<boolean> => {
@@ -27,12 +27,12 @@ export async function shrink(options: RunOptions, durationMs: number, message: s
   }
   // A shorter run draws the same until its end: where the failure needs what came after, longer steps fail and shorter ones are tried.
   let shortest = SHORTEST_MS
-  for (let longest = durationMs; longest - shortest > 50;) {
+  for (let longest = durationMs; longest - shortest > 50 && !isStopped();) {
     const middle = Math.round((longest + shortest) / 2)
     if (await attempt({ durationMs: middle })) longest = middle
     else shortest = middle
   }
-  for (const kind of FAULT_KINDS) await attempt({ without: [...(best.options.without ?? []), kind] })
+  for (const kind of FAULT_KINDS) if (!isStopped()) await attempt({ without: [...(best.options.without ?? []), kind] })
   return { ...best, runs }
 }
 

@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util'
 import { commandLine } from '../../support/command-line.js'
 import { SEED_OPTIONS } from '../support/seed-options.js'
-import { Counts } from '../support/world.js'
+import { runSeeds } from '../support/seed-runner.js'
 import { runSeed } from './run.js'
 
 const USAGE = `usage: node dist/test/simulation/ensemble/main.js [--seeds 200] [--from 1] [--duration 4000] [--planted NAME] [--disks fail|sound] [--log]
@@ -12,6 +12,8 @@ const USAGE = `usage: node dist/test/simulation/ensemble/main.js [--seeds 200] [
   --planted   with a known bug, which is to be found
   --disks     sound: disks do not fail
   --log       every step of a seed (SIM_MESSAGES=1: every message too)
+
+  Stopped by SIGINT or SIGTERM it ends with the seed under way, and says how many were clean. Exit code 1: some failed.
 `
 
 function parse(args: readonly string[]) {
@@ -23,20 +25,15 @@ function parse(args: readonly string[]) {
 }
 
 const values = commandLine(parse, USAGE)
-const total = new Counts()
-const failed: string[] = []
-const from = Number(values.from)
-const started = performance.now()
-for (let seed = from; seed < from + Number(values.seeds); seed++) {
-  try {
-    const log = values.log ? { log: (line: string) => console.log(line) } : {}
-    const planted = values.planted ? { planted: { [values.planted]: true } } : {}
-    total.addAll(await runSeed({ seed, durationMs: Number(values.duration), diskFaults: values.disks !== 'sound', ...log, ...planted }))
-  } catch (error) {
-    failed.push((error as Error).message)
-    console.log(values.log ? (error as Error & { cause: Error }).cause.stack : (error as Error).message)
-  }
+const options = {
+  durationMs: Number(values.duration),
+  diskFaults: values.disks !== 'sound',
+  ...(values.log ? { log: (line: string) => console.log(line) } : {}),
+  ...(values.planted ? { planted: { [values.planted]: true } } : {}),
 }
-console.log(`${values.seeds} seeds from ${from} in ${((performance.now() - started) / 1000).toFixed(1)} s, ${failed.length} failed`)
-console.log(total.toString())
-process.exitCode = failed.length > 0 ? 1 : 0
+await runSeeds({
+  from: Number(values.from),
+  seeds: Number(values.seeds),
+  run: (seed) => runSeed({ ...options, seed }),
+  failed: (_, { message, cause }) => console.log(values.log ? (cause as Error).stack : message),
+})
