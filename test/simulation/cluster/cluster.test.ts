@@ -7,9 +7,9 @@ import { PLANTED, type Planted } from './planted.js'
 import { runSeed } from './run.js'
 import { commandOf, shrink } from './shrink.js'
 
-const SEEDS = 10
-const FIRST = 12
-/** Of five nodes: some faults need that many. In 33 a whole in-sync set dies, which few seeds come to. */
+/** What seldom comes does in one of these: a disk is replaced in 16 and 34, a whole in-sync set dies in 9, an instance is fenced in 5, 11 and 16. */
+const SEEDS = [1, 2, 5, 9, 11, 15, 16, 25, 27, 34]
+/** Of five nodes: some faults need that many. */
 const WIDE_SEEDS = [1, 2, 3, 4, 5, 33]
 const MUST_HAPPEN = [
   'acknowledged record',
@@ -39,7 +39,15 @@ const MUST_HAPPEN = [
   'follower falls behind',
   'in-sync set dies',
   'join behind the leader',
+  'preferred leader elected',
+  'reassignment moves',
+  'reassignment raises',
+  'reassignment lowers',
+  'reassignment reorders',
+  'reassignment cancelled',
+  'replica dropped',
   'coordinator loads',
+  'coordinator loads anew',
   'coordinator unloaded',
   'coordinator looked up',
   'group rebalance',
@@ -58,9 +66,9 @@ const MUST_HAPPEN = [
   'static member restarts',
 ]
 
-test(`${SEEDS + WIDE_SEEDS.length} seeds of a cluster with faults: one leader an epoch, equal logs, every acknowledged record once and in order, groups as they are promised`, async (t) => {
+test(`${SEEDS.length + WIDE_SEEDS.length} seeds of a cluster with faults: one leader an epoch, equal logs, every acknowledged record once and in order, groups as they are promised`, async (t) => {
   const total = new Counts()
-  for (let seed = FIRST; seed < FIRST + SEEDS; seed++) total.addAll(await runSeed({ seed, durationMs: 3000 }))
+  for (const seed of SEEDS) total.addAll(await runSeed({ seed, durationMs: 3000 }))
   for (const seed of WIDE_SEEDS) total.addAll(await runSeed({ seed, durationMs: 3000, nodes: 5 }))
   t.diagnostic(total.toString())
   assert.deepEqual(
@@ -105,7 +113,7 @@ test('a failing seed shrinks to a shorter run with fewer faults, which fails aga
 /** `from`: the seed that was seen to find it; the next ones are there for when the product draws its random numbers otherwise. */
 interface Found {
   readonly from: number
-  /** Of groups: the others are looked for without them, as they were found. */
+  /** Of groups and reassignment: the others are looked for without them, as they were found. */
   readonly groups?: true
   readonly nodes?: 3 | 5
   readonly breaks: RegExp
@@ -122,11 +130,12 @@ const PLANTED_BUGS: Readonly<Partial<Record<Planted, Found>>> = {
   ackBeforeFsync: { from: 7, breaks: /is on .* only/ },
   forgetsLostDirs: { from: 80, breaks: /went back|lost|was .* it is/ },
   sequencesNotChecked: { from: 1, breaks: /expected|was .* it is/ },
+  dropsBeforeCaughtUp: { from: 2, nodes: 5, groups: true, breaks: /went back|lost|was .* it is/ },
   commitAnsweredEarly: { from: 1, groups: true, breaks: /is on .* only/ },
-  staleCoordinatorAnswers: { from: 18, groups: true, breaks: /was there|behind|after others of/ },
-  answersBeforeLoaded: { from: 15, groups: true, breaks: /was there|behind|after others of|had been given|'s and / },
-  loadsToWatermark: { from: 21, groups: true, breaks: /was there|behind|after others of|had been given|'s and / },
-  generationNotChecked: { from: 25, groups: true, breaks: /was accepted|behind generation/ },
+  staleCoordinatorAnswers: { from: 10, groups: true, breaks: /was there|behind|after others of|had been given/ },
+  answersBeforeLoaded: { from: 1, groups: true, breaks: /was there|behind|after others of|had been given|'s and / },
+  loadsToWatermark: { from: 1, groups: true, breaks: /was there|behind|after others of|had been given|'s and / },
+  generationNotChecked: { from: 11, groups: true, breaks: /was accepted|behind generation/ },
 }
 const TRIED = 25
 

@@ -75,6 +75,11 @@ export class Faults {
     this.#disturb()
   }
 
+  /** Bits of files may be wrong without anybody knowing it. */
+  get flips(): boolean {
+    return this.#flips
+  }
+
   get tampers(): boolean {
     return this.#active && this.#tampers && this.#run.world.chance(0.02)
   }

@@ -47,9 +47,16 @@ export class Ledger {
     this.#images.set(node, image)
     for (const [name, { partitions }] of image.topics) {
       if (before?.topics.get(name)?.partitions === partitions) continue
-      for (const { partition, partitionEpoch, leaderEpoch, leader, isr } of partitions) {
+      for (const { partition, partitionEpoch, leaderEpoch, leader, isr, replicas, addingReplicas, removingReplicas } of partitions) {
         const state = `${name}-${partition} partition epoch ${partitionEpoch}`
-        const decision = `leader ${leader} epoch ${leaderEpoch} isr ${isr.join()}`
+        const decision = `leader ${leader} epoch ${leaderEpoch} isr ${isr.join()} of ${replicas.join()} +${addingReplicas.join()} -${removingReplicas.join()}`
+        const isReplica = (id: number): boolean => replicas.includes(id)
+        if (
+          isr.length === 0 ||
+          ![...isr, ...addingReplicas, ...removingReplicas].every(isReplica) ||
+          (leader !== -1 && !isr.includes(leader))
+        )
+          this.broken(`${state} makes no sense: ${decision}`)
         const known = this.#decisions.get(state) ?? decision
         this.#decisions.set(state, decision)
         if (known !== decision) this.broken(`${state} was ${known}; on node ${node} it is ${decision}`)

@@ -65,6 +65,8 @@ export interface NodeOptions {
   log(line: string): void
   /** Whether the next answer to a fetch comes with a wrong bit. */
   tampers(): boolean
+  /** A replica was reassigned away, and its log deleted, if there was one. */
+  onDropped(node: SimNode, topic: string, partition: number): void
   /** A coordinator of the node was told that its records are committed. */
   onCoordinatorCommitted(node: SimNode, hosted: HostedPartition, lastOffset: number): void
   /** A replica was opened, or its log cut. */
@@ -88,6 +90,8 @@ export class SimNode {
   gone: Promise<void> = Promise.resolve()
   readonly #options: NodeOptions
   readonly #checkpoints = new Map<string, LogCheckpoint>()
+  /** By partition, how many of its replicas were here and went: the disk's double tells files apart by their names. */
+  readonly #former = new Map<string, number>()
   #lostPower = false
   /** How often its data disk was replaced: names the directory. */
   #disk = 0
@@ -378,11 +382,15 @@ export class SimNode {
       for (const state of topic.partitions) {
         const { partition, replicas, offline } = state
         if (!life.alive()) return
-        if (!replicas.includes(this.id)) continue
+        const goes = this.#options.planted === 'dropsBeforeCaughtUp' && state.removingReplicas.includes(this.id)
+        if (!replicas.includes(this.id) || goes) {
+          await this.#drop(manager, topic.name, partition)
+          continue
+        }
         const known = manager.find(topic.name, partition)
         const name = partitionDirName(topic.name, partition)
         const checkpoint = this.#checkpoints.get(name)
-        const dir = join(this.#options.disk.root, name)
+        const dir = join(this.#options.disk.root, String(this.#former.get(name) ?? 0), name)
         if (!known) mkdirSync(dir, { recursive: true })
         await manager.open({
           topic: topic.name,
@@ -407,6 +415,19 @@ export class SimNode {
     }
     const groupTopic = control.view.image.topics.get(GROUP_METADATA_TOPIC)
     for (const { partition } of groupTopic?.partitions ?? []) if (life.alive()) this.coordinators?.decided(partition)
+  }
+
+  /** The partition was reassigned away, now or while this node was down. */
+  async #drop(manager: ReplicaManager, topic: string, partition: number): Promise<void> {
+    const name = partitionDirName(topic, partition)
+    if (manager.find(topic, partition)) {
+      this.#options.counts.add('replica dropped')
+      this.#options.log(`n${this.id} drops ${name}`)
+      await manager.deleteReplica(topic, partition)
+      this.#checkpoints.delete(name)
+      this.#former.set(name, (this.#former.get(name) ?? 0) + 1)
+    }
+    this.#options.onDropped(this, topic, partition)
   }
 
   /** The process is gone; with `power` also what the machine had in memory; or the data disk, while it is away. */

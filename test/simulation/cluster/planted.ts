@@ -32,6 +32,8 @@ export const PLANTED = [
   'ackBeforeFsync',
   /** A producer's sequence numbers are not looked at. */
   'sequencesNotChecked',
+  /** A replica that is to go drops its log at once, and not when those that come have caught up. */
+  'dropsBeforeCaughtUp',
   /** A group coordinator answers when its own log has the records, before the in-sync set does. */
   'commitAnsweredEarly',
   /** A group coordinator that has lost its partition goes on answering from what it knows. */

@@ -5,6 +5,7 @@ import { accessSync, constants, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { PartitionImage, TopicImage } from '../../../src/controller/image.js'
+import { isReassigning } from '../../../src/controller/reassignment.js'
 import { GROUP_METADATA_TOPIC } from '../../../src/model/topic-partition.js'
 import type { HostedPartition } from '../../../src/replica/hosted-partition.js'
 import type { IsrProposal } from '../../../src/replica/partition/leader-and-isr.js'
@@ -19,6 +20,7 @@ import { type FaultKind, Faults } from './faults.js'
 import { GROUP_PARTITIONS, Groups } from './groups.js'
 import { InvariantBroken, Ledger, recordsOf } from './ledger.js'
 import { SimNode } from './node.js'
+import { Operator } from './operator.js'
 import type { Planted } from './planted.js'
 
 export interface RunOptions {
@@ -28,7 +30,7 @@ export interface RunOptions {
   readonly nodes?: 3 | 5
   /** Faults that are drawn and then do not come: for finding out which ones a failure needs. */
   readonly without?: readonly FaultKind[]
-  /** Without consumer groups: a seed draws what it drew before there were any. */
+  /** Without consumer groups and without an operator: a seed draws what it drew before there were any. */
   readonly recordsOnly?: boolean
   /** Virtual milliseconds with faults. */
   readonly durationMs?: number
@@ -70,6 +72,8 @@ export class ClusterRun {
    * life.
    */
   readonly #lostEnds = new Map<string, { readonly end: number; readonly life: bigint | undefined; committed: number }>()
+  /** How far each replica had come that was reassigned away. */
+  readonly #droppedEnds = new Map<string, number>()
   readonly #roles = new WeakMap<HostedPartition, LeaderTerm>()
   readonly #names = new WeakMap<HostedPartition, { readonly key: string; readonly replica: string }>()
   /** Damaged replicas that were cut back to be made whole: theirs is the one high watermark that may go back. */
@@ -116,6 +120,7 @@ export class ClusterRun {
         log: (line) => this.log(line),
         tampers: () => this.faults.tampers,
         onOpened: (node, hosted) => this.#watch(node, hosted),
+        onDropped: (node, topic, partition) => this.#dropped(node, topic, partition),
         onCoordinatorCommitted: (node, hosted, lastOffset) => this.#acknowledged(node, hosted, lastOffset),
       })
     })
@@ -137,6 +142,7 @@ export class ClusterRun {
       )
       this.#startClients()
       this.faults.start()
+      if (!this.options.recordsOnly) new Operator(this)
       this.#quietSoon()
       await this.world.run(this.world.now + (this.options.durationMs ?? 4000), () => this.#check())
       await this.#recover()
@@ -235,6 +241,15 @@ export class ClusterRun {
     state.proposeShrink = (now) => tell(shrink(now))
   }
 
+  /** It was reassigned away from the node, and its log is gone: nothing on it counts any more. */
+  #dropped(node: SimNode, topic: string, partition: number): void {
+    const replica = `${node.id}/${topic}-${partition}`
+    const end = this.#lastEnds.get(replica)
+    if (end !== undefined) this.#droppedEnds.set(replica, end)
+    this.#lastEnds.delete(replica)
+    this.#lostEnds.delete(replica)
+  }
+
   /** Called before the node loses its power, or its disk. */
   recordsLost(node: SimNode, loses: 'power' | 'disk'): void {
     if (loses === 'power' && this.promise === 'disk') return
@@ -251,6 +266,11 @@ export class ClusterRun {
     return leader.image?.brokers.get(id)?.epoch === lost.life ? lost.end : Math.min(lost.end, lost.committed)
   }
 
+  /** What a replica had that was reassigned away, as long as the leader's metadata does not say so. */
+  #droppedEnd({ topic, partition, state }: HostedPartition, id: number): number {
+    return state.replicas.includes(id) ? (this.#droppedEnds.get(`${id}/${topic}-${partition}`) ?? 0) : 0
+  }
+
   #noteCommitted(leader: SimNode, hosted: HostedPartition): void {
     if (hosted.state.role !== 'leader') return
     for (const { id } of this.nodes) {
@@ -262,6 +282,7 @@ export class ClusterRun {
   /**
    * An acknowledged record is on min ISR replicas at least, wherever they are now. On the `process` promise one counts that had fetched it and lost it
    * with the power, where the leader committed before it could know: it hears of that with the registration of the next life, as Kafka's does.
+   * So does one that was reassigned away, until the leader can know: then it is as if the records had been acknowledged before.
    */
   #acknowledged(leader: SimNode, hosted: HostedPartition, lastOffset: number): void {
     const { topic, partition } = hosted
@@ -271,7 +292,7 @@ export class ClusterRun {
         ? this.promise === 'disk'
           ? log.durableOffset
           : log.writtenOffset
-        : this.#lastEnds.get(`${node.id}/${topic}-${partition}`)
+        : (this.#lastEnds.get(`${node.id}/${topic}-${partition}`) ?? this.#droppedEnd(hosted, node.id))
       return Math.max(end ?? 0, this.#lostEnd(leader, hosted, node.id)) > lastOffset
     })
     if (replicas.length < 2)
@@ -384,7 +405,8 @@ export class ClusterRun {
     }
     boot()
     const isWhole = (topic: TopicImage | undefined): boolean =>
-      topic?.partitions.every(({ leader, isr, replicas }) => leader !== -1 && isr.length === replicas.length) === true
+      topic?.partitions.every((state) => state.leader !== -1 && state.isr.length === state.replicas.length && !isReassigning(state)) ===
+      true
     const whole = (): boolean => this.nodes.every(({ image }) => this.topics.every(({ topic }) => isWhole(image?.topics.get(topic))))
     await this.#until(20_000, 'the cluster is not whole', whole, () => this.faults.mend())
     const healed = this.world.now
@@ -398,6 +420,12 @@ export class ClusterRun {
     )
     await this.#restGroups(healed)
     await this.#until(20_000, 'the cluster did not become whole again', whole, () => this.faults.mend())
+    await this.#until(
+      20_000,
+      'replicas are not where the metadata has them',
+      () => this.#isInPlace,
+      () => this.faults.mend(),
+    )
     const caughtUp = (): boolean =>
       this.nodes.every((node) => [...(node.manager?.all() ?? [])].every(({ log, state }) => state.highWatermark === log.logEndOffset))
     await this.#until(5000, 'the high watermarks do not reach the ends', caughtUp)
@@ -405,6 +433,15 @@ export class ClusterRun {
     for (let partition = 0; partition < PARTITIONS; partition++) this.#judge(partition)
     await this.#judgeGroups()
     if (this.ledger.failure) throw this.ledger.failure
+  }
+
+  /** Who is a replica has one, and nobody else. */
+  get #isInPlace(): boolean {
+    return this.topics.every(({ topic }) =>
+      this.#partitions(topic).every(({ partition, replicas }) =>
+        this.nodes.every((node) => replicas.includes(node.id) === (node.hosted(topic, partition) !== undefined)),
+      ),
+    )
   }
 
   /** Every group has its members and takes commits again; then they stop. */
