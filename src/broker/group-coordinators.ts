@@ -8,17 +8,15 @@ import type { AppendResult as CommitResult, PartitionWriter } from '../coordinat
 import type { Env, Timer } from '../env/env.js'
 import { errors } from '../model/errors.js'
 import { GROUP_METADATA_TOPIC } from '../model/topic-partition.js'
-import type { HostedPartition } from '../replica/hosted-partition.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
 import type { ConfigStore } from './config/config-store.js'
+import { readGroupLog } from './group-log.js'
 
-/** What a load reads at a time. */
-const LOAD_CHUNK_BYTES = 1 << 20
 const COORDINATOR_TERMS = { acks: -1, disk: false, apiVersion: 9, origin: 'coordinator' } as const
 
 export interface GroupCoordinatorsOptions {
   readonly env: Env
-  readonly replicas: Pick<ReplicaManager, 'find' | 'append' | 'hasStaged' | 'flush'>
+  readonly replicas: Pick<ReplicaManager, 'find' | 'append' | 'hasStaged' | 'flush' | 'batchSuspected'>
   readonly configs: Pick<ConfigStore, 'getNumber'>
   image(): MetadataImage
 }
@@ -99,63 +97,7 @@ export class GroupCoordinators {
           // Several commits of one turn share a write.
           if (replicas.hasStaged) setImmediate(() => replicas.flush())
         }),
-      load: () => readAll(replicas, partition),
+      load: () => readGroupLog(replicas, partition),
     }
   }
-}
-
-/** Everything the log held when this leader took over; no more of it can be lost than is committed, so each piece is read once it is. */
-async function* readAll(replicas: GroupCoordinatorsOptions['replicas'], partition: number): AsyncGenerator<Uint8Array> {
-  const hosted = replicas.find(GROUP_METADATA_TOPIC, partition)
-  if (!hosted) return
-  const { log, state } = hosted
-  const { leaderEpoch } = state
-  const end = log.logEndOffset
-  let offset = log.logStartOffset
-  while (offset < end) {
-    if (state.role !== 'leader' || state.leaderEpoch !== leaderEpoch || replicas.find(GROUP_METADATA_TOPIC, partition) !== hosted)
-      throw Object.assign(new Error('the partition has another leader by now'), { code: errors.NOT_LEADER_OR_FOLLOWER.name })
-    if (state.highWatermark <= offset) {
-      await nextMove(hosted)
-      continue
-    }
-    const plan = log.planRead(offset, LOAD_CHUNK_BYTES, Math.min(end, state.highWatermark), true)
-    if (plan.kind === 'error') throw Object.assign(new Error(plan.errorMessage), { code: errors.KAFKA_STORAGE_ERROR.name })
-    if (plan.size === 0) {
-      // Compaction took the last records of the range.
-      if (state.highWatermark >= end) return
-      await nextMove(hosted)
-      continue
-    }
-    const chunk = Buffer.allocUnsafe(plan.size)
-    const whole = wholeBatches(chunk.subarray(0, log.readInto(plan, chunk, 0)))
-    if (whole.bytes.length === 0) return
-    yield whole.bytes
-    offset = whole.nextOffset
-    // Other partitions of this worker must not wait for a long load.
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}
-
-/** Resolves when the high watermark moves, or the partition's role does. */
-function nextMove(hosted: HostedPartition): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = hosted.watch(() => {
-      stop()
-      resolve()
-    })
-  })
-}
-
-/** A plan may end in the middle of a batch: what is left out is read again with the next chunk. */
-function wholeBatches(chunk: Buffer): { bytes: Buffer; nextOffset: number } {
-  let position = 0
-  let nextOffset = 0
-  while (chunk.length - position >= 61) {
-    const size = 12 + chunk.readInt32BE(position + 8)
-    if (chunk.length - position < size) break
-    nextOffset = Number(chunk.readBigInt64BE(position)) + chunk.readInt32BE(position + 23) + 1
-    position += size
-  }
-  return { bytes: chunk.subarray(0, position), nextOffset }
 }

@@ -272,6 +272,11 @@ export class ReplicaManager {
     if (known?.log === log) this.replication?.damaged(known, offset, message)
   }
 
+  /** A reader on this node could not make sense of the batch at `offset`: if it is damaged, a leader gives way to another, and a follower is made whole. */
+  batchSuspected(hosted: HostedPartition, offset: number): void {
+    this.replication?.suspected(hosted, offset)
+  }
+
   /** A log that was replaced by a move has nothing to say any more. */
   private checkpointDue(topic: string, partition: number, log: Log): void {
     const known = this.find(topic, partition)

@@ -209,14 +209,22 @@ export class Replication {
 
   /** A follower got bad bytes. Bad here as well: this log is damaged. Good here: it was the way, and the follower asks again. */
   private corruptReported(hosted: HostedPartition, replica: number, offset: number): void {
+    if (this.suspected(hosted, offset)) return
     const fields = { topic: hosted.topic, partition: hosted.partition, replica, offset }
+    this.options.env.logger.warn(fields, 'a follower got a wrong checksum; the batch in this log is sound')
+  }
+
+  /** Somebody could not read the batch at `offset`. True when it is damaged here, or cannot be looked at. */
+  suspected(hosted: HostedPartition, offset: number): boolean {
     try {
       const wrong = hosted.log.verifyBatchAt(offset)
-      if (wrong === undefined) this.options.env.logger.warn(fields, 'a follower got a wrong checksum; the batch in this log is sound')
-      else this.damaged(hosted, offset, wrong)
+      if (wrong !== undefined) this.damaged(hosted, offset, wrong)
+      return wrong !== undefined
     } catch (error) {
       // The log has taken itself out of service where that was called for.
-      this.options.env.logger.error({ ...fields, error: (error as Error).message }, 'a batch that a follower reported cannot be read')
+      const fields = { topic: hosted.topic, partition: hosted.partition, offset, error: (error as Error).message }
+      this.options.env.logger.error(fields, 'a batch that was reported cannot be read')
+      return true
     }
   }
 

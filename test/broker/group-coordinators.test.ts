@@ -1,6 +1,7 @@
 // A group coordinator goes where its partition's leadership goes.
 
 import assert from 'node:assert/strict'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { ConfigStore } from '../../src/broker/config/config-store.js'
@@ -12,6 +13,7 @@ import { runPoolTask } from '../../src/log/pool-tasks.js'
 import { errors } from '../../src/model/errors.js'
 import { GROUP_METADATA_TOPIC } from '../../src/model/topic-partition.js'
 import { ReplicaManager } from '../../src/replica/replica-manager.js'
+import type { LogDamage } from '../../src/replica/replication.js'
 import { tempDir, TOPIC_ID } from '../log/support.js'
 import { SimEnv } from '../support/sim-env.js'
 
@@ -41,6 +43,14 @@ async function setup(t: TestContext) {
     onMoveEnded: () => {},
   })
   t.after(() => manager.close(false))
+  const damages: LogDamage[] = []
+  manager.replicate({
+    link: { fetch: () => new Promise(() => {}) },
+    brokerEpoch: () => 0n,
+    alterIsr: () => new Promise(() => {}),
+    onLogDamaged: (damage) => damages.push(damage),
+    onLogRepaired: () => {},
+  })
   const image = emptyImage('c')
   const configs = new ConfigStore({ nodeId: 1, properties: new Map() }, () => image)
   const groups = new GroupCoordinators({ env, replicas: manager, configs, image: () => image })
@@ -64,7 +74,7 @@ async function setup(t: TestContext) {
   }
   const commit = () => groups.call(0, 'commitOffsets', COMMIT) as Promise<CommitOffsetsResult>
   const fetch = () => groups.call(0, 'fetchOffsets', { groupId: 'g', topics: null, requireStable: false }) as Promise<FetchOffsetsResult>
-  return { env, groups, decide, settle, replicate, commit, fetch, hosted }
+  return { env, groups, decide, settle, replicate, commit, fetch, hosted, damages }
 }
 
 function codeOf(result: CommitOffsetsResult): number {
@@ -126,3 +136,33 @@ test('a commit that the in-sync set does not take in offsets.commit.timeout.ms i
   await committed
   assert.notEqual(answer, 0)
 })
+
+for (const [what, at] of [
+  ['a record', 80],
+  ['the base offset, which no checksum covers,', 7],
+  ['the length', 11],
+] as const) {
+  test(`a coordinator that finds a wrong bit in ${what} of its log does not serve, and the damage is reported`, async (t) => {
+    const { env, decide, replicate, settle, commit, fetch, hosted, damages } = await setup(t)
+    await decide(1, 0)
+    for (let i = 0; i < 3; i++) {
+      const committed = commit()
+      await settle()
+      await replicate()
+      assert.equal(codeOf(await committed), 0)
+    }
+    const file = join(hosted().log.dir, `${'0'.repeat(20)}.log`)
+    const bytes = readFileSync(file)
+    const second = 12 + bytes.readInt32BE(8)
+    bytes[second + at]! ^= 2
+    writeFileSync(file, bytes)
+    await decide(1, 1)
+    await settle()
+    await env.advance(2000)
+    assert.equal((await fetch()).errorCode, errors.COORDINATOR_LOAD_IN_PROGRESS.code)
+    assert.deepEqual(
+      damages.map(({ offset, isLeader }) => [offset, isLeader]),
+      [[1, true]],
+    )
+  })
+}

@@ -89,6 +89,7 @@ export class NodeCoordinators {
     const replicas: GroupCoordinatorsOptions['replicas'] = {
       find: (topic, partition) => manager.find(topic, partition),
       flush: () => manager.flush(),
+      batchSuspected: (hosted, offset) => manager.batchSuspected(hosted, offset),
       get hasStaged() {
         return manager.hasStaged
       },
