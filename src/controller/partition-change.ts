@@ -68,7 +68,7 @@ const NO_LEADER = -1
 /** The state after `request`; `state` itself when nothing changes. */
 export function changePartition(state: PartitionImage, request: ChangeRequest, context: PartitionContext): PartitionImage {
   const target = targetOf(state, request, context)
-  completeReassignment(target)
+  completeReassignment(target, context)
   setElr(state, target, request, context)
   const elected = elect(state, target, request, context)
   const recovering = elected.unclean || (request.recovering ?? (state.recovering && elected.leader === state.leader))
@@ -126,12 +126,15 @@ function isrOf(state: PartitionImage, target: Target, request: ChangeRequest, co
   return assigned.length > 0 ? assigned : target.replicas.slice(0, 1)
 }
 
-/** All added replicas are in sync: those to be removed leave the assignment and the ISR. */
-function completeReassignment(target: Target): void {
+/**
+ * All added replicas are in sync, and without those to be removed as many as min ISR are: those leave the assignment and the ISR. Kafka asks for one that
+ * stays in sync only, which may be one that has just died, with the only copies of acknowledged records on those that go.
+ */
+function completeReassignment(target: Target, context: PartitionContext): void {
   if (target.adding.length === 0 && target.removing.length === 0) return
   const replicas = without(target.replicas, (broker) => target.removing.includes(broker))
   const isr = without(target.isr, (broker) => !replicas.includes(broker))
-  if (isr.length === 0 || !target.adding.every((broker) => isr.includes(broker))) return
+  if (isr.length < leastInSync(context, replicas) || !target.adding.every((broker) => isr.includes(broker))) return
   target.replicas = replicas
   target.isr = isr
   target.adding = NONE
@@ -139,6 +142,11 @@ function completeReassignment(target: Target): void {
   target.offline = without(target.offline, (broker) => !replicas.includes(broker))
   target.elr = without(target.elr, (broker) => !replicas.includes(broker))
   target.lastKnownElr = without(target.lastKnownElr, (broker) => !replicas.includes(broker))
+}
+
+/** Min ISR, as far as there are so many replicas. */
+export function leastInSync({ minIsr }: PartitionContext, replicas: readonly number[]): number {
+  return Math.max(1, Math.min(minIsr, replicas.length))
 }
 
 function setElr(state: PartitionImage, target: Target, request: ChangeRequest, context: PartitionContext): void {

@@ -1,11 +1,11 @@
 // Decides AlterPartitionReassignments and lists what is under way. Pure. A partition that is being moved has the new
-// replicas first, then those that will leave; `partition-change.ts` ends it when all added ones are in sync. Throttles
+// replicas first, then those that will leave; `partition-change.ts` ends it when all added ones are in sync, and enough of those that stay. Throttles
 // are settings of topics and brokers, which replication reads.
 
 import { errors } from '../model/errors.js'
 import type { ReassignmentSpec } from './controller-api.js'
 import type { MetadataImage, PartitionImage, TopicImage } from './image.js'
-import { changePartition, type PartitionContext } from './partition-change.js'
+import { changePartition, leastInSync, type PartitionContext } from './partition-change.js'
 import { refuse, type Decision } from './topic-decisions.js'
 
 export function isReassigning(state: PartitionImage): boolean {
@@ -54,6 +54,11 @@ function decideCancel(spec: ReassignmentSpec, state: PartitionImage, context: Pa
   const impossible = `Unable to revert the assignment of ${spec.topic}-${spec.partition}: none of its former replicas is in sync, and unclean.leader.election.enable is off.`
   if (replicas.length === 0 || (isr.length === 0 && !context.uncleanElection)) {
     return refuse(errors.INVALID_REPLICA_ASSIGNMENT.code, impossible)
+  }
+  // As long as too few of them are in sync the others are to go, and have not gone.
+  if (isr.length > 0 && isr.length < leastInSync(context, replicas)) {
+    const removing = state.replicas.filter((id) => !replicas.includes(id))
+    return { kind: 'planned', plan: changePartition(state, { replicas: [...replicas, ...removing], adding: [], removing }, context) }
   }
   const kept = isr.length > 0 ? isr : [replicas.find((id) => context.isActive(id)) ?? replicas[0]!]
   return { kind: 'planned', plan: changePartition(state, { replicas, isr: kept, adding: [], removing: [] }, context) }

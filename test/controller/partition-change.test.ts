@@ -142,6 +142,27 @@ const rows: Row[] = [
     { replicas: [1, 2], leader: 1, leaderEpoch: 6 },
   ],
   [
+    'a replica that is to leave stays while fewer than min ISR would be in sync without it',
+    { isr: [1, 3] },
+    { removing: [3] },
+    context([1, 3], { minIsr: 2 }),
+    { replicas: [1, 2, 3], isr: [1, 3], removingReplicas: [3], leaderEpoch: 5 },
+  ],
+  [
+    'and leaves with the one that makes them enough',
+    { isr: [1, 3], removingReplicas: [3] },
+    { isr: [1, 2, 3] },
+    context([1, 2, 3], { minIsr: 2 }),
+    { replicas: [1, 2], isr: [1, 2], removingReplicas: [], leaderEpoch: 6 },
+  ],
+  [
+    'a single replica is enough where only one is wanted',
+    {},
+    { replicas: [1, 2, 3], removing: [2, 3] },
+    context([1, 2, 3], { minIsr: 2 }),
+    { replicas: [1], isr: [1], removingReplicas: [], leaderEpoch: 6 },
+  ],
+  [
     'a replica whose directory failed gives up the lead',
     {},
     { offline: [1], isr: [2, 3] },
