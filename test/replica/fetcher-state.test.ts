@@ -239,6 +239,27 @@ test('what catches up takes at most a tenth of what may be under way', () => {
   assert.equal(outflow.bytes, 1)
 })
 
+test('replicas in sync are answered in bursts, which those that catch up neither lengthen nor wait for', () => {
+  const limit = 10 << 20
+  const outflow = new Outflow()
+  outflow.sent('far behind', 0, 1 << 20, true)
+  outflow.sent('a', 0, 1 << 20, false)
+  assert.equal(outflow.hasRoom(false, limit), true)
+  outflow.sent('b', 0, 700 << 10, false)
+  assert.deepEqual([outflow.hasRoom(false, limit), outflow.hasRoom(true, 20 << 20)], [false, true])
+  assert.equal(outflow.arrived('far behind'), true, 'there is room for others that catch up')
+  outflow.sent('c', 0, 200 << 10, false)
+  assert.equal(outflow.arrived('b'), false, 'much of the burst is still under way')
+  assert.equal(outflow.hasRoom(false, limit), false)
+  assert.equal(outflow.reached('a', 1), true)
+  assert.equal(outflow.hasRoom(false, limit), true)
+  outflow.sent('a', 1, 2 << 20, false)
+  outflow.endBurst()
+  assert.equal(outflow.hasRoom(false, limit), true)
+  outflow.sent('b', 1, 1, false)
+  assert.equal(outflow.hasRoom(false, limit), false, 'what is under way is still much')
+})
+
 test('an answer carries its records behind its fields, written where it is told', () => {
   const body = encodeFetchAnswer({ ...ANSWER, recordsSize: 4 }, (target, at) => {
     target.set([1, 2, 3, 4], at)

@@ -20,6 +20,18 @@ test('what is committed is on every in-sync replica, byte for byte, and follower
   await cluster.until(() => cluster.at(2).state.highWatermark === 5 && cluster.at(3).state.highWatermark === 5)
 })
 
+test('a partition whose records do not arrive holds up the others of its node for a moment only', async (t) => {
+  const cluster = await Cluster.start(t, { nodes: 2, log: { maxMessageBytes: 3_000_000 } })
+  for (const id of [1, 2]) await cluster.open(id, 1)
+  await cluster.run(50)
+  cluster.lost = { to: 2, partition: 0 }
+  const lost = cluster.produce(1, 1, -1, 'v'.repeat(2_000_000))
+  await cluster.run(10)
+  const also = cluster.produce(1, 1, -1, 'v', 1)
+  await cluster.until(() => also.code !== 'waiting', 100)
+  assert.deepEqual([also.code, lost.code], [0, 'waiting'])
+})
+
 test('a follower that is cut off leaves the ISR after the lag time, and comes back when it has caught up', async (t) => {
   const cluster = await Cluster.start(t)
   cluster.cut.add(3)

@@ -14,6 +14,9 @@ import { decodeFetchPart, encodeFetchAnswer, type FetchAnswerBody, type FetchAns
 import { Outflow } from './outflow.js'
 import type { FetchPart } from './replica-link.js'
 
+/** Some bursts take longer on a busy machine, and cost only what there would be without them. */
+const LONGEST_BURST_MS = 50
+
 export interface FetchServerOptions {
   readonly env: Env
   settings(): ReplicationSettings
@@ -50,6 +53,8 @@ interface Peer {
   readonly parked: Map<string, Parked>
   /** Of them, those that there is data for, and no room on the way or no budget. */
   readonly starved: Set<Parked>
+  /** While some wait for the end of a burst. */
+  burst: Timer | undefined
 }
 
 export interface FetchServerCounters {
@@ -97,18 +102,21 @@ export class FetchServer {
     const peer = this.peers.get(replica)
     if (!peer) return
     for (const one of Array.from(peer.parked.values())) this.unpark(one)
+    peer.burst?.cancel()
     this.peers.delete(replica)
   }
 
   /** The partition left this worker. */
   forget(hosted: HostedPartition, errorCode: number): void {
     for (const one of Array.from(this.byPartition.get(hosted) ?? [])) this.refuse(one, errorCode)
-    for (const peer of this.peers.values()) peer.outflow.arrived(fetchKey(hosted.log.topicId, hosted.partition))
+    const key = fetchKey(hosted.log.topicId, hosted.partition)
+    for (const peer of this.peers.values()) if (peer.outflow.arrived(key)) this.relieve(peer)
+    this.drainSoon()
   }
 
   /** Another rate, or other replicas that it holds for. */
   throttlesChanged(): void {
-    for (const peer of this.peers.values()) if (peer.starved.size > 0) this.relieved.add(peer)
+    for (const peer of this.peers.values()) this.relieve(peer)
     this.drainSoon()
   }
 
@@ -120,7 +128,7 @@ export class FetchServer {
 
   private peer(replica: number): Peer {
     let peer = this.peers.get(replica)
-    if (!peer) this.peers.set(replica, (peer = { outflow: new Outflow(), parked: new Map(), starved: new Set() }))
+    if (!peer) this.peers.set(replica, (peer = { outflow: new Outflow(), parked: new Map(), starved: new Set(), burst: undefined }))
     return peer
   }
 
@@ -141,9 +149,7 @@ export class FetchServer {
       return undefined
     }
     const isReport = part.maxBytes === 0
-    if (isReport) peer.outflow.reached(key, part.fetchOffset)
-    else peer.outflow.arrived(key)
-    if (peer.starved.size > 0) this.relieved.add(peer)
+    if (isReport ? peer.outflow.reached(key, part.fetchOffset) : peer.outflow.arrived(key)) this.relieve(peer)
     if (!isReport) {
       const older = peer.parked.get(key)
       if (older) this.finish(older, 0)
@@ -278,9 +284,30 @@ export class FetchServer {
     if (errorCode !== errors.NONE.code) this.refuse(one, errorCode)
     else if (isEnough && hasData(one)) {
       if (this.mayServe(one)) this.finish(one, part.maxBytes)
-      else this.peer(one.replica).starved.add(one)
+      else this.starve(one)
     } else if (hosted.log.logStartOffset > part.logStartOffset) this.finish(one, 0)
     else if (this.options.settings().rackAware && hosted.state.highWatermark > part.highWatermark) this.finish(one, 0)
+  }
+
+  private starve(one: Parked): void {
+    const peer = this.peer(one.replica)
+    peer.starved.add(one)
+    if (!peer.outflow.isBursting) return
+    peer.burst ??= this.options.env.timers.after(LONGEST_BURST_MS, () => {
+      peer.burst = undefined
+      peer.outflow.endBurst()
+      this.relieve(peer)
+      this.drainSoon()
+    })
+  }
+
+  /** There may be room on the way to that follower. */
+  private relieve(peer: Peer): void {
+    if (!peer.outflow.isBursting) {
+      peer.burst?.cancel()
+      peer.burst = undefined
+    }
+    if (peer.starved.size > 0) this.relieved.add(peer)
   }
 
   private available({ hosted, part }: Parked): number {

@@ -51,6 +51,8 @@ export class Cluster {
   readonly full: number[] = []
   /** Changes an answer on its way to the follower. */
   spoil: ((from: number, to: number, body: Uint8Array) => Uint8Array) | undefined
+  /** Of this partition no answer reaches this node. */
+  lost: { readonly to: number; readonly partition: number } | undefined
   state: LeaderAndIsr
   bytesTo = new Map<number, number>()
   readonly options: ClusterOptions
@@ -110,11 +112,17 @@ export class Cluster {
       onLogRepaired: () => undefined,
     })
     this.nodes.set(id, { id, manager, replication, damages })
-    await manager.open({
+    await this.open(id, 0, recoveryPoint, highWatermark)
+  }
+
+  /** Of other partitions than 0 no change of the ISR is decided. */
+  open(id: number, partition: number, recoveryPoint = 0, highWatermark?: number): Promise<unknown> {
+    const dir = this.options.dirs?.[id] ?? join(this.dir, String(id))
+    return this.node(id).manager.open({
       topic: 't',
       topicId: TOPIC_ID,
-      partition: 0,
-      dir: join(dir, 't-0'),
+      partition,
+      dir: join(dir, `t-${partition}`),
       cleanShutdown: false,
       recoveryPoint,
       logStartOffset: 0,
@@ -174,12 +182,12 @@ export class Cluster {
   }
 
   /** Produces one batch of `count` records; the error code, or 'waiting' until it is answered. */
-  produce(id: number, count = 1, acks = -1, value = 'v'): { code: number | 'waiting' } {
+  produce(id: number, count = 1, acks = -1, value = 'v', partition = 0): { code: number | 'waiting' } {
     const outcome: { code: number | 'waiting' } = { code: 'waiting' }
     const records = batch(Array.from({ length: count }, () => ({ value })))
     const { manager } = this.node(id)
     const sink = { complete: (_slot: number, { errorCode }: { errorCode: number }) => void (outcome.code = errorCode) }
-    manager.append('t', 0, records, { acks, disk: false, apiVersion: 12, origin: 'client' }, sink, 0)
+    manager.append('t', partition, records, { acks, disk: false, apiVersion: 12, origin: 'client' }, sink, 0)
     manager.flush()
     return outcome
   }
@@ -280,7 +288,8 @@ export class Cluster {
               this.env.timers.after(LATENCY_MS, () => {
                 if (isCut() || this.nodes.get(from) !== asker) return fail()
                 this.bytesTo.set(from, (this.bytesTo.get(from) ?? 0) + body.length)
-                if (over) return
+                const { lost } = this
+                if (over || (lost?.to === from && lost.partition === parts[index]!.partition)) return
                 onAnswer(index, this.spoil ? this.spoil(leader, from, body) : body)
                 if (--left === 0) resolve()
               })
