@@ -96,6 +96,7 @@ test('a seed replays exactly, whatever ran before it', async () => {
 test('seeds that failed once', async () => {
   for (const seed of [1076, 1083]) await runSeed({ seed, recordsOnly: true })
   for (const seed of [4174, 5002, 5104, 200_818, 520_806, 530_332, 811_515]) await runSeed({ seed, durationMs: 2500, recordsOnly: true })
+  for (const seed of [4770, 4849]) await runSeed({ seed, durationMs: 2500 })
 })
 
 test('a failing seed shrinks to a shorter run with fewer faults, which fails again', async () => {
