@@ -8,7 +8,7 @@
 // beginning. Without room there a frame is read into the link's own buffer, and its answers are copied. Gone with the link, or with the thread's door.
 
 import { type PortOutbox, ToDoor, type ToDoorMessage } from './port-messages.js'
-import { type Placed, ringMemory, RingWriter } from './shared-ring.js'
+import { type Placed, ringMemory, RingWriter } from '../threads/shared-ring.js'
 
 const RING_BYTES = 4 << 20
 /** Reserved behind a frame: the beginning of the next is read along, so that it is known in time what comes. */

@@ -4,7 +4,7 @@
 import type { Env, Timer } from '../env/env.js'
 import { MAX_HANDSHAKE_FRAME } from './frames.js'
 import type { Agreed, DialerHandshake, HandshakeStep, Refusal, ServerHandshake } from './handshake.js'
-import type { RoutedLink } from './router.js'
+import type { RoutedLink } from './router-door.js'
 import { type IncomingItem, LinkSession, type LinkTransport } from './session.js'
 import type { LinkSettings } from './settings.js'
 

@@ -24,8 +24,6 @@ import { COORDINATOR, type Door, type RoutedLink } from './router-door.js'
 import type { IncomingItem } from './session.js'
 import type { LinkSettings } from './settings.js'
 
-export type { RoutedLink } from './router-door.js'
-
 /** Of a worker and the link thread, each way. What finds no room is moved, which costs more. */
 const RING_BYTES = 4 << 20
 

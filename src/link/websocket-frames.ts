@@ -6,7 +6,7 @@
 // a replicating node's CPU.
 
 import { randomFillSync } from 'node:crypto'
-import { copyShared } from './shared-ring.js'
+import { copyShared } from '../threads/shared-ring.js'
 
 const Opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
 type Opcode = (typeof Opcode)[keyof typeof Opcode]

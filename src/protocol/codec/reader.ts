@@ -4,8 +4,6 @@
 import { asBuffer } from '../../model/bytes.js'
 import { ProtocolError } from './protocol-error.js'
 
-export { asBuffer }
-
 const NO_BYTES: Buffer = Buffer.alloc(0)
 const ZERO_UUID = 'AAAAAAAAAAAAAAAAAAAAAA'
 /** Below this the bytes are turned into a string in JavaScript: a call into V8's decoder costs more. */

@@ -79,7 +79,7 @@ export function encodeFetchAnswer(answer: FetchAnswerFields, readRecords?: (targ
   const hasRecords = recordsSize > 0 && readRecords !== undefined
   const head = encodeVersioned(replicaFetchAnswer, ANSWER_VERSION, { ...answer, recordsChecksum: hasRecords ? 0 : -1 })
   if (!hasRecords) return head
-  // Whole words, so that the next answer in the frame lies like this one (see link/shared-ring.ts).
+  // Whole words, so that the next answer in the frame lies like this one (see threads/shared-ring.ts).
   const length = (head.length + recordsSize + 7) & -8
   return {
     length,
