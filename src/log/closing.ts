@@ -1,11 +1,10 @@
 // The end of an open log: closed, or deleted with its directory.
 
 import { renameSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { errorCodeOf, errorText } from './codes.js'
 import { syncDirNow } from './files.js'
-import { removeLater } from './removal.js'
+import { removeInTurn, removeLater } from './removal.js'
 import type { LogState } from './log-state.js'
 import type { Segment } from './segment.js'
 
@@ -80,8 +79,8 @@ export function retireLog(log: LogState): void {
   renameLog(log, deletedDirName(oldName, log.env.random.bytes(16)), false)
   log.env.timers.after(log.config.fileDeleteDelayMs, () => {
     closeLog(log, false)
-      .then(() => rm(log.dir, { recursive: true, force: true }))
-      .catch((error: unknown) => log.env.logger.warn({ dir: log.dir, code: errorCodeOf(error) }, 'a replaced log could not be removed'))
+      .catch((error: unknown) => log.env.logger.warn({ dir: log.dir, code: errorCodeOf(error) }, 'a replaced log could not be closed'))
+      .then(() => removeInTurn(log.dir, log.env.logger))
   })
 }
 

@@ -3,7 +3,6 @@
 // a segment.
 
 import { existsSync, readdirSync, renameSync, statfsSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorCodeOf, errorText, LogError } from './codes.js'
 import { claimIdentity, isClaimed, type Identity, type Owner } from './directory-identity.js'
@@ -14,6 +13,7 @@ import { KnownOffsets } from './known-offsets.js'
 import { isOtherBoot, noteBoot } from './machine-boot.js'
 import { native } from './native.js'
 import { readTopicId } from './partition-metadata.js'
+import { removeInTurn } from './removal.js'
 import { parsePartitionDirName, partitionDirName } from '../model/topic-partition.js'
 import type { Env } from '../env/env.js'
 import type { TopicPartition, Uuid } from '../model/topic-partition.js'
@@ -195,15 +195,7 @@ export class LogDir {
   }
 
   #removeDeleted(): void {
-    for (const name of readdirSync(this.path)) {
-      if (!name.endsWith('-delete')) continue
-      rm(join(this.path, name), { recursive: true, force: true }).catch((error: unknown) => {
-        this.#env.logger.warn(
-          { path: join(this.path, name), code: errorCodeOf(error) },
-          'a deleted partition directory could not be removed',
-        )
-      })
-    }
+    for (const name of readdirSync(this.path)) if (name.endsWith('-delete')) void removeInTurn(join(this.path, name), this.#env.logger)
   }
 }
 

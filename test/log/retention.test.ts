@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { silentLogger } from '../../src/env/real.js'
+import { removeInTurn } from '../../src/log/removal.js'
 import { append, batch, batchOfSize, offsetsIn, openLog, START, tempDir, TestEnv } from './support.js'
 
 const DAY = 24 * 3600 * 1000
@@ -34,6 +36,15 @@ test('deleted files are renamed at once and removed after the delay', async (t) 
   const deadline = Date.now() + 5000
   while (deleted().length > 0 && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve))
   assert.deepEqual(deleted(), [])
+})
+
+test('what is to be removed goes one after the other, so that it never has all threads that fsyncs wait for', async (t) => {
+  const [large, small] = [join(tempDir(t), 'large'), join(tempDir(t), 'small')]
+  for (const dir of [large, small]) mkdirSync(dir)
+  for (let file = 0; file < 2000; file++) writeFileSync(join(large, `${file}`), '')
+  void removeInTurn(large, silentLogger)
+  await removeInTurn(small, silentLogger)
+  assert.deepEqual([existsSync(large), existsSync(small)], [false, false])
 })
 
 test('retention.ms goes by record time, and when all has expired the log keeps its end', async (t) => {
