@@ -79,8 +79,8 @@ export function retireLog(log: LogState): void {
   renameLog(log, deletedDirName(oldName, log.env.random.bytes(16)), false)
   log.env.timers.after(log.config.fileDeleteDelayMs, () => {
     closeLog(log, false)
-      .catch((error: unknown) => log.env.logger.warn({ dir: log.dir, code: errorCodeOf(error) }, 'a replaced log could not be closed'))
       .then(() => removeInTurn(log.dir, log.env.logger))
+      .catch((error: unknown) => log.env.logger.warn({ dir: log.dir, code: errorCodeOf(error) }, 'a replaced log could not be closed'))
   })
 }
 
