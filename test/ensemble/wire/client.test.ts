@@ -107,10 +107,15 @@ test('a broken connection rejects what was in flight, and the session goes on wi
   const client = await open(t, between.address)
   const { sessionId } = client
   await client.create('/e', null, { mode: 'ephemeral' })
+  const other = await open(t, port.address)
+  let onChange = (): void => undefined
+  const changed = new Promise<void>((resolve) => (onChange = resolve))
+  await other.getData('/e', () => onChange())
   between.state.swallow = true
   const lost = client.setData('/e', bytes('x'))
   const suspended = reaches(client, 'suspended')
-  await port.applied()
+  // It arrived, its answer does not.
+  await changed
   between.cut()
   await assert.rejects(lost, (error) => isZnodeError(error, ZkCode.connectionLoss))
   await suspended

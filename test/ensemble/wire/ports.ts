@@ -14,8 +14,6 @@ export interface TestPort {
   readonly address: string
   readonly server: ZkServer
   stop(): Promise<void>
-  /** Everything submitted so far is applied. */
-  applied(): Promise<void>
   /** As expiry does. */
   endSession(sessionId: bigint): Promise<void>
   /** As when another member takes the session over. */
@@ -57,7 +55,6 @@ export async function startPort(
     address: `127.0.0.1:${server.port}`,
     server,
     stop,
-    applied: async () => void (await end(-1n)),
     endSession: async (sessionId) => void (await end(sessionId)),
     moveSession: (sessionId) => moves.forEach((listener) => listener(sessionId)),
     become: (next) => {
