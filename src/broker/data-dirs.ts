@@ -9,7 +9,7 @@ import { clearMovedIn, MOVED_IN_FILE } from '../log/future.js'
 import { LogDir } from '../log/log-dir.js'
 import type { TopicPartition } from '../model/topic-partition.js'
 import { KnownDirs } from './known-dirs.js'
-import { parsePartitionDirName, partitionDirName } from '../model/topic-partition.js'
+import { parsePartitionDirName, dirNameOf, partitionDirName } from '../model/topic-partition.js'
 import type { MoveRequest } from '../replica/log-moves.js'
 import type { LogCheckpoint } from '../replica/replica-manager.js'
 import type { LogDirStatus } from './handlers/services.js'
@@ -83,12 +83,12 @@ export class DataDirs {
     this.env = env
     for (const dir of dirs) {
       for (const { topicPartition } of dir.partitions()) {
-        const other = this.places.get(keyOf(topicPartition))
-        this.place(keyOf(topicPartition), other ? theMovedOne(topicPartition, other, dir) : dir)
+        const other = this.places.get(dirNameOf(topicPartition))
+        this.place(dirNameOf(topicPartition), other ? theMovedOne(topicPartition, other, dir) : dir)
       }
     }
     for (const dir of dirs) {
-      for (const topicPartition of dir.futures()) this.moving.set(keyOf(topicPartition), dir)
+      for (const topicPartition of dir.futures()) this.moving.set(dirNameOf(topicPartition), dir)
       dir.dropFutures()
     }
   }
@@ -141,13 +141,13 @@ export class DataDirs {
   }
 
   pathOf(topicPartition: TopicPartition): string | undefined {
-    return this.places.get(keyOf(topicPartition))?.path
+    return this.places.get(dirNameOf(topicPartition))?.path
   }
 
   /** A partition that comes later shall lie there. The oldest wishes are forgotten when there are too many. */
   prefer(topicPartition: TopicPartition, path: string): void {
-    this.preferred.delete(keyOf(topicPartition))
-    this.preferred.set(keyOf(topicPartition), path)
+    this.preferred.delete(dirNameOf(topicPartition))
+    this.preferred.set(dirNameOf(topicPartition), path)
     if (this.preferred.size > MAX_PREFERENCES) this.preferred.delete(this.preferred.keys().next().value!)
   }
 
@@ -206,10 +206,10 @@ export class DataDirs {
    */
   placeFor(topic: string, partition: number, isOld: boolean): Place {
     const topicPartition = { topic, partition }
-    const known = this.places.get(keyOf(topicPartition))
+    const known = this.places.get(dirNameOf(topicPartition))
     const missing = this.unusable[0]
-    if (!known && missing !== undefined && (isOld || this.away.has(keyOf(topicPartition)))) {
-      this.away.add(keyOf(topicPartition))
+    if (!known && missing !== undefined && (isOld || this.away.has(dirNameOf(topicPartition)))) {
+      this.away.add(dirNameOf(topicPartition))
       const offline = `its data directory is not in service (away: ${this.unusable.join(', ')})`
       return {
         path: missing,
@@ -222,7 +222,7 @@ export class DataDirs {
       }
     }
     const dir = known ?? this.wished(topicPartition) ?? this.emptiest()
-    if (!known) this.place(keyOf(topicPartition), dir)
+    if (!known) this.place(dirNameOf(topicPartition), dir)
     return {
       path: dir.path,
       // A directory that did not exist yet has nothing to recover either way.
@@ -237,7 +237,7 @@ export class DataDirs {
       for (const { topicPartition } of dir.partitions()) {
         if (exists(topicPartition.topic, topicPartition.partition)) continue
         dir.setAside(topicPartition)
-        this.place(keyOf(topicPartition), undefined)
+        this.place(dirNameOf(topicPartition), undefined)
       }
     }
   }
@@ -264,7 +264,7 @@ export class DataDirs {
 
   /** The partition was reassigned away from this node. */
   forgetPartition(topicPartition: TopicPartition): void {
-    const key = keyOf(topicPartition)
+    const key = dirNameOf(topicPartition)
     this.places.get(key)?.offsets.forget(topicPartition)
     this.place(key, undefined)
   }
@@ -277,12 +277,12 @@ export class DataDirs {
   }
 
   private note(checkpoint: LogCheckpoint): void {
-    this.places.get(keyOf(checkpoint))?.offsets.note(checkpoint, checkpoint)
+    this.places.get(dirNameOf(checkpoint))?.offsets.note(checkpoint, checkpoint)
   }
 
   private wished(topicPartition: TopicPartition): LogDir | undefined {
-    const path = this.preferred.get(keyOf(topicPartition))
-    this.preferred.delete(keyOf(topicPartition))
+    const path = this.preferred.get(dirNameOf(topicPartition))
+    this.preferred.delete(dirNameOf(topicPartition))
     return this.dirs.find((dir) => dir.path === path && dir.failure === undefined)
   }
 
@@ -314,15 +314,11 @@ function theMovedOne(topicPartition: TopicPartition, one: LogDir, other: LogDir)
   if (marked.length !== 1) {
     throw new LogError(
       'ERR_MILLRACE_DUPLICATE_PARTITION',
-      `${keyOf(topicPartition)} is in ${one.path} and in ${other.path}: move one of the two out of the data directories, then start again`,
+      `${dirNameOf(topicPartition)} is in ${one.path} and in ${other.path}: move one of the two out of the data directories, then start again`,
     )
   }
   const moved = marked[0]!
   ;(moved === one ? other : one).setAside(topicPartition)
   clearMovedIn(moved.partitionDir(topicPartition))
   return moved
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return partitionDirName(topic, partition)
 }

@@ -4,12 +4,12 @@
 import { errors } from '../model/errors.js'
 import { GROUP_METADATA_TOPIC } from '../model/topic-partition.js'
 import type { ReadPlan } from '../log/types.js'
+import { At, HEADER_SIZE, int32At, int64At, LOG_OVERHEAD } from '../protocol/records/batch-layout.js'
 import type { HostedPartition } from '../replica/hosted-partition.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
 
 /** What is read at a time. */
 const CHUNK_BYTES = 1 << 20
-const HEADER_BYTES = 61
 
 /** Everything the log held when this leader took over; no more of it can be lost than is committed, so each piece is read once it is. */
 export async function* readGroupLog(
@@ -93,12 +93,12 @@ function wholeBatches(chunk: Buffer, from: number, end: number): WholeBatches {
   let position = 0
   let nextOffset = from
   let isDamaged = false
-  while (chunk.length - position >= HEADER_BYTES) {
-    const size = 12 + chunk.readInt32BE(position + 8)
-    const base = Number(chunk.readBigInt64BE(position))
-    const last = base + chunk.readInt32BE(position + 23)
+  while (chunk.length - position >= HEADER_SIZE) {
+    const size = LOG_OVERHEAD + int32At(chunk, position + At.batchLength)
+    const base = int64At(chunk, position + At.baseOffset)
+    const last = base + int32At(chunk, position + At.lastOffsetDelta)
     // Only the very first may begin before what was asked for: the log may start in the middle of it.
-    isDamaged = size < HEADER_BYTES || last < nextOffset || last >= end || (position > 0 && base < nextOffset)
+    isDamaged = size < HEADER_SIZE || last < nextOffset || last >= end || (position > 0 && base < nextOffset)
     if (isDamaged || chunk.length - position < size) break
     offsets.push(nextOffset)
     nextOffset = last + 1

@@ -2,7 +2,7 @@
 // start. Runs on the thread coordinator.
 
 import type { Logger } from '../env/env.js'
-import { parsePartitionDirName, partitionDirName, type TopicPartition } from '../model/topic-partition.js'
+import { parsePartitionDirName, dirNameOf, type TopicPartition } from '../model/topic-partition.js'
 import {
   CLEANER_OFFSET_FILE,
   HIGH_WATERMARK_FILE,
@@ -56,11 +56,11 @@ export class KnownOffsets {
   }
 
   of(topicPartition: TopicPartition): LogOffsets {
-    return this.#of(keyOf(topicPartition))
+    return this.#of(dirNameOf(topicPartition))
   }
 
   note(topicPartition: TopicPartition, { recoveryPoint, logStartOffset, cleanerOffset, highWatermark }: ReportedOffsets): void {
-    const key = keyOf(topicPartition)
+    const key = dirNameOf(topicPartition)
     const before = this.#of(key)
     const offsets = { recoveryPoint, logStartOffset, cleanerOffset: cleanerOffset ?? before.cleanerOffset, highWatermark }
     if (this.#known.has(key) && FILES.every(({ offset }) => offsets[offset] === before[offset])) return
@@ -69,7 +69,7 @@ export class KnownOffsets {
   }
 
   forget(topicPartition: TopicPartition): void {
-    if (this.#known.delete(keyOf(topicPartition))) this.#changed = true
+    if (this.#known.delete(dirNameOf(topicPartition))) this.#changed = true
   }
 
   /** The checkpoint files, fsynced and renamed into place, if there is something new. */
@@ -90,10 +90,6 @@ export class KnownOffsets {
   #of(key: string): LogOffsets {
     return this.#known.get(key)?.offsets ?? NOTHING
   }
-}
-
-function keyOf({ topic, partition }: TopicPartition): string {
-  return partitionDirName(topic, partition)
 }
 
 function readable(path: string, name: string, logger: Logger): Map<string, number> {

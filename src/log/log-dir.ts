@@ -14,7 +14,7 @@ import { isOtherBoot, noteBoot } from './machine-boot.js'
 import { native } from './native.js'
 import { readTopicId } from './partition-metadata.js'
 import { removeInTurn } from './removal.js'
-import { parsePartitionDirName, partitionDirName } from '../model/topic-partition.js'
+import { parsePartitionDirName, dirNameOf, partitionDirName } from '../model/topic-partition.js'
 import type { Env } from '../env/env.js'
 import type { TopicPartition, Uuid } from '../model/topic-partition.js'
 
@@ -142,8 +142,8 @@ export class LogDir {
   dropFutures(topicPartition?: TopicPartition): void {
     for (const name of readdirSync(this.path)) {
       const of = parseFutureDirName(name)
-      if (!of || (topicPartition && keyOf(of) !== keyOf(topicPartition))) continue
-      renameSync(join(this.path, name), join(this.path, deletedDirName(keyOf(of), this.#env.random.bytes(16))))
+      if (!of || (topicPartition && dirNameOf(of) !== dirNameOf(topicPartition))) continue
+      renameSync(join(this.path, name), join(this.path, deletedDirName(dirNameOf(of), this.#env.random.bytes(16))))
     }
     this.#removeDeleted()
   }
@@ -197,10 +197,6 @@ export class LogDir {
   #removeDeleted(): void {
     for (const name of readdirSync(this.path)) if (name.endsWith('-delete')) void removeInTurn(join(this.path, name), this.#env.logger)
   }
-}
-
-function keyOf(topicPartition: TopicPartition): string {
-  return partitionDirName(topicPartition.topic, topicPartition.partition)
 }
 
 function lockOrExplain(path: string): number {

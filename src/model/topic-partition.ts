@@ -16,6 +16,11 @@ export function partitionDirName(topic: string, partition: number): string {
   return `${topic}-${partition}`
 }
 
+/** The same of both in one. */
+export function dirNameOf({ topic, partition }: TopicPartition): string {
+  return partitionDirName(topic, partition)
+}
+
 /** Reads a directory name back; undefined when it is not one. A topic may contain dashes: the last one counts. */
 export function parsePartitionDirName(name: string): TopicPartition | undefined {
   const match = /^(.+)-(\d+)$/.exec(name)

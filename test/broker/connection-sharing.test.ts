@@ -8,6 +8,16 @@ import { until } from './wire-client.js'
 
 const CLIENTS = 21
 
+/** The kernel chooses who accepts: clients come until one was given away to the second worker, which says nothing. */
+async function untilGivenAway({ listeners, counts, client }: Awaited<ReturnType<typeof startTwo>>): Promise<Promise<Socket>[]> {
+  const waiting: Promise<Socket>[] = []
+  while (counts()[1] === listeners[1]!.connectionCount) {
+    waiting.push(client())
+    await until('it was placed', () => counts()[0]! + counts()[1]! === waiting.length)
+  }
+  return waiting
+}
+
 test('connections that come in any order end up evenly on both workers, and all are served', async (t) => {
   const { listeners, counts, client } = await startTwo(t, OPEN_TO_ALL)
   const clients: Socket[] = []
@@ -43,14 +53,10 @@ test('a worker that does not listen yet leaves the connection to the one that ha
 })
 
 test('a worker that ends without taking the connection leaves it as well', async (t) => {
-  const { listeners, counts, client, second, part } = await startTwo(t, OPEN_TO_ALL)
+  const pair = await startTwo(t, OPEN_TO_ALL)
+  const { listeners, counts, second, part } = pair
   second.answers = false
-  // The kernel chooses who accepts: until one was given away to the second worker, which says nothing.
-  const waiting: Promise<Socket>[] = []
-  while (counts()[1] === listeners[1]!.connectionCount) {
-    waiting.push(client())
-    await until('it was placed', () => counts()[0]! + counts()[1]! === waiting.length)
-  }
+  const waiting = await untilGivenAway(pair)
   part()
   await Promise.all(waiting)
   assert.equal(listeners[0]!.connectionCount + listeners[1]!.connectionCount, waiting.length)
@@ -83,13 +89,10 @@ test('a connection that is not let in is not counted', async (t) => {
 })
 
 test('a connection that comes back from a worker that was replaced meanwhile is not taken off the new one', async (t) => {
-  const { listeners, counts, client, second, part, replaceSecond } = await startTwo(t, OPEN_TO_ALL)
+  const pair = await startTwo(t, OPEN_TO_ALL)
+  const { listeners, counts, second, part, replaceSecond } = pair
   second.answers = false
-  const waiting: Promise<Socket>[] = []
-  while (counts()[1] === listeners[1]!.connectionCount) {
-    waiting.push(client())
-    await until('it was placed', () => counts()[0]! + counts()[1]! === waiting.length)
-  }
+  const waiting = await untilGivenAway(pair)
   // Its successor begins to count before the first worker hears of the end.
   replaceSecond()
   part()

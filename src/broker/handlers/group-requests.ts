@@ -7,9 +7,9 @@ import type { HandlerContext } from './handler.js'
 import type { BrokerServices } from './services.js'
 
 type Methods = GroupCoordinatorMethods
-type Argument<M extends keyof Methods> = Parameters<Methods[M]>[0]
+export type GroupArgument<M extends keyof Methods> = Parameters<Methods[M]>[0]
 /** A shard's answer as the caller sees it: never `unreached`. */
-type Reached<M extends keyof Methods> = Awaited<ReturnType<Methods[M]>> & { readonly unreached?: undefined }
+export type GroupAnswer<M extends keyof Methods> = Awaited<ReturnType<Methods[M]>> & { readonly unreached?: undefined }
 
 /** What of a node these need. */
 export interface GroupDoors extends Pick<HandlerContext, 'env' | 'nodeId' | 'image'> {
@@ -27,8 +27,8 @@ export async function callGroup<M extends keyof Methods>(
   broker: GroupDoors,
   groupId: string,
   method: M,
-  argument: Argument<M>,
-): Promise<Reached<M> | Unreached> {
+  argument: GroupArgument<M>,
+): Promise<GroupAnswer<M> | Unreached> {
   const partition = await broker.services.groupPartitionFor(groupId)
   if (partition < 0) return { errorCode: errors.COORDINATOR_NOT_AVAILABLE.code, unreached: true }
   return callPartition(broker, partition, method, argument)
@@ -38,11 +38,11 @@ export async function callPartition<M extends keyof Methods>(
   broker: GroupDoors,
   partition: number,
   method: M,
-  argument: Argument<M>,
-): Promise<Reached<M> | Unreached> {
+  argument: GroupArgument<M>,
+): Promise<GroupAnswer<M> | Unreached> {
   if (leaderOf(broker, partition) !== broker.nodeId || isFenced(broker)) return { errorCode: errors.NOT_COORDINATOR.code, unreached: true }
   try {
-    return (await broker.services.callGroupCoordinator(partition, method, argument)) as Reached<M>
+    return (await broker.services.callGroupCoordinator(partition, method, argument)) as GroupAnswer<M>
   } catch (cause) {
     // Its worker died, say: the client looks the coordinator up again and retries.
     broker.env.logger.warn({ err: cause, partition, method }, 'a call of the group coordinator failed')

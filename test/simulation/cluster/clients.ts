@@ -1,6 +1,7 @@
 // Producers (idempotent, acks=all, several batches in flight) and consumers of one partition, as a client library drives them: they ask any node
 // who leads, keep order on each connection, time out, and send again everything that was not answered.
 
+import type { MetadataImage } from '../../../src/controller/image.js'
 import { errors } from '../../../src/model/errors.js'
 import type { HostedPartition } from '../../../src/replica/hosted-partition.js'
 import { batch } from '../../log/support.js'
@@ -33,11 +34,15 @@ export interface ClientOptions {
   onAcknowledged(leader: SimNode, hosted: HostedPartition, lastOffset: number): void
 }
 
+/** What some node that runs believes. */
+export function someImage(world: SimWorld, nodes: readonly SimNode[]): MetadataImage | undefined {
+  const running = nodes.filter(({ image, paused }) => image !== undefined && !paused)
+  return running.length === 0 ? undefined : world.pick(running).image
+}
+
 /** Whoever leads, as some node that runs believes. */
 function leaderOf({ world, nodes, topic, partition }: ClientOptions): SimNode | undefined {
-  const running = nodes.filter(({ image, paused }) => image !== undefined && !paused)
-  if (running.length === 0) return undefined
-  const leader = world.pick(running).image!.topics.get(topic)?.partitions[partition]?.leader
+  const leader = someImage(world, nodes)?.topics.get(topic)?.partitions[partition]?.leader
   const node = nodes.find(({ id }) => id === leader)
   return node?.manager ? node : undefined
 }

@@ -4,7 +4,13 @@
 import { ConfigStore } from '../../../src/broker/config/config-store.js'
 import { withFenced } from '../../../src/broker/fenced-image.js'
 import { GroupCoordinators, type GroupCoordinatorsOptions } from '../../../src/broker/group-coordinators.js'
-import { callGroup, type GroupDoors, type Unreached } from '../../../src/broker/handlers/group-requests.js'
+import {
+  callGroup,
+  type GroupAnswer,
+  type GroupArgument,
+  type GroupDoors,
+  type Unreached,
+} from '../../../src/broker/handlers/group-requests.js'
 import type { MetadataImage } from '../../../src/controller/image.js'
 import type { GroupCoordinatorMethods } from '../../../src/coordinators/group/messages.js'
 import { partitionForGroup } from '../../../src/coordinators/group/partition-for-group.js'
@@ -34,10 +40,7 @@ export interface NodeCoordinatorsOptions {
   onCommitted(hosted: HostedPartition, lastOffset: number): void
 }
 
-/** A method's name and what it is given. */
 export type GroupMethod = keyof GroupCoordinatorMethods
-export type GroupArgument<M extends GroupMethod> = Parameters<GroupCoordinatorMethods[M]>[0]
-export type GroupAnswer<M extends GroupMethod> = Awaited<ReturnType<GroupCoordinatorMethods[M]>> & { readonly unreached?: undefined }
 
 export class NodeCoordinators {
   readonly groups: GroupCoordinators

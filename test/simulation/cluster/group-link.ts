@@ -1,12 +1,13 @@
 // The way of a group client to its coordinator: it asks any node who that is, sends there, hears too late, twice or nothing, and looks for the coordinator anew
 // when it is told that this is not the one, or is told nothing.
 
-import type { Unreached } from '../../../src/broker/handlers/group-requests.js'
+import type { GroupAnswer, GroupArgument, Unreached } from '../../../src/broker/handlers/group-requests.js'
 import { partitionForGroup } from '../../../src/coordinators/group/partition-for-group.js'
 import { errors } from '../../../src/model/errors.js'
 import { GROUP_METADATA_TOPIC } from '../../../src/model/topic-partition.js'
 import type { Counts, SimWorld } from '../support/world.js'
-import type { GroupAnswer, GroupArgument, GroupMethod } from './coordinators.js'
+import { someImage } from './clients.js'
+import type { GroupMethod } from './coordinators.js'
 import type { SimNode } from './node.js'
 
 /** Of the requests and of the answers, while the network is bad. */
@@ -15,7 +16,7 @@ const LATE = 0.03
 const TWICE = 0.02
 
 /** Another node coordinates the group, or none does yet. */
-const LOOK_ELSEWHERE: ReadonlySet<number> = new Set([
+export const LOOK_ELSEWHERE: ReadonlySet<number> = new Set([
   errors.NOT_COORDINATOR.code,
   errors.COORDINATOR_NOT_AVAILABLE.code,
   errors.COORDINATOR_LOAD_IN_PROGRESS.code,
@@ -94,9 +95,9 @@ export class GroupLink {
   /** Whoever coordinates the group, as some node that runs believes. */
   #find(): SimNode | undefined {
     const { world, nodes, groupId, counts } = this.#options
-    const running = nodes.filter(({ image, paused }) => image !== undefined && !paused)
-    if (running.length === 0) return undefined
-    const partitions = world.pick(running).image!.topics.get(GROUP_METADATA_TOPIC)?.partitions
+    const image = someImage(world, nodes)
+    if (!image) return undefined
+    const partitions = image.topics.get(GROUP_METADATA_TOPIC)?.partitions
     const leader = partitions?.[partitionForGroup(groupId, partitions.length)]?.leader
     counts.add('coordinator looked up')
     return nodes.find(({ id, coordinators }) => id === leader && coordinators !== undefined)

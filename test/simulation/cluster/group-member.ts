@@ -4,13 +4,10 @@
 //
 //   joining ──generation──▶ syncing ──assignment──▶ owning ──(rebalance, leave, restart, silence)──▶ joining
 
+import type { GroupAnswer } from '../../../src/broker/handlers/group-requests.js'
 import { errors } from '../../../src/model/errors.js'
-import type { Counts, SimWorld } from '../support/world.js'
-import type { GroupAnswer } from './coordinators.js'
-import type { GroupLedger } from './group-ledger.js'
-import type { GroupLink } from './group-link.js'
-import { type Committer, GroupOffsets, REQUEST_TIMEOUT_MS } from './group-offsets.js'
-import type { Ledger } from './ledger.js'
+import { LOOK_ELSEWHERE } from './group-link.js'
+import { type Committer, GroupOffsets, type GroupOffsetsOptions, REQUEST_TIMEOUT_MS } from './group-offsets.js'
 
 const SESSION_MS = 500
 const REBALANCE_MS = 400
@@ -21,19 +18,8 @@ const PROTOCOL = 'range'
 /** The answer says that this member is none any more. */
 const NOBODY: ReadonlySet<number> = new Set([errors.UNKNOWN_MEMBER_ID.code, errors.FENCED_INSTANCE_ID.code])
 const JOIN_AGAIN: ReadonlySet<number> = new Set([errors.REBALANCE_IN_PROGRESS.code, errors.ILLEGAL_GENERATION.code])
-const EXPECTED: ReadonlySet<number> = new Set([
-  errors.NOT_COORDINATOR.code,
-  errors.COORDINATOR_NOT_AVAILABLE.code,
-  errors.COORDINATOR_LOAD_IN_PROGRESS.code,
-])
 
-export interface GroupMemberOptions {
-  readonly world: SimWorld
-  readonly counts: Counts
-  readonly ledger: GroupLedger
-  readonly invariants: Ledger
-  readonly link: GroupLink
-  readonly groupId: string
+export interface GroupMemberOptions extends GroupOffsetsOptions {
   readonly name: string
   /** A static member. */
   readonly instance: string | null
@@ -41,7 +27,6 @@ export interface GroupMemberOptions {
   readonly partitions: number
   /** It may do what a sound member does not. */
   isBad(): boolean
-  log(line: string): void
 }
 
 export class GroupMember {
@@ -186,7 +171,7 @@ export class GroupMember {
     log(`${this.#memberId} of generation ${this.#generation} got error ${errorCode}`)
     if (errorCode === errors.FENCED_INSTANCE_ID.code && instance !== null) counts.add('static member fenced')
     if (NOBODY.has(errorCode)) return this.#startAnew()
-    const isKnown = JOIN_AGAIN.has(errorCode) || EXPECTED.has(errorCode) || errorCode === errors.MEMBER_ID_REQUIRED.code
+    const isKnown = JOIN_AGAIN.has(errorCode) || LOOK_ELSEWHERE.has(errorCode) || errorCode === errors.MEMBER_ID_REQUIRED.code
     if (!isKnown) invariants.broken(`member ${this.#memberId} got error ${errorCode}`)
     this.#joinSoon()
   }
@@ -202,7 +187,8 @@ export class GroupMember {
         argument,
         REQUEST_TIMEOUT_MS,
         this.#hear((answer) => {
-          if (answer === undefined || answer.errorCode === errors.NONE.code || EXPECTED.has(answer.errorCode)) return this.#heartbeatSoon()
+          if (answer === undefined || answer.errorCode === errors.NONE.code || LOOK_ELSEWHERE.has(answer.errorCode))
+            return this.#heartbeatSoon()
           this.#failed(answer.errorCode)
         }),
       )

@@ -1,11 +1,10 @@
 // Commits and fetches of one group's offsets, as a client library does them: one commit at a time, each with a number of its own that grows. What becomes of
 // them goes to the ledger.
 
-import type { Unreached } from '../../../src/broker/handlers/group-requests.js'
+import type { GroupAnswer, Unreached } from '../../../src/broker/handlers/group-requests.js'
 import { errors } from '../../../src/model/errors.js'
 import { ZERO_UUID } from '../../../src/model/topic-partition.js'
 import type { Counts, SimWorld } from '../support/world.js'
-import type { GroupAnswer } from './coordinators.js'
 import type { CommitAttempt, GroupLedger } from './group-ledger.js'
 import type { GroupLink } from './group-link.js'
 import type { Ledger } from './ledger.js'
@@ -15,7 +14,7 @@ export const REQUEST_TIMEOUT_MS = 500
 const TOPIC = 't'
 
 /** Nothing was written. */
-export const REFUSED: ReadonlySet<number> = new Set([
+const REFUSED: ReadonlySet<number> = new Set([
   errors.ILLEGAL_GENERATION.code,
   errors.UNKNOWN_MEMBER_ID.code,
   errors.FENCED_INSTANCE_ID.code,

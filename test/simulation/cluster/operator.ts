@@ -105,12 +105,7 @@ export class Operator {
     const gone = world.pick(target)
     if (share < 0.5 && target.length > LEAST_REPLICAS) return { kind: 'lowers', replicas: target.filter((id) => id !== gone) }
     if (others.length === 0) return undefined
-    if (share < 0.7 && target.length < MOST_REPLICAS) return this.#planRaise(target, others)
+    if (share < 0.7 && target.length < MOST_REPLICAS) return { kind: 'raises', replicas: [...target, world.pick(others)] }
     return { kind: 'moves', replicas: target.map((id) => (id === gone ? world.pick(others) : id)) }
-  }
-
-  #planRaise(target: readonly number[], others: readonly number[]): Plan | undefined {
-    if (others.length === 0 || target.length >= MOST_REPLICAS) return undefined
-    return { kind: 'raises', replicas: [...target, this.#run.world.pick(others)] }
   }
 }
