@@ -21,13 +21,28 @@ describe('three nodes', { timeout: 5 * LIMIT_MS }, () => {
   })
   after(() => cluster.close())
 
+  const at = (id: number): string => cluster.addresses[id - 1]!
+
+  async function listed(id: number, name: string, currentLeaderEpoch: number): Promise<number> {
+    const topics = [{ name, partitions: [{ partitionIndex: 0, currentLeaderEpoch, timestamp: -1 }] }]
+    return (await ask(at(id), apis.listOffsets, 7, { replicaId: -1, isolationLevel: 0, topics })).topics[0]!.partitions[0]!.errorCode
+  }
+
+  /** All are in sync, and each replica acts in this epoch of the leader: metadata is shown a moment before it is in force. */
+  async function settled(name: string, replicas: readonly number[], leaderEpoch: number): Promise<void> {
+    await allInSync(cluster.addresses, name, LIMIT_MS)
+    const UNKNOWN = errors.UNKNOWN_LEADER_EPOCH.code
+    for (const id of replicas)
+      await eventually(`${name} on node ${id} is in epoch ${leaderEpoch}`, LIMIT_MS, async () =>
+        (await listed(id, name, leaderEpoch)) !== UNKNOWN && (await listed(id, name, leaderEpoch + 1)) === UNKNOWN ? true : null,
+      )
+  }
+
   /** A topic of one partition with these replicas, the first of which leads it. */
   async function create(name: string, replicas: readonly number[], configs: Readonly<Record<string, string>> = {}): Promise<void> {
     await makeTopic(cluster.bootstrap, { name, assignments: [replicas], configs }, 60_000)
-    await allInSync(cluster.addresses, name, LIMIT_MS)
+    await settled(name, replicas, 0)
   }
-
-  const at = (id: number): string => cluster.addresses[id - 1]!
 
   async function produce(id: number, topic: string, count: number): Promise<number> {
     const { responses } = await ask(at(id), apis.produce, PRODUCE, produceBody(topic, [[0, batch(count)]]))
@@ -79,17 +94,13 @@ describe('three nodes', { timeout: 5 * LIMIT_MS }, () => {
       await admin.alterPartitionReassignments([{ topic: 'fenced', partition: 0, replicas: [2, 1, 3] }])
       await admin.electLeaders('preferred', [{ topic: 'fenced', partition: 0 }])
     })
-    await allInSync(cluster.addresses, 'fenced', LIMIT_MS)
+    await settled('fenced', [1, 2, 3], 1)
     assert.equal(await produce(2, 'fenced', 3), 0)
     const epochEnd = async (id: number, currentLeaderEpoch: number, leaderEpoch: number) => {
       const topics = [{ topic: 'fenced', partitions: [{ partition: 0, currentLeaderEpoch, leaderEpoch }] }]
       const answer = await ask(at(id), apis.offsetForLeaderEpoch, 4, { replicaId: -1, topics })
       const { errorCode, leaderEpoch: found, endOffset } = answer.topics[0]!.partitions[0]!
       return [errorCode, found, endOffset]
-    }
-    const listed = async (id: number, currentLeaderEpoch: number): Promise<number> => {
-      const topics = [{ name: 'fenced', partitions: [{ partitionIndex: 0, currentLeaderEpoch, timestamp: -1 }] }]
-      return (await ask(at(id), apis.listOffsets, 7, { replicaId: -1, isolationLevel: 0, topics })).topics[0]!.partitions[0]!.errorCode
     }
     const NOT_LEADER = errors.NOT_LEADER_OR_FOLLOWER.code
     for (const [currentEpoch, atLeader, atFollower] of [
@@ -107,7 +118,7 @@ describe('three nodes', { timeout: 5 * LIMIT_MS }, () => {
           [id, currentEpoch, await epochEnd(id, currentEpoch, 1)],
           [id, currentEpoch, expected === 0 ? [0, 1, 3] : [expected, -1, -1]],
         )
-        assert.deepEqual([id, currentEpoch, await listed(id, currentEpoch)], [id, currentEpoch, expected])
+        assert.deepEqual([id, currentEpoch, await listed(id, 'fenced', currentEpoch)], [id, currentEpoch, expected])
       }
     }
     // Nothing was written in epoch 0; 5 has never been.

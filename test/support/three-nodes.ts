@@ -34,6 +34,8 @@ export async function startThreeNodes(settings: readonly string[] = [], logger: 
       `millrace.ensemble=${ensemble}`,
       'millrace.workers=1',
       'millrace.log.level=silent',
+      // The longest there is: no node of a busy machine is taken for dead.
+      'broker.session.timeout.ms=40000',
     ]
     const { properties } = loadStaticConfig({ set: [...own, ...settings] })
     return startBroker({ ...brokerOptions(properties), logger })
