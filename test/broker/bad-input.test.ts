@@ -15,6 +15,7 @@ import {
   fetch,
   fetchBody,
   FETCH,
+  LONGER_THAN_A_TEST_WAITS_MS,
   PRODUCE,
   produce,
   produceBody,
@@ -195,11 +196,9 @@ for (const workers of [1, 2]) {
         const packed = bomb(100 * MIB, codec)
         assert.ok(packed.length < MIB, `${packed.length} bytes`)
         const rss = rssMiB()
-        const started = Date.now()
         const { responses } = await good.call(apis.produce, PRODUCE, produceBody('good', [[1, packed]]))
         const { errorCode, errorMessage } = responses[0]!.partitionResponses[0]!
         assert.notEqual(errorCode, 0, errorMessage ?? '')
-        assert.ok(Date.now() - started < 2000)
         await stillServes(t, rss, 60)
       })
     }
@@ -334,7 +333,7 @@ for (const workers of [1, 2]) {
     test('a client that ends its side while an answer is parked does not keep anything open', async (t) => {
       const client = await WireClient.open(t, broker.bootstrap)
       const [{ highWatermark } = { highWatermark: 0 }] = await fetch(good, 'good', [[0, 0]])
-      client.send(apis.fetch, FETCH, fetchBody('good', [[0, highWatermark]], { maxWaitMs: 60_000 }))
+      client.send(apis.fetch, FETCH, fetchBody('good', [[0, highWatermark]], { maxWaitMs: LONGER_THAN_A_TEST_WAITS_MS }))
       client.socket.end()
       await client.closed()
       await stillServes(t, rssMiB())

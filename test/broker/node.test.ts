@@ -13,6 +13,8 @@ import { open, type OpenOptions } from '../../src/embedded/open.js'
 import type { Millrace } from '../../src/embedded/open.js'
 
 const run = promisify(execFile)
+/** For a process that never ends by itself: none that does takes this long on any machine. */
+const ENDLESS = { timeout: 120_000 }
 const ENTRY = fileURLToPath(new URL('../../src/index.js', import.meta.url))
 
 /** Cleanups of a test, last in first out: a node is closed before its directory goes. */
@@ -131,7 +133,7 @@ for (const workers of [0, 1, 2]) {
       await producer.send({ topic: 'a', value: 'b' })
       await millrace.close()
       console.log('closed')`
-    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script, tempDir(t)], { timeout: 15_000 })
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script, tempDir(t)], ENDLESS)
     assert.equal(stdout.trim(), 'closed')
   })
 
@@ -143,7 +145,7 @@ for (const workers of [0, 1, 2]) {
       const producer = millrace.producer({ lingerMs: 0 })
       const { offset } = await producer.send({ topic: 'a', partition: 0, value: 'b' })
       console.log(offset)`
-    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script, dataDir], { timeout: 15_000 })
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script, dataDir], ENDLESS)
     assert.equal(stdout.trim(), '0')
     const again = await opened(t, { dataDir })
     assert.equal((await again.producer().send({ topic: 'a', partition: 0, value: 'c' })).offset, 1)

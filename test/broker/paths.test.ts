@@ -9,7 +9,18 @@ import { decodeResponse } from '../../src/protocol/codec/index.js'
 import { BatchCursor, readRecords } from '../../src/protocol/records/index.js'
 import { apis } from '../../src/protocol/schema/index.js'
 import { batch, batchOfSize } from '../log/support.js'
-import { createTopic, fetch, fetchBody, FETCH, PRODUCE, produce, produceBody, until, WireClient } from './wire-client.js'
+import {
+  createTopic,
+  fetch,
+  fetchBody,
+  FETCH,
+  LONGER_THAN_A_TEST_WAITS_MS,
+  PRODUCE,
+  produce,
+  produceBody,
+  until,
+  WireClient,
+} from './wire-client.js'
 
 const PARTITIONS = 12
 
@@ -160,14 +171,12 @@ for (const workers of [0, 1, 2, 8]) {
       for (const partition of [0, 3, 11]) {
         const started = performance.now()
         const ends = await ends_(client, 'poll')
-        const waiting = reader.call(apis.fetch, FETCH, fetchBody('poll', ends, { maxWaitMs: 20_000 }))
-        const answered = waiting.then(() => performance.now())
+        const waiting = reader.call(apis.fetch, FETCH, fetchBody('poll', ends, { maxWaitMs: LONGER_THAN_A_TEST_WAITS_MS }))
         await until('the fetch is parked', () => performance.now() - started > 30)
         await produce(client, 'poll', partition, [`to ${partition}`])
         const { responses } = await waiting
         const records = responses[0]!.partitions.flatMap(({ records: bytes }) => valuesOf(bytes))
         assert.deepEqual(records, [`to ${partition}`])
-        assert.ok((await answered) - started < 10_000)
       }
     })
 
@@ -176,16 +185,19 @@ for (const workers of [0, 1, 2, 8]) {
       const reader = await WireClient.open(t, broker.bootstrap)
       const from = Array.from({ length: PARTITIONS }, (_, p) => [p, 0] as const)
       let done = false
-      const waiting = reader.call(apis.fetch, FETCH, fetchBody('enough', from, { maxWaitMs: 20_000, minBytes: 5000 })).then((answer) => {
-        done = true
-        return answer
-      })
+      const waiting = reader
+        .call(apis.fetch, FETCH, fetchBody('enough', from, { maxWaitMs: LONGER_THAN_A_TEST_WAITS_MS, minBytes: 5000 }))
+        .then((answer) => {
+          done = true
+          return answer
+        })
       for (let partition = 0; partition < PARTITIONS; partition++) await produce(client, 'enough', partition, ['little'])
       assert.equal(done, false)
-      const before_ = process.cpuUsage()
+      const [began, before_] = [performance.now(), process.cpuUsage()]
       await new Promise((resolve) => setTimeout(resolve, 200))
       const { user, system } = process.cpuUsage(before_)
-      assert.ok((user + system) / 1000 < 150, `${(user + system) / 1000} ms of CPU in 200 ms of waiting`)
+      const [usedMs, waitedMs] = [(user + system) / 1000, performance.now() - began]
+      assert.ok(usedMs < 0.75 * waitedMs, `${usedMs} ms of CPU in ${waitedMs} ms of waiting`)
       await client.call(apis.produce, PRODUCE, produceBody('enough', [[5, batchOfSize(6000)]]))
       const { responses } = await waiting
       const got = responses[0]!.partitions.reduce((sum, { records }) => sum + records!.length, 0)
@@ -196,7 +208,7 @@ for (const workers of [0, 1, 2, 8]) {
       const started = performance.now()
       const read = await fetch(client, 'poll', await ends_(client, 'poll'), { maxWaitMs: 120 })
       const took = performance.now() - started
-      assert.ok(took >= 110 && took < 3000, `${took} ms`)
+      assert.ok(took >= 110, `${took} ms`)
       assert.ok(read.every(({ errorCode, records }) => errorCode === 0 && records!.length === 0))
     })
 
@@ -262,7 +274,7 @@ for (const workers of [0, 1, 2, 8]) {
         fetchBody(
           'doomed',
           all.map(([p]) => [p, 1] as const),
-          { maxWaitMs: 20_000 },
+          { maxWaitMs: LONGER_THAN_A_TEST_WAITS_MS },
         ),
       )
       const readers = await Promise.all(Array.from({ length: 4 }, () => WireClient.open(t, broker.bootstrap)))

@@ -7,6 +7,12 @@ import { decodeResponse, encodeRequest, type BodyOf } from '../../src/protocol/c
 import type { MessageOf } from '../../src/protocol/schema/dsl.js'
 import { type Api, apis } from '../../src/protocol/schema/index.js'
 import { batch } from '../log/support.js'
+import { patience, STEP_MS } from '../support/patience.js'
+
+/** Ends a test in which something never comes; what comes late is no failure. */
+const WAIT_MS = 60_000
+/** For a request that is to be parked: a test that depends on its end has failed before. */
+export const LONGER_THAN_A_TEST_WAITS_MS = 5 * WAIT_MS
 
 export class WireClient {
   readonly socket: Socket
@@ -62,13 +68,13 @@ export class WireClient {
   }
 
   /** The next answer; rejects when the connection ends first. */
-  async next(waitMs = 10_000): Promise<Buffer> {
+  async next(waitMs = WAIT_MS): Promise<Buffer> {
     await this.until(() => this.frames.length > 0, waitMs)
     return this.frames.shift()!
   }
 
   /** Resolves when the server has closed. */
-  async closed(waitMs = 5000): Promise<string> {
+  async closed(waitMs = WAIT_MS): Promise<string> {
     await this.until(() => this.closedBy !== undefined, waitMs, true)
     return this.closedBy!
   }
@@ -78,13 +84,12 @@ export class WireClient {
   }
 
   private async until(done: () => boolean, waitMs: number, closeIsFine = false): Promise<void> {
-    const deadline = Date.now() + waitMs
+    const left = patience(waitMs)
     while (!done()) {
       if (this.closedBy !== undefined && !closeIsFine) throw new Error(`the connection ended: ${this.closedBy}`)
-      const left = deadline - Date.now()
-      if (left <= 0) throw new Error(`nothing came in ${waitMs} ms`)
+      if (left() <= 0) throw new Error(`nothing came in ${waitMs} ms`)
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left)
+        const timer = setTimeout(resolve, STEP_MS)
         this.wake = () => {
           clearTimeout(timer)
           resolve()
@@ -206,10 +211,10 @@ export async function fetch(client: WireClient, topic: string, offsets: readonly
 }
 
 /** Polls a condition until it holds; the tests' only way to wait for what tells nobody. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, waitMs = 10_000): Promise<void> {
-  const deadline = Date.now() + waitMs
+export async function until(what: string, holds: () => boolean | Promise<boolean>, waitMs = WAIT_MS): Promise<void> {
+  const left = patience(waitMs)
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`not in ${waitMs} ms: ${what}`)
+    if (left() <= 0) throw new Error(`not in ${waitMs} ms: ${what}`)
     await sleep(10)
   }
 }

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { TestContext } from 'node:test'
+import { patience, STEP_MS } from '../support/patience.js'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 const DEADLINE_MS = 60_000
@@ -32,18 +33,18 @@ function environment(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
 
 export function cli(args: readonly string[], options: RunOptions = {}): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], {
-      env: environment(options.env),
-      cwd: options.cwd,
-      timeout: DEADLINE_MS,
-      killSignal: 'SIGKILL',
-    })
+    const child = spawn(process.execPath, [MAIN, ...args], { env: environment(options.env), cwd: options.cwd })
+    const left = patience(DEADLINE_MS)
+    const watch = setInterval(() => left() <= 0 && child.kill('SIGKILL'), STEP_MS)
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
     child.on('error', reject)
-    child.on('close', (code) => resolve({ code, stdout, stderr }))
+    child.on('close', (code) => {
+      clearInterval(watch)
+      resolve({ code, stdout, stderr })
+    })
     child.stdin.end(options.input ?? '')
   })
 }

@@ -6,6 +6,7 @@ import { Admin, type NewTopic } from '../../../src/client/index.js'
 import { errors } from '../../../src/model/errors.js'
 import { ZERO_UUID } from '../../../src/model/topic-partition.js'
 import { apis } from '../../../src/protocol/schema/index.js'
+import { patience } from '../../support/patience.js'
 import { ask } from './ask.js'
 import type { TestCluster } from './nodes.js'
 
@@ -14,9 +15,9 @@ const METADATA_VERSION = 12
 
 /** Asks again until the answer is there (not null). Errors count as "not yet"; the last one is the cause when time runs out. */
 export async function eventually<T>(what: string, limitMs: number, ask: () => Promise<T | null>): Promise<T> {
-  const end = performance.now() + limitMs
+  const left = patience(limitMs)
   let cause: unknown
-  while (performance.now() < end) {
+  while (left() > 0) {
     try {
       const answer = await ask()
       if (answer !== null) return answer
