@@ -9,6 +9,10 @@ import { SimEnv, type LoggedLine } from './sim-env.js'
 
 export const TOPIC = 'AAAAAAAAAAAAAAAAAAAAAQ'
 
+/** Longer than a busy machine keeps a thread waiting. */
+const WAIT_MS = 60_000
+const PATIENT = { deadAfterMs: WAIT_MS, handshakeTimeoutMs: WAIT_MS }
+
 export interface LinkNode {
   readonly link: LinkThread
   readonly worker: PortDoor
@@ -28,6 +32,7 @@ export async function linkNode(t: TestContext, nodeId: number, options: Partial<
     listen: { host: '127.0.0.1', port: 0 },
     onWorkerPort: (_, port) => worker.attach(port),
     ...options,
+    settings: { ...PATIENT, ...options.settings },
   })
   t.after(() => link.close())
   worker.attach(link.attachWorker(0))
@@ -62,7 +67,7 @@ export interface Answer {
 }
 
 /** One call, its answers by index. */
-export async function ask(door: LinkDoor, peer: number, kind: number, parts: readonly LinkPart[], timeoutMs = 10_000): Promise<Answer[]> {
+export async function ask(door: LinkDoor, peer: number, kind: number, parts: readonly LinkPart[], timeoutMs = WAIT_MS): Promise<Answer[]> {
   const answers: Answer[] = []
   await door.call(peer, kind, parts, (index, body, status) => (answers[index] = { body: Uint8Array.from(body), status }), timeoutMs)
   return answers
@@ -88,7 +93,7 @@ export async function askLong(
       if (body.length > 64 << 10) long.add(body.buffer)
       else if (body.length > 16) short.add(body.buffer)
     }
-    await door.call(peer, kind, parts, onAnswer, 10_000)
+    await door.call(peer, kind, parts, onAnswer, WAIT_MS)
     if (answers !== sizes.length) throw new Error(`${answers} of ${sizes.length} answers of round ${round} were right`)
   }
   return { long, short }
