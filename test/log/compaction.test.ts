@@ -9,6 +9,7 @@ import { runPoolTask } from '../../src/log/pool-tasks.js'
 import { append, batch, marker, openLog, readAll, START, tempDir, TestEnv } from './support.js'
 import type { OpenArgs, RecordSpec } from './support.js'
 import type { Log } from '../../src/log/log.js'
+import { turnsUntil } from '../support/patience.js'
 
 const compacted = {
   cleanupPolicy: { delete: false, compact: true },
@@ -194,8 +195,7 @@ test('a truncation under a running pass throws its result away', async (t) => {
     },
   })
   const running = log.compact(START)
-  const deadline = Date.now() + 5000
-  while (release === undefined && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve))
+  await turnsUntil(() => release !== undefined)
   assert.ok(readdirSync(join(dir, 'events-0')).some((name) => name.endsWith('.log.cleaned')))
   log.truncateTo(4)
   const before = records(log)

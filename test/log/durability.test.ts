@@ -7,6 +7,7 @@ import { native } from '../../src/log/native.js'
 import type { NativeAddon } from '../../src/log/native.js'
 import { smallDisk } from '../support/small-disk.js'
 import { append, batch, batchOfSize, closeLogs, marker, offsetsIn, openLog, tempDir, TestEnv } from './support.js'
+import { turnsUntil } from '../support/patience.js'
 import type { TestContext } from 'node:test'
 
 function failing(code: string): Error {
@@ -133,9 +134,7 @@ test('retention frees a full disk', async (t) => {
   const before = log.logEndOffset
   assert.ok(log.applyRetention(env.nowMs) > 0)
   env.advance(1)
-  const deadline = Date.now() + 5000
-  while (readdirSync(log.dir).some((name) => name.endsWith('.deleted')) && Date.now() < deadline)
-    await new Promise((resolve) => setImmediate(resolve))
+  await turnsUntil(() => !readdirSync(log.dir).some((name) => name.endsWith('.deleted')))
   assert.equal(append(log, batchOfSize(900), 90).baseOffset, before)
   assert.equal(log.failure, undefined)
 })

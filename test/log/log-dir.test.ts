@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { LogDir } from '../../src/log/log-dir.js'
 import { LeaderEpochCache } from '../../src/log/leader-epoch-cache.js'
 import { append, batch, openLog, tempDir, TestEnv } from './support.js'
+import { turnsUntil } from '../support/patience.js'
 
 const env = new TestEnv()
 const events = { topic: 'events', partition: 0 }
@@ -94,9 +95,7 @@ test('partitions are listed with their topic ids; deleted ones are removed, stra
     dir.partitions().map((p) => [p.topicPartition, p.topicId]),
     [[events, 'AAAAAAAAAAAAAAAAAAAAAQ']],
   )
-  const deadline = Date.now() + 5000
-  while (readdirSync(path).some((name) => name.endsWith('-delete')) && Date.now() < deadline)
-    await new Promise((resolve) => setImmediate(resolve))
+  await turnsUntil(() => !readdirSync(path).some((name) => name.endsWith('-delete')))
   const names = readdirSync(path)
   assert.ok(!names.some((name) => name.endsWith('-delete')) && names.some((name) => name.endsWith('-stray')), names.join(' '))
   dir.setAside(events)

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { silentLogger } from '../../src/env/real.js'
 import { removeInTurn } from '../../src/log/removal.js'
 import { append, batch, batchOfSize, offsetsIn, openLog, START, tempDir, TestEnv } from './support.js'
+import { turnsUntil } from '../support/patience.js'
 
 const DAY = 24 * 3600 * 1000
 
@@ -33,8 +34,7 @@ test('deleted files are renamed at once and removed after the delay', async (t) 
   env.advance(4999)
   assert.ok(deleted().length > 0)
   env.advance(1)
-  const deadline = Date.now() + 5000
-  while (deleted().length > 0 && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve))
+  await turnsUntil(() => deleted().length === 0)
   assert.deepEqual(deleted(), [])
 })
 
@@ -136,7 +136,6 @@ test('a deleted log is renamed as Kafka does and then removed', async (t) => {
   await log.delete()
   assert.match(readdirSync(dir)[0]!, /^events-0\.[0-9a-f]{32}-delete$/)
   env.advance(10)
-  const deadline = Date.now() + 5000
-  while (existsSync(log.dir) && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve))
+  await turnsUntil(() => !existsSync(log.dir))
   assert.deepEqual(readdirSync(dir), [])
 })

@@ -14,3 +14,9 @@ export function patience(limitMs: number): () => number {
     return left
   }
 }
+
+/** Turns of the event loop until it holds. Given up after a minute: the assertion behind it says what does not. */
+export async function turnsUntil(holds: () => boolean): Promise<void> {
+  const left = patience(60_000)
+  while (!holds() && left() > 0) await new Promise((resolve) => setImmediate(resolve))
+}
