@@ -4,7 +4,7 @@
 
 import { native } from '../log/native.js'
 import { assertPlanned } from '../log/planned.js'
-import type { ReadPlan } from '../log/types.js'
+import type { ReadPlan, SegmentTransfer } from '../log/types.js'
 import { HEADER_SIZE } from '../protocol/records/batch-layout.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
 import type { FilePiece } from './listener/response-writer.js'
@@ -31,6 +31,10 @@ export class FileRecords implements FilePiece {
     return this.source.send(this.plan, position, length, descriptor)
   }
 
+  handOver(position: number, length: number, transfer: SegmentTransfer): boolean {
+    return this.source.handOver(this.plan, position, length, transfer)
+  }
+
   release(): void {
     this.source.release(this.plan)
   }
@@ -40,6 +44,8 @@ export interface RecordSource {
   read(plan: ReadPlan, position: number, length: number, target: Buffer): void
   /** To a socket's descriptor without a copy; returns the bytes moved, 0: read and write them instead. */
   send(plan: ReadPlan, position: number, length: number, descriptor: number): number
+  /** Adds bytes to what a transfer moves to its socket. False: read and write them instead. */
+  handOver(plan: ReadPlan, position: number, length: number, transfer: SegmentTransfer): boolean
   release(plan: ReadPlan): void
 }
 
@@ -64,6 +70,10 @@ export class OwnRecords implements RecordSource {
 
   send(plan: ReadPlan, position: number, length: number, descriptor: number): number {
     return this.replicas.find(this.topic, this.partition)?.logOf(plan).sendTo(plan, position, length, descriptor) ?? 0
+  }
+
+  handOver(plan: ReadPlan, position: number, length: number, transfer: SegmentTransfer): boolean {
+    return this.replicas.find(this.topic, this.partition)?.logOf(plan).handOver(plan, position, length, transfer) ?? false
   }
 
   release(): void {}
@@ -99,6 +109,12 @@ export class ForeignRecords implements RecordSource {
     const { handle } = this.open.get(keyOf(plan))!
     if (position === 0 && !this.beginsAsPlanned(plan, handle)) return 0
     return native().segmentSend(handle, plan.position + position, length, descriptor)
+  }
+
+  handOver(plan: ReadPlan, position: number, length: number, transfer: SegmentTransfer): boolean {
+    const { handle } = this.open.get(keyOf(plan))!
+    if (position === 0 && !this.beginsAsPlanned(plan, handle)) return false
+    return transfer.addSegment(handle, plan.position + position, length)
   }
 
   /** Throws LogError for other bytes than the planned ones. False: too few to tell, `read` finds out why. */

@@ -11,6 +11,7 @@ import type { ConnectionEvent } from './connection-gate.js'
 import { ConnectionSharing, type ConnectionSharingOptions } from './connection-sharing.js'
 import type { RequestHandler } from './listener/connection.js'
 import { type Admission, Listener } from './listener/listener.js'
+import { Transfers } from './listener/transfers.js'
 import type { ListenCommand } from './messages.js'
 
 /** Unanswered requests of one connection before reading stops. */
@@ -30,10 +31,12 @@ export class WorkerConnections {
   private readonly options: WorkerConnectionsOptions
   private readonly listeners: Listener[] = []
   private readonly sharing: ConnectionSharing
+  private readonly transfers: Transfers
 
   constructor(options: WorkerConnectionsOptions) {
     this.options = options
-    const { counts, worker, peer, sessions } = options
+    const { configs, counts, worker, peer, sessions } = options
+    this.transfers = new Transfers(() => configs.getNumber('num.network.threads'))
     this.sharing = new ConnectionSharing({
       counts: new ConnectionCounts(counts, worker),
       peer,
@@ -75,6 +78,7 @@ export class WorkerConnections {
         maxHeldBytes: configs.getNumber('millrace.max.buffered.bytes'),
         admission: this.admission(),
         sharing: this.sharing,
+        transfers: this.transfers,
       },
       handler,
     )

@@ -8,7 +8,7 @@ import { closeLog, deleteLog, renameLog, retireLog } from './closing.js'
 import { compactionState, runCompaction } from './compaction/run.js'
 import { LogState } from './log-state.js'
 import { openState } from './open.js'
-import { lookUp, planRead, readInto, sendTo } from './read.js'
+import { handOver, lookUp, planRead, readInto, sendTo } from './read.js'
 import { abortedTransactionsIn, findMaxTimestamp, findTimestamp } from './reads.js'
 import { applyRetention, flushIfDue } from './retention/apply.js'
 import { deleteRecordsBefore, truncateFullyAndStartAt, truncateTo } from './truncation.js'
@@ -30,6 +30,7 @@ import type {
   QuarantinedRange,
   ReadPlan,
   RolledFiles,
+  SegmentTransfer,
   TimestampOffset,
 } from './types.js'
 
@@ -165,6 +166,11 @@ export class Log {
   /** Sends `length` bytes of a plan, from `skip` on, straight to a socket. Returns the bytes moved; 0: read and write them instead. Throws LogError. */
   sendTo(plan: ReadPlan, skip: number, length: number, descriptor: number): number {
     return sendTo(this.#state, plan, skip, length, descriptor)
+  }
+
+  /** As `sendTo`, for a thread that moves the range later. False: read and write it instead. */
+  handOver(plan: ReadPlan, skip: number, length: number, transfer: SegmentTransfer): boolean {
+    return handOver(this.#state, plan, skip, length, transfer)
   }
 
   /** What a read on another thread met: an EIO takes the log out of service. */

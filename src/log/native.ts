@@ -146,6 +146,21 @@ export interface ScrubResult {
   readonly bad?: CorruptRange
 }
 
+/** Sockets go by numbers that are never used again. Whatever was not added (false) has to be sent by other means. */
+export interface NativeTransfers {
+  /** Keeps a duplicate of the descriptor until `close`, for one of `threads` threads. -1: none could be made, or the system has no such calls. */
+  open(descriptor: number, threads: number): number
+  /** Adds a copy of the bytes to what is handed over next. */
+  addBytes(socket: number, bytes: Uint8Array): boolean
+  addSegment(socket: number, handle: number, position: number, length: number): boolean
+  /** Hands over what was added. Until its end is told nobody else may write to the socket. */
+  begin(socket: number): boolean
+  /** Bytes that the socket has taken so far, of the transfer under way too. */
+  moved(socket: number): number
+  /** What is under way ends, and nobody is told. */
+  close(socket: number): void
+}
+
 /** The addon's whole surface. Handles are numbers, valid on the thread that opened them. */
 export interface NativeAddon {
   // ---- record batches, no I/O
@@ -222,6 +237,11 @@ export interface NativeAddon {
   segmentSend(handle: number, position: number, length: number, descriptor: number): number
   /** send(2) of bytes[0, length) without waiting. Returns the bytes taken; 0 also for a socket that is gone and where this machine has no such call. */
   socketSend(descriptor: number, bytes: Uint8Array, length: number): number
+  /**
+   * Large answers that threads of the process move to sockets, for the thread that made this. `ended` tells of each transfer that came to an end,
+   * and the bytes moved: fewer than were added where the file or the socket could not go on, which the next read or write finds out.
+   */
+  readonly Transfers: new (ended: (socket: number, bytes: number) => void) => NativeTransfers
   /** While a TCP socket is corked only full packets leave it. Nothing happens where this machine has no such option. */
   socketCork(descriptor: number, on: boolean): void
   /** First record with timestamp >= `timestamp` at or after `startOffset`: out[0] offset (-1 none), out[1] its timestamp, out[2] leader epoch. */

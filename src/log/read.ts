@@ -9,7 +9,7 @@ import { withEpoch } from './reads.js'
 import { assertPlanned } from './planned.js'
 import type { Segment } from './segment.js'
 import type { LogState } from './log-state.js'
-import type { OffsetError, ReadPlan, TimestampOffset } from './types.js'
+import type { OffsetError, ReadPlan, SegmentTransfer, TimestampOffset } from './types.js'
 
 const planned = new Float64Array(PlanOut.length)
 
@@ -103,6 +103,16 @@ export function sendTo(log: LogState, plan: ReadPlan, skip: number, length: numb
   const segment = plannedSegment(log, plan)
   try {
     return log.addon.segmentSend(segment.readHandle(), plan.position + skip, length, descriptor)
+  } catch (error) {
+    throw log.readFailed(error)
+  }
+}
+
+/** As `sendTo`, by a thread of its own: adds the range to what is handed to that. */
+export function handOver(log: LogState, plan: ReadPlan, skip: number, length: number, transfer: SegmentTransfer): boolean {
+  const segment = plannedSegment(log, plan)
+  try {
+    return transfer.addSegment(segment.readHandle(), plan.position + skip, length)
   } catch (error) {
     throw log.readFailed(error)
   }

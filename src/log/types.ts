@@ -55,6 +55,11 @@ export interface ReadPlan {
   readonly generation: number
 }
 
+/** Takes ranges of segments, by handle, to where they are moved later. False: not this one. */
+export interface SegmentTransfer {
+  addSegment(handle: number, position: number, length: number): boolean
+}
+
 export interface OffsetError {
   readonly kind: 'error'
   /** OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE (quarantined range, named in the message) or KAFKA_STORAGE_ERROR. */

@@ -8,6 +8,7 @@ import { ConnectionSharing } from '../../src/broker/connection-sharing.js'
 import type { RequestHandler } from '../../src/broker/listener/connection.js'
 import { type Admission, Listener } from '../../src/broker/listener/listener.js'
 import { realRandom } from '../../src/env/real.js'
+import { Transfers } from '../../src/broker/listener/transfers.js'
 import { native } from '../../src/log/native.js'
 import { Mailbox } from '../../src/threads/mailbox.js'
 import { SimEnv } from '../support/sim-env.js'
@@ -58,7 +59,7 @@ export async function startTwo(t: TestContext, admission: Admission, handler: Re
     listeners.push(
       new Listener(
         { clock: env.clock, timers: env.timers, logger: env.logger, random: realRandom },
-        { name: 'TEST', limits, maxIdleMs: 60_000, maxHeldBytes: 1 << 20, admission, sharing },
+        { name: 'TEST', limits, maxIdleMs: 60_000, maxHeldBytes: 1 << 20, admission, sharing, transfers: new Transfers(() => 1) },
         handler,
       ),
     )

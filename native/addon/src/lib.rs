@@ -13,6 +13,7 @@ mod raw;
 #[cfg(feature = "simulation")]
 mod simulation;
 mod storage;
+mod transfer;
 
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;

@@ -24,6 +24,8 @@ pub mod segment;
 pub mod simulated;
 mod staging;
 pub mod storage;
+#[cfg_attr(not(target_os = "linux"), path = "transfer_unsupported.rs")]
+pub mod transfer;
 pub mod uncovered;
 pub mod verify;
 pub mod walk;

@@ -163,11 +163,22 @@ pub fn take_parked(number: u64) -> Option<RawFd> {
 /// whoever owns the socket finds out at its next write.
 #[cfg(target_os = "linux")]
 pub fn send(descriptor: RawFd, bytes: &[u8]) -> usize {
+    try_send(descriptor, bytes, false).unwrap_or(0)
+}
+
+/// As `send`, with the reason why nothing was taken (WouldBlock: no room). `more`: bytes that follow at once may share a packet with these.
+#[cfg(target_os = "linux")]
+pub fn try_send(descriptor: RawFd, bytes: &[u8], more: bool) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
     loop {
         // SAFETY: pointer and length describe `bytes`, which outlive the call; the kernel checks the descriptor.
-        let n = unsafe { libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
-        if n >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            return n.max(0) as usize;
+        let n = unsafe { libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), flags) };
+        if n >= 0 {
+            return Ok(n as usize);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
         }
     }
 }

@@ -578,6 +578,12 @@ impl Segment {
         }
     }
 
+    /// The file, and how many of `length` bytes from `position` are in it, to be sent on another thread.
+    pub fn share(&mut self, position: u64, length: usize) -> Result<(Arc<dyn File>, usize)> {
+        let left = if self.writable { self.written.saturating_sub(position) } else { u64::MAX };
+        Ok((self.file()?, (length as u64).min(left) as usize))
+    }
+
     /// First record at or after `start_offset` whose timestamp is at least `timestamp`.
     pub fn find_timestamp(&mut self, timestamp: i64, start_offset: i64, limit: usize) -> Result<Option<Found>> {
         self.load()?;

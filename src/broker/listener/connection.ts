@@ -11,6 +11,7 @@ import { asBuffer } from '../../model/bytes.js'
 import { type AffinityState, ConnectionAffinity } from './connection-affinity.js'
 import { FrameReader } from './frame-reader.js'
 import { ResponseWriter, type ResponsePiece } from './response-writer.js'
+import type { Transfers } from './transfers.js'
 
 export interface ConnectionLimits {
   /** socket.request.max.bytes */
@@ -49,6 +50,7 @@ export interface ConnectionOwner {
   readonly pool: BufferPool
   readonly limits: ConnectionLimits
   readonly handler: RequestHandler
+  readonly transfers: Transfers
   readonly logger: Logger
   monotonic(): number
   closed(connection: Connection): void
@@ -67,9 +69,9 @@ export class Connection {
   readonly remoteAddress: string
   readonly localAddress: string
   readonly localPort: number
-  lastActive: number
   /** Undefined: there is only one worker. */
   readonly affinity: ConnectionAffinity | undefined
+  private active: number
   private readonly handle: { readonly fd?: number }
   private readonly socket: Socket
   private readonly owner: ConnectionOwner
@@ -92,7 +94,7 @@ export class Connection {
     this.handle = handle
     this.listenerName = listenerName
     if (owner.worker !== undefined) this.affinity = new ConnectionAffinity(owner.worker, carried?.affinity)
-    this.lastActive = owner.monotonic()
+    this.active = owner.monotonic()
     this.reader = new FrameReader(owner.pool, owner.limits.maxFrameBytes, receiveBuffer, {
       frame: (bytes, start, end) => this.frame(bytes, start, end),
       badLength: (length) => this.badLength(length),
@@ -114,6 +116,7 @@ export class Connection {
         descriptor: () => this.descriptor,
         send: (descriptor, bytes, length) => native().socketSend(descriptor, bytes, length),
         cork: (descriptor, on) => native().socketCork(descriptor, on),
+        transfer: (descriptor) => owner.transfers.open(descriptor),
       },
     )
     this.socket.on('error', (error) => this.destroy(error.message))
@@ -123,6 +126,11 @@ export class Connection {
     this.socket.resume()
   }
 
+  /** When bytes last went either way. */
+  get lastActive(): number {
+    if (this.writer.hasMoved) this.active = this.owner.monotonic()
+    return this.active
+  }
   get isOpen(): boolean {
     return this.open
   }
@@ -163,7 +171,7 @@ export class Connection {
   }
 
   private received(length: number, buffer: Buffer): boolean {
-    this.lastActive = this.owner.monotonic()
+    this.active = this.owner.monotonic()
     this.inTurn = true
     this.reader.feed(buffer, length)
     this.inTurn = false
@@ -210,7 +218,7 @@ export class Connection {
   private reportHeld(): boolean {
     const change = this.reader.heldBytes + this.requestBytes - this.heldBytes
     if (change === 0 || !this.open) return true
-    if (this.heldBytes === 0 || change < 0) this.heldFrom = this.lastActive
+    if (this.heldBytes === 0 || change < 0) this.heldFrom = this.active
     this.heldBytes += change
     return this.owner.held(this, change)
   }
@@ -264,7 +272,7 @@ export class Connection {
   }
 
   private drained(): void {
-    this.lastActive = this.owner.monotonic()
+    this.active = this.owner.monotonic()
     this.proceed()
   }
 

@@ -5,6 +5,7 @@ import { createServer, type Server, Socket } from 'node:net'
 import type { Env, Timer } from '../../env/env.js'
 import { BufferPool } from '../../env/buffer-pool.js'
 import { type Carried, Connection, type ConnectionLimits, type ConnectionOwner, type RequestHandler } from './connection.js'
+import type { Transfers } from './transfers.js'
 
 /** One buffer for the reads of all connections: it stays in the cache, and a read allocates nothing. */
 const RECEIVE_BUFFER_BYTES = 256 * 1024
@@ -47,6 +48,8 @@ export interface ListenerOptions {
   readonly maxHeldBytes: number
   readonly admission: Admission
   readonly sharing: Sharing
+  /** Of this worker; all its listeners have one. */
+  readonly transfers: Transfers
 }
 
 export class Listener implements ConnectionOwner {
@@ -122,6 +125,10 @@ export class Listener implements ConnectionOwner {
       this.options.sharing.ended(connection.leavingTo)
     }
     this.forget(connection)
+  }
+
+  get transfers(): Transfers {
+    return this.options.transfers
   }
 
   get worker(): number | undefined {

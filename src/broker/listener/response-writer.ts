@@ -1,9 +1,10 @@
 // Answers of one connection: kept in request order, written as the socket drains. Records of a fetch answer are file ranges that are
-// read only when the socket takes them, so a slow reader holds a few hundred bytes and one chunk, not its 50 MiB.
-// Nothing else writes to the socket.
+// read only when the socket takes them, so a slow reader holds a few hundred bytes and one chunk, not its 50 MiB. What is more than a socket's
+// buffer holds leaves by a transfer, on a thread of its own. Nothing else writes to the socket.
 
 import type { Socket } from 'node:net'
 import type { BufferPool } from '../../env/buffer-pool.js'
+import type { SegmentTransfer } from '../../log/types.js'
 
 /** A range of a segment file, read at the moment it is sent. */
 export interface FilePiece {
@@ -12,6 +13,8 @@ export interface FilePiece {
   read(position: number, length: number, target: Buffer): void
   /** Moves bytes to a socket's descriptor without a copy (sendfile). Returns how many; 0: read and write instead. */
   send?(position: number, length: number, descriptor: number): number
+  /** Adds bytes to what a transfer moves to its socket. False: send them otherwise. */
+  handOver?(position: number, length: number, transfer: AnswerTransfer): boolean
   /** Called once, when the range has been sent or the connection ended. */
   release(): void
 }
@@ -26,9 +29,23 @@ export interface DirectWay {
   send(descriptor: number, bytes: Uint8Array, length: number): number
   /** While corked only full packets leave. */
   cork(descriptor: number, on: boolean): void
+  /** What moves large answers to the socket; undefined: nothing does. Taken once. */
+  transfer(descriptor: number): AnswerTransfer | undefined
 }
 
-export const NO_DIRECT_WAY: DirectWay = { descriptor: () => -1, send: () => 0, cork: () => undefined }
+/** Moves bytes to one socket on a thread of its own, one transfer at a time. */
+export interface AnswerTransfer extends SegmentTransfer {
+  /** Adds a copy to what `begin` hands over. */
+  addBytes(bytes: Uint8Array): void
+  /** `ended` gets the bytes that were moved: fewer than were added where the file or the socket could not go on. */
+  begin(ended: (bytes: number) => void): void
+  /** Bytes that the socket has taken so far. */
+  readonly moved: number
+  /** What is under way ends, and nobody is told. */
+  close(): void
+}
+
+export const NO_DIRECT_WAY: DirectWay = { descriptor: () => -1, send: () => 0, cork: () => undefined, transfer: () => undefined }
 
 /** One chunk of file bytes on its way to the socket. Stays in the L2 cache between pread and write. */
 const CHUNK_BYTES = 256 * 1024
@@ -36,6 +53,8 @@ const CHUNK_BYTES = 256 * 1024
 const PROBE_BYTES = 32 * 1024
 /** What one connection may write before others get a turn. */
 const TURN_BYTES = 4 * 1024 * 1024
+/** Answers with so many bytes of files leave by a transfer: a socket's buffer does not hold them. */
+const TRANSFER_BYTES = 256 * 1024
 /** Memory pieces up to this size are joined into one write. */
 const JOIN_BYTES = 64 * 1024
 
@@ -58,6 +77,12 @@ export class ResponseWriter {
   private yielding = false
   private corked = false
   private ended = false
+  private transfer: AnswerTransfer | undefined
+  /** Bytes of the transfer under way. */
+  private transferBytes = 0
+  private lastMoved = 0
+  /** A transfer could not go on: what comes next is read and written, which finds out why. */
+  private byHand = false
 
   constructor(
     socket: Socket,
@@ -89,6 +114,14 @@ export class ResponseWriter {
     return slots.length === 0 && outputHead === output.length && !this.waiting && !this.yielding && this.socket.writableLength === 0
   }
 
+  /** The socket has taken bytes of a transfer since this was asked the last time. */
+  get hasMoved(): boolean {
+    const moved = this.transfer?.moved ?? 0
+    const more = moved > this.lastMoved
+    this.lastMoved = moved
+    return more
+  }
+
   /** Takes the next place in the order of answers. */
   reserve(): Slot {
     const slot: Slot = { pieces: undefined }
@@ -116,8 +149,10 @@ export class ResponseWriter {
   /** Writes as much as the socket takes. Called at the end of a turn and when the socket has drained. */
   pump(): void {
     if (this.waiting || this.yielding || this.ended) return
+    const files = this.fileBytes()
+    if (files >= TRANSFER_BYTES && !this.byHand && this.handOver()) return
     // Fields and file ranges in turn would each begin a packet, and wake the reader.
-    const descriptor = this.holdsFiles() ? this.direct.descriptor() : -1
+    const descriptor = files > 0 ? this.direct.descriptor() : -1
     if (descriptor < 0) {
       this.writeOutput()
       return
@@ -130,9 +165,74 @@ export class ResponseWriter {
     if (this.direct.descriptor() === descriptor) this.direct.cork(descriptor, false)
   }
 
-  private holdsFiles(): boolean {
-    for (let i = this.outputHead; i < this.output.length; i++) if (!(this.output[i] instanceof Uint8Array)) return true
-    return false
+  private fileBytes(): number {
+    let bytes = -this.filePosition
+    for (let i = this.outputHead; i < this.output.length; i++) {
+      const piece = this.output[i]!
+      if (!(piece instanceof Uint8Array)) bytes += piece.size
+    }
+    return bytes
+  }
+
+  /** What is ready goes to the transfer, and stays in `output` until its end is told. False: nothing goes. */
+  private handOver(): boolean {
+    const descriptor = this.freeDescriptor()
+    if (descriptor < 0) return false
+    const transfer = (this.transfer ??= this.direct.transfer(descriptor))
+    if (!transfer) return false
+    try {
+      this.transferBytes = this.addOutput(transfer)
+    } catch (error) {
+      this.onBroken(error as Error)
+      return true
+    }
+    if (this.transferBytes === 0) return false
+    this.waiting = true
+    transfer.begin((bytes) => this.transferred(bytes))
+    return true
+  }
+
+  /** Up to the first piece that the transfer does not take. Returns the bytes added. */
+  private addOutput(transfer: AnswerTransfer): number {
+    let bytes = 0
+    for (let i = this.outputHead; i < this.output.length; i++) {
+      const piece = this.output[i]!
+      if (piece instanceof Uint8Array) {
+        transfer.addBytes(piece)
+        bytes += piece.length
+        continue
+      }
+      const from = i === this.outputHead ? this.filePosition : 0
+      if (!piece.handOver?.(from, piece.size - from, transfer)) break
+      bytes += piece.size - from
+    }
+    return bytes
+  }
+
+  private transferred(bytes: number): void {
+    this.waiting = false
+    this.byHand = bytes < this.transferBytes
+    this.advance(bytes)
+    this.pump()
+    this.onDrained()
+  }
+
+  /** `bytes` of `output` have been sent. */
+  private advance(bytes: number): void {
+    let left = bytes
+    while (left > 0) {
+      const piece = this.output[this.outputHead]!
+      const isMemory = piece instanceof Uint8Array
+      const taken = Math.min(left, isMemory ? piece.length : piece.size - this.filePosition)
+      left -= taken
+      if (!isMemory) {
+        this.advanceFile(piece, taken)
+        continue
+      }
+      this.memoryBytes -= taken
+      if (taken < piece.length) this.output[this.outputHead] = piece.subarray(taken)
+      else this.outputHead++
+    }
   }
 
   private writeOutput(): void {
@@ -155,6 +255,7 @@ export class ResponseWriter {
   end(): void {
     if (this.ended) return
     this.ended = true
+    this.transfer?.close()
     releaseAll(this.output.slice(this.outputHead))
     for (const slot of this.slots) if (slot.pieces) releaseAll(slot.pieces)
     this.output = []
@@ -198,7 +299,7 @@ export class ResponseWriter {
   private writeFile(piece: FilePiece): number {
     const rest = piece.size - this.filePosition
     const descriptor = this.freeDescriptor()
-    if (piece.send && descriptor >= 0) {
+    if (piece.send && descriptor >= 0 && !this.byHand) {
       try {
         const sent = piece.send(this.filePosition, Math.min(rest, TURN_BYTES), descriptor)
         if (sent > 0) {
@@ -231,6 +332,7 @@ export class ResponseWriter {
       this.onBroken(error as Error)
       return -1
     }
+    this.byHand = false
     this.advanceFile(piece, length)
     return this.write(chunk.length === length ? chunk : chunk.subarray(0, length), chunk) ? length : -1
   }

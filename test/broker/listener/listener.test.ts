@@ -1,10 +1,15 @@
 // One listener with real sockets and a handler of the test's own: limits of half-received frames, idle connections, slow readers.
 
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { Listener, type ListenerOptions, type Sharing } from '../../../src/broker/listener/listener.js'
 import type { RequestHandler } from '../../../src/broker/listener/connection.js'
+import type { AnswerTransfer, FilePiece } from '../../../src/broker/listener/response-writer.js'
+import { Transfers } from '../../../src/broker/listener/transfers.js'
 import { realClock, realRandom } from '../../../src/env/real.js'
 import { native } from '../../../src/log/native.js'
 import { SimEnv } from '../../support/sim-env.js'
@@ -42,7 +47,16 @@ async function start(
   const limits = { maxFrameBytes: 8 * MIB, maxInFlight: 4, maxBufferedBytes: MIB }
   const listener = new Listener(
     { clock: env.clock, timers: env.timers, logger: env.logger, random: realRandom },
-    { name: 'TEST', limits, maxIdleMs: 60_000, maxHeldBytes: 2 * MIB, admission: OPEN_TO_ALL, sharing: ALONE, ...over },
+    {
+      name: 'TEST',
+      limits,
+      maxIdleMs: 60_000,
+      maxHeldBytes: 2 * MIB,
+      admission: OPEN_TO_ALL,
+      sharing: ALONE,
+      transfers: new Transfers(() => 2),
+      ...over,
+    },
     handler,
   )
   const [fd, port] = native().listenSocket('127.0.0.1', 0, 16, true)
@@ -61,6 +75,35 @@ async function start(
       return socket
     },
   }
+}
+
+interface RealFile {
+  readonly path: string
+  readonly bytes: Buffer
+  range(position: number, length: number): FilePiece
+}
+
+/** Ranges of a file of `size` bytes as the real addon sends them. */
+function fileOf(t: TestContext, size: number): RealFile {
+  const dir = mkdtempSync(join(tmpdir(), 'millrace-listener-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const path = join(dir, '00000000000000000000.log')
+  const bytes = Buffer.alloc(size)
+  for (let i = 0; i < size; i++) bytes[i] = (i % 251) ^ (i >> 16)
+  writeFileSync(path, bytes)
+  const handle = native().segmentOpen(dir, 0, false, -1, 4096, 0)
+  t.after(() => native().segmentClose(handle))
+  const range = (position: number, length: number): FilePiece => ({
+    size: length,
+    read: (skip, count, target) => {
+      const read = native().segmentRead(handle, position + skip, count, target, 0)
+      if (read !== count) throw new Error(`${read} bytes where ${count} were planned`)
+    },
+    send: (skip, count, descriptor) => native().segmentSend(handle, position + skip, count, descriptor),
+    handOver: (skip, count, transfer: AnswerTransfer) => transfer.addSegment(handle, position + skip, count),
+    release: () => {},
+  })
+  return { path, bytes, range }
 }
 
 function frame(size: number): Buffer {
@@ -196,4 +239,108 @@ test('a handler that throws closes the connection and no other', async (t) => {
   assert.deepEqual(requests, [10, 13, 12])
   assert.equal(listener.connectionCount, 1)
   assert.ok(realClock.now() > 0)
+})
+
+/** Collects `size` bytes from a socket that reads `atOnce` at a time, with a turn of the loop between. */
+async function collect(socket: Socket, size: number, atOnce: number): Promise<Buffer> {
+  const parts: Buffer[] = []
+  let bytes = 0
+  while (bytes < size) {
+    const part = socket.read(Math.min(atOnce, size - bytes, socket.readableLength || 1)) as Buffer | null
+    if (part) {
+      parts.push(part)
+      bytes += part.length
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  return Buffer.concat(parts)
+}
+
+test('large answers of several connections arrive whole and in order, at the pace of their readers', async (t) => {
+  const { bytes, range } = fileOf(t, 4 * MIB)
+  // The size of the request says which answer it gets.
+  const pieces = (size: number): (Buffer | FilePiece)[] => [
+    Buffer.from(`<${size}|`),
+    range(size, MIB + size),
+    Buffer.from('|'),
+    range(2 * MIB, size),
+    Buffer.from('|'),
+    range(3 * MIB - size, MIB),
+    Buffer.from('>'),
+  ]
+  const whole = (size: number): Buffer =>
+    Buffer.concat(
+      pieces(size).map((piece, i) => {
+        const from = [size, 2 * MIB, 3 * MIB - size][(i - 1) / 2]!
+        return 'size' in piece ? bytes.subarray(from, from + piece.size) : piece
+      }),
+    )
+  const { client } = await start(t, {}, (size, respond) => respond(pieces(size)))
+  await Promise.all(
+    [700, 100_000, 16_384, 1].map(async (atOnce, i) => {
+      const socket = await client()
+      socket.pause()
+      const sizes = [10 + i, 300 + i, 20 + i]
+      for (const size of sizes) socket.write(frame(size))
+      const expected = Buffer.concat(sizes.map(whole))
+      const got = await collect(socket, expected.length, atOnce === 1 ? Infinity : atOnce * 20)
+      assert.ok(got.equals(expected), `reader of ${atOnce}`)
+    }),
+  )
+})
+
+test('a client that goes away in the middle of a large answer leaves the others alone', async (t) => {
+  const { bytes, range } = fileOf(t, 8 * MIB)
+  const { client, listener } = await start(t, {}, (_size, respond) => respond([range(0, 8 * MIB)]))
+  for (let i = 0; i < 8; i++) {
+    const [leaving, staying] = [await client(), await client()]
+    leaving.write(frame(10))
+    await new Promise((resolve) => leaving.once('data', resolve))
+    leaving.destroy()
+    staying.pause()
+    staying.write(frame(10))
+    assert.ok((await collect(staying, bytes.length, MIB)).equals(bytes))
+    staying.destroy()
+    await until('both are gone', () => listener.connectionCount === 0)
+  }
+})
+
+test('a connection whose large answer is read slowly is not idle, one that reads nothing is', async (t) => {
+  const { range } = fileOf(t, 16 * MIB)
+  const { client, listener, sweep } = await start(t, {}, (_size, respond) => respond([range(0, 16 * MIB)]))
+  const socket = await client()
+  socket.pause()
+  socket.write(frame(10))
+  await until('it is being answered', () => socket.readableLength > 0)
+  for (let i = 0; i < 5; i++) {
+    await collect(socket, MIB, MIB)
+    await sweep(45_000)
+    assert.equal(listener.connectionCount, 1)
+  }
+  socket.removeAllListeners('error')
+  const closed = new Promise((resolve) => socket.on('error', resolve).on('close', resolve))
+  await sweep(10_000)
+  await sweep(70_000)
+  await until('it is closed', () => listener.connectionCount === 0)
+  socket.resume()
+  await closed
+})
+
+test('a file that became shorter than its answer ends that connection, once the bytes before are sent', async (t) => {
+  const { path, bytes, range } = fileOf(t, 4 * MIB)
+  const { client, listener } = await start(t, {}, (size, respond) => {
+    if (size === 13) truncateSync(path, MIB + 5)
+    respond([range(0, size === 13 ? 4 * MIB : MIB)])
+  })
+  const [bad, good] = [await client(), await client()]
+  const got: Buffer[] = []
+  bad.on('data', (part: Buffer) => got.push(part))
+  const closed = new Promise((resolve) => bad.on('close', resolve))
+  bad.write(frame(13))
+  await closed
+  assert.ok(Buffer.concat(got).equals(bytes.subarray(0, MIB + 5)))
+  good.pause()
+  good.write(frame(10))
+  assert.ok((await collect(good, MIB, MIB)).equals(bytes.subarray(0, MIB)))
+  assert.equal(listener.connectionCount, 1)
 })

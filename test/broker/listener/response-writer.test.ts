@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { BufferPool } from '../../../src/env/buffer-pool.js'
-import { type DirectWay, type FilePiece, ResponseWriter } from '../../../src/broker/listener/response-writer.js'
+import { type AnswerTransfer, type DirectWay, type FilePiece, ResponseWriter } from '../../../src/broker/listener/response-writer.js'
 
 /** A socket whose kernel takes bytes only while `open`; as net.Socket does, a write that is taken at once leaves nothing behind. */
 class FakeSocket {
@@ -45,7 +45,7 @@ class File implements FilePiece {
   reads = 0
   releases = 0
   failAt = Infinity
-  private readonly letter: string
+  protected readonly letter: string
   constructor(letter: string, size: number) {
     this.letter = letter
     this.size = size
@@ -62,6 +62,7 @@ class File implements FilePiece {
 
 /** A socket that is written past libuv, `room` bytes at most. Its bytes and those that go through libuv end up in one stream. */
 class FakeWay implements DirectWay {
+  transfers: FakeTransfer | undefined
   room = Infinity
   fd = 7
   corked = false
@@ -88,11 +89,51 @@ class FakeWay implements DirectWay {
     this.corked = on
     this.corks.push(`${on ? 'on' : 'off'} ${descriptor}`)
   }
+  transfer(): AnswerTransfer | undefined {
+    return this.transfers
+  }
+}
+
+/** A transfer that the test moves on. */
+class FakeTransfer implements AnswerTransfer {
+  moved = 0
+  closed = false
+  added = ''
+  private ended: ((bytes: number) => void) | undefined
+  private readonly socket: FakeSocket
+  constructor(socket: FakeSocket) {
+    this.socket = socket
+  }
+  addBytes(bytes: Uint8Array): void {
+    assert.equal(this.isUnderWay, false)
+    this.added += Buffer.from(bytes).toString('latin1')
+  }
+  addSegment(letter: number, _position: number, length: number): boolean {
+    this.added += String.fromCharCode(letter).repeat(length)
+    return true
+  }
+  begin(ended: (bytes: number) => void): void {
+    this.ended = ended
+  }
+  close(): void {
+    this.closed = true
+  }
+  get isUnderWay(): boolean {
+    return this.ended !== undefined
+  }
+  end(bytes = this.added.length): void {
+    this.socket.taken.push(Buffer.from(this.added.slice(0, bytes), 'latin1'))
+    this.moved += bytes
+    this.added = ''
+    const { ended } = this
+    this.ended = undefined
+    ended!(bytes)
+  }
 }
 
 /** A file that sendfile can move. */
 class SendableFile extends File {
-  private readonly way: FakeWay
+  protected readonly way: FakeWay
   constructor(letter: string, size: number, way: FakeWay) {
     super(letter, size)
     this.way = way
@@ -102,6 +143,14 @@ class SendableFile extends File {
     const bytes = Buffer.alloc(length)
     this.read(position, length, bytes)
     return this.way.send(descriptor, bytes, length)
+  }
+}
+
+/** A file that a transfer takes. */
+class MovableFile extends SendableFile {
+  takes = true
+  handOver(position: number, length: number, transfer: AnswerTransfer): boolean {
+    return this.takes && transfer.addSegment(this.letter.charCodeAt(0), position, length)
   }
 }
 
@@ -133,6 +182,13 @@ function directSetup(): Setup & { readonly way: FakeWay } {
   const socket = new FakeSocket()
   const way = new FakeWay(socket)
   return Object.assign(setup(socket, way), { way })
+}
+
+function transferSetup(): Setup & { readonly way: FakeWay; readonly transfer: FakeTransfer } {
+  const setUp = directSetup()
+  const transfer = new FakeTransfer(setUp.socket)
+  setUp.way.transfers = transfer
+  return Object.assign(setUp, { transfer })
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -312,4 +368,102 @@ test('the descriptor of a connection that ended in the middle is left alone: it 
   assert.deepEqual(broken, ['EIO'])
   assert.deepEqual(way.corks, ['on 7'])
   assert.equal(bad.releases, 1)
+})
+
+test('an answer that a socket does not hold leaves by the transfer, and what comes later waits for its end', () => {
+  const setUp = transferSetup()
+  const { socket, writer, way, transfer } = setUp
+  const [large, small] = [new MovableFile('1', MIB, way), new MovableFile('2', 100, way)]
+  writer.complete(writer.reserve(), [Buffer.from('<'), large, Buffer.from('|'), small, Buffer.from('>')])
+  writer.pump()
+  assert.ok(transfer.isUnderWay)
+  assert.equal(socket.text, '')
+  assert.equal(writer.bufferedBytes, 3)
+  assert.equal(writer.isIdle, false)
+  writer.complete(writer.reserve(), [Buffer.from('later')])
+  writer.pump()
+  assert.equal(socket.text, '', 'not past the transfer')
+  assert.deepEqual([large.releases, small.releases], [0, 0], 'kept open until they are sent')
+  transfer.end()
+  assert.ok(socket.text === `<${'1'.repeat(MIB)}|${'2'.repeat(100)}>later`)
+  assert.deepEqual([large.releases, small.releases], [1, 1])
+  assert.deepEqual([large.reads, way.sends], [0, 0])
+  assert.equal(writer.bufferedBytes, 0)
+  assert.equal(writer.isIdle, true)
+  assert.equal(setUp.drained, 1)
+})
+
+test('answers that a socket holds do not change threads', () => {
+  const { socket, writer, way, transfer } = transferSetup()
+  writer.complete(writer.reserve(), [Buffer.from('<'), new MovableFile('1', 100_000, way), Buffer.from('>')])
+  writer.pump()
+  assert.equal(transfer.isUnderWay, false)
+  assert.equal(socket.text, `<${'1'.repeat(100_000)}>`)
+})
+
+test('a transfer that could not go on leaves the rest to be read and written, from the very byte', () => {
+  const text = `head${'1'.repeat(MIB)}mid${'2'.repeat(MIB)}`
+  for (const moved of [0, 2, 4, 5, 4 + MIB, 4 + MIB + 1, 4 + MIB + 3, 4 + MIB + 4]) {
+    const { socket, writer, way, transfer } = transferSetup()
+    const files = [new MovableFile('1', MIB, way), new MovableFile('2', MIB, way)]
+    writer.complete(writer.reserve(), [Buffer.from('head'), files[0]!, Buffer.from('mid'), files[1]!])
+    writer.pump()
+    transfer.end(moved)
+    assert.ok(files[0]!.reads + files[1]!.reads > 0, `${moved}: a file is read, which finds what is wrong with it`)
+    while (transfer.isUnderWay) transfer.end()
+    assert.ok(socket.text === text, `${moved} bytes were moved`)
+    assert.deepEqual(
+      files.map(({ releases }) => releases),
+      [1, 1],
+    )
+    assert.equal(writer.bufferedBytes, 0)
+  }
+})
+
+test('a file that cannot be read after a transfer stopped at it ends the connection', () => {
+  const { writer, way, transfer, broken } = transferSetup()
+  const bad = new MovableFile('x', MIB, way)
+  writer.complete(writer.reserve(), [Buffer.from('head'), bad])
+  writer.pump()
+  bad.failAt = MIB / 2
+  transfer.end(4 + MIB / 2)
+  assert.deepEqual(broken, ['EIO'])
+  assert.equal(bad.releases, 1)
+  assert.equal(transfer.closed, true)
+})
+
+test('a transfer takes what comes before a file that is not for it, which is sent otherwise', () => {
+  const { socket, writer, way, transfer } = transferSetup()
+  const other = new MovableFile('2', MIB, way)
+  other.takes = false
+  writer.complete(writer.reserve(), [Buffer.from('<'), new MovableFile('1', MIB, way), other, Buffer.from('>')])
+  writer.pump()
+  assert.equal(transfer.added.length, 1 + MIB)
+  transfer.end()
+  assert.ok(socket.text === `<${'1'.repeat(MIB)}${'2'.repeat(MIB)}>`)
+})
+
+test('a connection that ends in the middle of a transfer takes it back', () => {
+  const { writer, way, transfer } = transferSetup()
+  const files = [new MovableFile('1', MIB, way), new MovableFile('2', MIB, way)]
+  writer.complete(writer.reserve(), [files[0]!])
+  writer.pump()
+  writer.complete(writer.reserve(), [files[1]!])
+  writer.end()
+  assert.equal(transfer.closed, true)
+  assert.deepEqual(
+    files.map(({ releases }) => releases),
+    [1, 1],
+  )
+})
+
+test('a slow transfer counts as activity', () => {
+  const { writer, way, transfer } = transferSetup()
+  assert.equal(writer.hasMoved, false)
+  writer.complete(writer.reserve(), [new MovableFile('1', MIB, way)])
+  writer.pump()
+  assert.equal(writer.hasMoved, false)
+  transfer.moved = 10
+  assert.equal(writer.hasMoved, true)
+  assert.equal(writer.hasMoved, false)
 })

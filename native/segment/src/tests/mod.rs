@@ -7,6 +7,8 @@ pub(crate) mod hints;
 mod pack;
 mod scrub;
 mod segment;
+#[cfg(target_os = "linux")]
+mod transfer;
 mod uncovered;
 mod verify;
 #[cfg(target_os = "linux")]

@@ -96,7 +96,8 @@ export const NODE_SETTINGS: readonly SettingDefinition[] = [
   row('num.network.threads', 'int', '3', 'high', {
     min: 1,
     dynamic: 'cluster-wide',
-    doc: "Kafka's network threads; here millrace.workers decides.",
+    acted: true,
+    doc: 'Threads of the process that move large answers to sockets, started when they are needed; a socket that has one keeps it. Requests are read by millrace.workers.',
   }),
   row('num.partitions', 'int', '1', 'medium', { min: 1, acted: true, doc: 'Partitions of a topic created without saying how many.' }),
   row('producer.purgatory.purge.interval.requests', 'int', '1000', 'medium'),
