@@ -136,6 +136,13 @@ test('percentiles are exact to three digits', () => {
   }
 })
 
+test('no percentile of a row is above its maximum', async () => {
+  for (const ms of [1.5, 999.999, 1234.567, 5000]) {
+    const { p50, p999, max, distribution } = (await rowOf('r', 'A', ms, 1)).ack!
+    assert.deepEqual([p50, p999, max, distribution.at(-1)], [ms, ms, ms, [100, ms]])
+  }
+})
+
 async function rowOf(name: string, server: string, round: number, records: number): Promise<Row> {
   const ack = newHistogram()
   recordMicros(ack, round)

@@ -53,7 +53,7 @@ test('bench against a node', async (t) => {
     assert.ok(Date.parse(startedAt) <= Date.now())
     const row = rows[0]!
     assert.equal(row.settings['batchSize'], 262_144)
-    assert.ok(row.megabytesPerSecond > 0 && row.ack!.p50 <= row.ack!.p99 && row.ack!.p99 <= row.ack!.max + 0.001)
+    assert.ok(row.megabytesPerSecond > 0 && row.ack!.p50 <= row.ack!.p99 && row.ack!.p99 <= row.ack!.max)
     if (!linux) return
     assert.ok(row.serverCpuSeconds! > 0 && row.serverPeakMemoryBytes! > 1e6)
     assert.ok(row.othersPercent! >= 0)

@@ -130,7 +130,8 @@ const DISTRIBUTION = [0, 10, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99
 
 function latencyOf(histogram: Histogram | undefined): Latency | null {
   if (!histogram || histogram.totalCount === 0) return null
-  const at = (percentile: number): number => round(histogram.getValueAtPercentile(percentile) / 1000)
+  // Each is the upper end of its bucket, and the maximum is exact.
+  const at = (percentile: number): number => round(Math.min(histogram.getValueAtPercentile(percentile), histogram.maxValue) / 1000)
   return {
     count: histogram.totalCount,
     mean: round(histogram.mean / 1000),
