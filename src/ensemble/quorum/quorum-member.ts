@@ -1,8 +1,7 @@
-// One member of an ensemble of several: carries out what the quorum state machine decides (saves, sends, applies), and
-// answers this process's clients; their sessions are `member-sessions`'. Runs on the thread that opened it; disk writes run on libuv's pool. What the
-// machine holds back until a save is durable is never sent by this file on its own.
+// One member of an ensemble of several: carries out what the quorum state machine decides (saves, sends, applies). This process's clients meet
+// it here; what they ask is `member-requests`', their sessions are `member-sessions`'. Runs on the thread that opened it; disk writes run on
+// libuv's pool. What the machine holds back until a save is durable is never sent by this file on its own.
 
-import { crc32c } from '@node-rs/crc32'
 import type { Env, Timer } from '../../env/env.js'
 import { asBuffer } from '../../model/bytes.js'
 import {
@@ -16,50 +15,35 @@ import {
 } from '../ensemble-server.js'
 import { Listeners } from '../listeners.js'
 import { LocalSession } from '../local-session.js'
-import { isTooLarge } from '../request-size.js'
 import { reapable } from '../session/reaper.js'
-import { firstSessionId, MAX_MEMBER_ID } from '../session/session-ids.js'
+import { MAX_MEMBER_ID } from '../session/session-ids.js'
 import { realDisk, type StoreDisk } from '../store/disk.js'
 import { MemberStore } from '../store/member-store.js'
-import { decodeSnapshot, encodeInSlices } from '../store/snapshot.js'
-import { readTxn, sessionOf } from '../store/txn-codec.js'
+import { encodeInSlices } from '../store/snapshot.js'
+import { readTxn } from '../store/txn-codec.js'
 import { ZkCode } from '../tree/codes.js'
 import type { Txn, TxnResult } from '../tree/types.js'
 import type { Delivery } from '../tree/watches.js'
 import type { ZnodeTree } from '../tree/znode-tree.js'
 import { ZnodeError, type ZnodeClient } from '../znode-client.js'
-import { refusalOf } from './admission.js'
 import { formatConfig, versionOf, type EnsembleConfig } from './config.js'
-import type { Effect, HardState, PersistOp, Planted } from './core.js'
-import { epochOf, LogWindow, type Entry } from './log-window.js'
+import type { Effect, PersistOp } from './core.js'
+import { IncomingSnapshot, resealSnapshot } from './incoming-snapshot.js'
+import type { Entry } from './log-window.js'
 import { QuorumMachine, type Input } from './machine.js'
+import { type MemberRecoveryOptions, recoverMember } from './member-recovery.js'
+import { MemberRequests } from './member-requests.js'
 import { MemberSessions } from './member-sessions.js'
 import { decodeMessage, encodeMessage } from './message-codec.js'
 import type { Message } from './messages.js'
-import { Outstanding } from './outstanding.js'
-import { configIn, configOf, configText, encodeTxn, stampTxn } from './payload.js'
-import { Proposals, type Proposal } from './proposals.js'
+import { configIn, configOf, configText } from './payload.js'
 import type { PeerTransport } from './transport.js'
 import { memberViews, quorumView } from './views.js'
 
-export interface QuorumMemberOptions {
-  readonly dir: string
-  readonly env: Env
-  /** 0 to 254. */
-  readonly memberId: number
-  /** Who is in the ensemble, until a reconfiguration says otherwise (it is in the tree then, and counts). */
-  readonly config: EnsembleConfig
+export interface QuorumMemberOptions extends MemberRecoveryOptions {
   readonly transport: PeerTransport
-  /** ZooKeeper's tickTime, initLimit and syncLimit. */
-  readonly tickMs?: number
-  readonly initLimit?: number
-  readonly syncLimit?: number
   readonly reapIntervalMs?: number
-  readonly snapshotAfterBytes?: number
-  /** Bytes of agreed entries kept for members that come back; those further behind get a snapshot. */
-  readonly windowBytes?: number
   readonly disk?: StoreDisk
-  readonly planted?: Planted
   /** Sees every effect before it is carried out. For tests and for looking into a problem. */
   readonly trace?: (effect: Effect) => void
 }
@@ -73,15 +57,14 @@ export class QuorumMember implements EnsembleServer {
   readonly #store: MemberStore
   readonly #disk: StoreDisk
   readonly #machine: QuorumMachine
-  readonly #outstanding = new Outstanding()
-  readonly #proposals: Proposals
+  readonly #requests: MemberRequests
   readonly #roles = new Listeners<MemberRole>()
   readonly #sessions: MemberSessions
   readonly #inputs: Input[] = []
   #stepping = false
   #role: MemberRole = 'looking'
   #reapAt = 0
-  #incoming: ZnodeTree | null = null
+  readonly #incoming = new IncomingSnapshot()
   #encoded: { readonly message: Message; readonly bytes: Buffer } | null = null
   #timer: Timer | null = null
   /** Why it takes part no more. */
@@ -89,53 +72,43 @@ export class QuorumMember implements EnsembleServer {
   #closing: Promise<void> | null = null
 
   private constructor(options: QuorumMemberOptions) {
-    this.#options = options
-    this.#env = options.env
-    this.#proposals = new Proposals({ env: options.env, propose: (proposals) => this.#proposeNow(proposals) })
-    this.memberId = options.memberId
-    this.tickMs = options.tickMs ?? DEFAULT_TICK_MS
-    if (!Number.isInteger(options.memberId) || options.memberId < 0 || options.memberId > MAX_MEMBER_ID) {
-      throw new RangeError(
-        `member id ${options.memberId} is not a whole number from 0 to ${MAX_MEMBER_ID}: it is the top byte of session ids`,
-      )
+    const { env, memberId } = options
+    if (!Number.isInteger(memberId) || memberId < 0 || memberId > MAX_MEMBER_ID) {
+      throw new RangeError(`member id ${memberId} is not a whole number from 0 to ${MAX_MEMBER_ID}: it is the top byte of session ids`)
     }
+    this.#options = options
+    this.#env = env
+    this.memberId = memberId
+    this.tickMs = options.tickMs ?? DEFAULT_TICK_MS
     this.#disk = options.disk ?? realDisk
-    const { store, tree, tail, epochs } = MemberStore.openWithTail({
-      dir: options.dir,
-      logger: options.env.logger,
-      ...(options.snapshotAfterBytes === undefined ? {} : { snapshotAfterBytes: options.snapshotAfterBytes }),
-      disk: this.#disk,
-      whenFull: { stalled: (error) => this.#standAside(error), resumed: () => this.#takePartAgain() },
-      trustsCache: options.planted?.trustsCache === true,
+    const { store, tree, machine, firstId } = recoverMember(options, this.#disk, {
+      stalled: (error) => this.#standAside(error),
+      resumed: () => this.#takePartAgain(),
     })
     this.#store = store
     this.tree = tree
-    const entries = tail.map(({ zxid, payload }) => ({ zxid, payload, config: configOf(payload), origin: null }))
-    const log = new LogWindow(tree.lastZxid, entries)
-    // A directory of an ensemble of one has history and no promises: its history is its epoch.
-    const epoch = epochOf(log.last)
-    const hard: HardState = epochs ?? { acceptedEpoch: epoch, acceptedFrom: -1, currentEpoch: epoch }
-    const timing = { tickMs: this.tickMs, initLimit: options.initLimit ?? 10, syncLimit: options.syncLimit ?? 5 }
-    this.#machine = new QuorumMachine({
-      id: options.memberId,
-      config: configIn(tree) ?? options.config,
-      hard,
-      log,
-      timing,
-      ...(options.planted === undefined ? {} : { planted: options.planted }),
-      ...(options.windowBytes === undefined ? {} : { windowBytes: options.windowBytes }),
+    this.#machine = machine
+    this.#requests = new MemberRequests({
+      env,
+      memberId,
+      machine,
+      role: () => this.#role,
+      isClosing: () => this.#closing !== null,
+      isHalted: () => this.#halted !== null,
+      version: () => this.version,
+      step: (input) => this.#step(input),
+      onProposed: () => this.#sessions.queueEmptied(),
     })
-    const used = [...tree.sessions.keys(), ...entries.map(({ payload }) => sessionOf(payload))]
     this.#sessions = new MemberSessions({
-      env: options.env,
-      memberId: this.memberId,
+      env,
+      memberId,
       tickMs: this.tickMs,
       tree,
-      machine: this.#machine,
-      firstId: firstSessionId(this.memberId, options.env.clock.now(), used),
+      machine,
+      firstId,
       forgetsConfirmedTouches: options.planted?.forgetsConfirmedTouches === true,
       submit: (txn) => this.submit(txn),
-      order: (txn) => this.#order(txn),
+      order: (txn) => this.#requests.order(txn),
     })
   }
 
@@ -238,16 +211,16 @@ export class QuorumMember implements EnsembleServer {
         this.#loseWaiting()
         break
       case 'request':
-        this.#takeRequest(effect)
+        this.#requests.take(effect)
         break
       case 'refused':
-        this.#outstanding.refused(effect.request, effect.code)
+        this.#requests.refused(effect.request, effect.code)
         break
       case 'touched':
         this.#sessions.touched(effect.sessions)
         break
       case 'synced':
-        this.#outstanding.synced(effect.request)
+        this.#requests.synced(effect.request)
         break
       case 'confirmed':
         this.#sessions.confirmed(effect.at)
@@ -269,12 +242,12 @@ export class QuorumMember implements EnsembleServer {
   }
 
   #persist(seq: number, op: PersistOp): void {
-    const wrote = op.kind === 'append' ? this.#proposals.writing(op.entries.length) : null
+    const wrote = op.kind === 'append' ? this.#requests.writing(op.entries.length) : null
     const done = (error: Error | null): void => {
       wrote?.()
       if (error) this.#halt(error)
       else this.#step({ kind: 'persisted', seq })
-      this.#proposals.look()
+      this.#requests.look()
     }
     if (op.kind === 'truncate' || op.kind === 'install') this.#sessions.logCut()
     if (op.kind === 'truncate') this.#store.truncate(op.after, done)
@@ -322,7 +295,7 @@ export class QuorumMember implements EnsembleServer {
     deliver(deliveries)
     if (result.code === ZkCode.ok) this.#sessions.applied(txn, owner)
     if (entry.config) this.#tellMembers()
-    if (entry.origin?.member === this.memberId) this.#outstanding.applied(entry.origin.request, result)
+    this.#requests.applied(entry, result)
     if (this.#store.wantsSnapshot) void this.#store.snapshot(this.tree)
   }
 
@@ -334,17 +307,13 @@ export class QuorumMember implements EnsembleServer {
 
   #check(zxid: bigint, snapshot: Buffer): void {
     if (this.#options.planted?.trustSnapshot) resealSnapshot(snapshot)
-    const decoded = decodeSnapshot(snapshot)
-    this.#incoming = typeof decoded === 'string' ? null : decoded
-    const problem =
-      typeof decoded === 'string' ? decoded : decoded.lastZxid === zxid ? null : 'it ends with another transaction than was said'
+    const problem = this.#incoming.check(zxid, snapshot)
     this.#step({ kind: 'checked', zxid, snapshot, problem })
   }
 
   #adopt(): void {
     const before = new Map(this.tree.sessions)
-    const deliveries = this.tree.become(this.#incoming!)
-    this.#incoming = null
+    const deliveries = this.tree.become(this.#incoming.take())
     this.#machine.adoptConfig(configIn(this.tree) ?? this.#options.config)
     this.#tellMembers()
     deliver(deliveries)
@@ -367,11 +336,6 @@ export class QuorumMember implements EnsembleServer {
     this.#roles.tell(role, this.#env.logger)
   }
 
-  /** A transaction of the leader's own. If it is lost, the next leader finds the same reason for it. */
-  #order(txn: Txn): void {
-    this.#proposals.push({ payload: encodeTxn(txn), origin: null })
-  }
-
   #tick(): void {
     const now = this.#env.clock.monotonic()
     this.#sessions.touchLocal()
@@ -380,56 +344,22 @@ export class QuorumMember implements EnsembleServer {
     this.#sessions.expire(now)
     if (now < this.#reapAt) return
     this.#reapAt = now + (this.#options.reapIntervalMs ?? 60_000)
-    for (const txn of reapable(this.tree, this.#env.clock.now())) this.#order(txn)
+    for (const txn of reapable(this.tree, this.#env.clock.now())) this.#requests.order(txn)
   }
 
   // --- requests ---
 
   submit(txn: Txn): Promise<TxnResult> {
-    if (this.#role === 'looking' || this.#closing) return Promise.reject(new ZnodeError(ZkCode.connectionLoss, null))
-    if (isTooLarge(txn.body)) return Promise.reject(new ZnodeError(ZkCode.badArguments, null))
-    if (this.#outstanding.isFull) return Promise.reject(new ZnodeError(ZkCode.operationTimeout, null))
-    const { request, result } = this.#outstanding.transaction()
-    const payload = encodeTxn(txn)
-    if (this.#role === 'leader') this.#takeRequest({ from: this.memberId, request, txn: payload })
-    else this.#step({ kind: 'request', request, txn: payload })
-    return result
-  }
-
-  #loseWaiting(): void {
-    this.#proposals.drop()
-    this.#sessions.queueEmptied()
-    this.#outstanding.lose()
-  }
-
-  /** On the leader: a request of a member, this one included, takes its place in the order. */
-  #takeRequest({ from, request, txn }: { readonly from: number; readonly request: number; readonly txn: Uint8Array }): void {
-    const code = refusalOf(txn, { machine: this.#machine, waiting: this.#proposals.waiting, version: this.version })
-    if (code === ZkCode.ok) this.#proposals.push({ payload: Buffer.from(txn), origin: { member: from, request } })
-    else if (from === this.memberId) this.#outstanding.refused(request, code)
-    else this.#step({ kind: 'refuse', to: from, request, code })
-  }
-
-  #proposeNow(proposals: readonly Proposal[]): boolean {
-    const first = this.#halted ? null : this.#machine.nextZxid()
-    if (first === null) return false
-    const time = BigInt(this.#env.clock.now())
-    const entries = proposals.map(({ payload, origin }, i): Entry => {
-      const zxid = first + BigInt(i)
-      stampTxn(payload, zxid, time)
-      return { zxid, payload, config: configOf(payload), origin }
-    })
-    this.#sessions.queueEmptied()
-    this.#step({ kind: 'propose', entries })
-    return true
+    return this.#requests.submit(txn)
   }
 
   sync(): Promise<void> {
-    if (this.#role === 'leader') return Promise.resolve()
-    if (this.#role === 'looking') return Promise.reject(new ZnodeError(ZkCode.connectionLoss, null))
-    const { request, result } = this.#outstanding.sync()
-    this.#step({ kind: 'sync', request })
-    return result
+    return this.#requests.sync()
+  }
+
+  #loseWaiting(): void {
+    this.#sessions.queueEmptied()
+    this.#requests.lose()
   }
 
   /** Of the configuration that is agreed: the zxid of the change that made it, 0 when none did. */
@@ -525,7 +455,7 @@ export class QuorumMember implements EnsembleServer {
 
   async #close(): Promise<void> {
     this.#timer?.cancel()
-    this.#proposals.close()
+    this.#requests.close()
     await this.#options.transport.close()
     this.#becomes('looking')
     this.#loseWaiting()
@@ -536,9 +466,4 @@ export class QuorumMember implements EnsembleServer {
 
 function deliver(deliveries: readonly Delivery[]): void {
   for (const { watcher, event } of deliveries) (watcher as TreeWatcher).deliver(event)
-}
-
-/** For the planted bug: whatever the bytes are, the checksum says so. */
-function resealSnapshot(snapshot: Buffer): void {
-  snapshot.writeUInt32BE(crc32c(snapshot.subarray(0, snapshot.length - 4)), snapshot.length - 4)
 }
