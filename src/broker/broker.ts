@@ -5,8 +5,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { ControllerApi } from '../controller/controller-api.js'
 import { ControllerNode } from '../controller/controller-node.js'
 import { SUPPORTED_FEATURES } from '../controller/features.js'
-import type { BrokerEndpoint, MetadataChange, MetadataImage } from '../controller/image.js'
-import { Lease } from '../controller/lease.js'
+import type { MetadataChange, MetadataImage } from '../controller/image.js'
 import { ZkCode } from '../ensemble/tree/codes.js'
 import { isZnodeError } from '../ensemble/znode-client.js'
 import type { Env, Logger } from '../env/env.js'
@@ -23,20 +22,17 @@ import { ALONE, type ClusterOptions } from './cluster-options.js'
 import { ConfigStore } from './config/config-store.js'
 import { controllerRules } from './controller-rules.js'
 import { DataDirs } from './data-dirs.js'
-import { handOver } from './hand-over.js'
 import { Hosting, type HostingChange } from './hosting.js'
 import { ConnectionCounts } from './connection-counts.js'
-import { LeaseCell } from './lease-cell.js'
 import { LinkKind } from './link-kinds.js'
-import type { ControllerCall, ListenCommand, LogFailure, MoveEnded, MovePrepared, PortMessage, WorkerInit } from './messages.js'
+import type { ControllerCall, ListenCommand, LogFailure, MoveEnded, MovePrepared, WorkerInit } from './messages.js'
 import { MetadataBroadcast } from './metadata-broadcast.js'
 import { type NodeEnsemble, openEnsemble } from './node-ensemble.js'
 import { NodeConnections } from './node-connections.js'
-import { LINK_LISTENER, type NodeCallKind, NodeLinks } from './node-links.js'
 import { NodeQuorum } from './node-quorum.js'
+import { NodeReplication } from './node-replication.js'
 import { RecoveryThreads } from './recovery-threads.js'
 import { ReplicaMoves } from './replica-moves.js'
-import { ReplicaReports } from './replica-reports.js'
 import { type HostPort, ReservedPorts } from './reserved-ports.js'
 import type { BrokerWorker } from './worker.js'
 import { WorkerPool } from './worker-pool.js'
@@ -100,21 +96,15 @@ class Node implements Broker {
   private dirs: DataDirs | undefined
   private readonly cluster: ClusterOptions
   private ensemble: NodeEnsemble | undefined
-  private links: NodeLinks | undefined
   private readonly quorum: NodeQuorum
-  /** Resolves when this node's partitions are open and it listens: from then on it may lead. */
-  private readonly catchUp: Promise<void>
-  private caughtUp: () => void = () => undefined
   private control: ControllerNode | undefined
-  /** Where workers see until when they may lead; null: alone. */
-  private readonly leaseCell: LeaseCell | null
-  private lease: Lease | undefined
+  /** Null: alone. */
+  private readonly replication: NodeReplication | null
   private readonly throttles = throttleMemory()
   private readonly connectionCounts: SharedArrayBuffer
   private configs: ConfigStore | undefined
   private workers: WorkerPool | undefined
   private moves: ReplicaMoves | undefined
-  private reports: ReplicaReports | undefined
   private listeners: readonly ListenCommand[] = []
   private nextConnection = 0
   private closing: Promise<void> | undefined
@@ -129,8 +119,9 @@ class Node implements Broker {
     this.connections = new NodeConnections({ env, configs: () => this.configs!, callers: () => this.workers!.callers })
     this.connectionCounts = ConnectionCounts.memory(options.workers)
     this.cluster = options.cluster ?? ALONE
-    this.leaseCell = this.replicates ? new LeaseCell(env.clock) : null
-    this.hosting = new Hosting(options.nodeId, options.workers, () => this.dirs!, !this.replicates)
+    // There are others, or there may be.
+    const replicates = this.cluster.link !== null
+    this.hosting = new Hosting(options.nodeId, options.workers, () => this.dirs!, !replicates)
     this.broadcast = new MetadataBroadcast({
       logger: env.logger,
       hosting: this.hosting,
@@ -141,9 +132,10 @@ class Node implements Broker {
     this.quorum = new NodeQuorum({
       clock: env.clock,
       server: () => this.ensemble?.server ?? null,
-      call: (peer, body, timeoutMs) => this.callPeer(peer, LinkKind.quorum, body, timeoutMs),
+      // Only a node that has others has a leader elsewhere.
+      call: (peer, body, timeoutMs) => this.replication!.call(peer, LinkKind.quorum, body, timeoutMs),
     })
-    this.catchUp = new Promise((resolve) => (this.caughtUp = resolve))
+    this.replication = replicates ? this.replicationTo(options) : null
   }
 
   get clusterId(): string {
@@ -173,31 +165,27 @@ class Node implements Broker {
       )
       this.ensemble = await openEnsemble({ env: this.env, nodeId: this.nodeId, dataDir: this.options.dataDirs[0]!, cluster: this.cluster })
       this.control = await this.joinCluster(this.ensemble, ports)
-      if (this.replicates) this.reports = this.replicaReports(this.control)
+      this.replication?.joined(this.control)
       const { image } = this
       this.dirs.setAsideStrays((topic, partition) => this.hosting.isHosted(image, topic, partition))
       this.hosting.assignAll(image)
       this.moves = this.replicaMoves(this.dirs, this.workers)
       this.control.view.onChange((zxid, changes) => this.broadcast.hear(zxid, changes))
       // Alone: leader epochs that rise after a crash have risen BEFORE a partition opens. With others: it leads nothing before all are open.
-      await Promise.all([
-        this.replicates ? this.untilImage(({ clusterId }) => clusterId !== '') : this.control.ready(),
-        this.workers.begin(),
-      ])
-      if (this.replicates) await this.startLinks(this.workers)
+      await Promise.all([this.replication ? this.replication.clusterIsMade() : this.control.ready(), this.workers.begin()])
+      await this.replication?.startLinks()
       await this.openPartitions(this.workers)
       this.broadcast.begin()
       await this.moves.resume()
       await Promise.all([this.listen(ports), this.dirs.durable()])
-      this.caughtUp()
+      this.replication?.caughtUp()
       await this.control.ready()
       this.control.registration.pastIsKnown()
       this.dirs.lossIsKnown()
-      if (this.replicates) {
+      if (this.replication) {
         this.hosting.mayLead = true
         await this.openPartitions(this.workers)
-        this.lease = this.leaseOf(this.control, this.leaseCell!)
-        await this.lease.held()
+        await this.replication.holdLease()
       }
       if (this.listeners.length > 0) await this.broadcast.settled
     } finally {
@@ -206,11 +194,6 @@ class Node implements Broker {
     // Without listeners the engine lives as long as the process that embeds it has something to do.
     if (this.listeners.length === 0) this.workers.keepAlive(false)
     this.startMs = clock.monotonic() - started
-  }
-
-  /** There are others, or there may be. */
-  private get replicates(): boolean {
-    return this.cluster.link !== null
   }
 
   connectInProcess(port: MessagePort): void {
@@ -232,8 +215,8 @@ class Node implements Broker {
     const checkpoints: LogCheckpoint[] = []
     let clean = true
     this.workers?.keepAlive(true)
-    if (this.replicates) await this.handOver()
-    this.reports?.close()
+    if (this.replication && this.configs?.getBoolean('controlled.shutdown.enable')) await this.replication.handOver()
+    this.replication?.reports.close()
     this.broadcast.end()
     for (const caller of this.workers?.callers ?? []) {
       try {
@@ -246,12 +229,12 @@ class Node implements Broker {
         )
       }
     }
-    this.lease?.close()
+    this.replication?.endLease()
     this.connections.close()
     await this.workers?.close()
     await this.pool.close()
     // The directories are closed in any case.
-    for (const part of [this.links, this.control, this.ensemble]) {
+    for (const part of [this.replication, this.control, this.ensemble]) {
       await part?.close().catch((error: Error) => {
         // An ensemble that is gone cannot be told; the session's end tells it.
         const level = isZnodeError(error, ZkCode.connectionLoss) ? 'info' : 'warn'
@@ -262,7 +245,7 @@ class Node implements Broker {
   }
 
   private joinCluster(ensemble: NodeEnsemble, ports: ReservedPorts): Promise<ControllerNode> {
-    const { nodeId, env } = this
+    const { nodeId, env, replication } = this
     const dirs = this.dirs!
     const unclean = ensemble.stoppedUncleanly ?? dirs.stoppedUncleanly
     return ControllerNode.start({
@@ -275,16 +258,19 @@ class Node implements Broker {
       },
       rules: () => controllerRules(this.configs!),
       announcement: () => ({
-        endpoints: [...ports.endpoints(this.options.advertise), ...this.linkEndpoint()],
+        endpoints: [...ports.endpoints(this.options.advertise), ...(replication ? [replication.endpoint()] : [])],
         rack: this.configs!.getString('broker.rack') || null,
         features: SUPPORTED_FEATURES,
         logDirs: dirs.ids,
         uncleanShutdown: unclean,
         // Alone there is nobody who could have more: the epochs rise, and that is all.
-        lostWrites: this.replicates ? dirs.lostWrites : unclean,
+        lostWrites: replication ? dirs.lostWrites : unclean,
       }),
-      ...(this.replicates
-        ? { catchUp: () => this.catchUp, call: (peer, body, timeoutMs) => this.callPeer(peer, LinkKind.control, body, timeoutMs) }
+      ...(replication
+        ? {
+            catchUp: () => replication.catchUp,
+            call: (peer, body, timeoutMs) => replication.call(peer, LinkKind.control, body, timeoutMs),
+          }
         : {}),
     })
   }
@@ -293,86 +279,17 @@ class Node implements Broker {
     return this.configs!.getNumber('num.recovery.threads.per.data.dir')
   }
 
-  private linkEndpoint(): BrokerEndpoint[] {
-    const { link, linkAdvertised } = this.cluster
-    return link ? [{ name: LINK_LISTENER, ...(linkAdvertised ?? link), securityProtocol: 'PLAINTEXT' }] : []
-  }
-
-  private callPeer(peer: number, kind: NodeCallKind, body: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
-    if (!this.links) return Promise.reject(new Error('the links to other nodes are not there yet'))
-    return this.links.call(peer, kind, body, timeoutMs)
-  }
-
-  /** The cluster's id is in every handshake: the links wait until somebody has made it. */
-  private async startLinks(workers: WorkerPool): Promise<void> {
-    this.links = await NodeLinks.start({
+  private replicationTo({ nodeId, logLevel }: BrokerOptions): NodeReplication {
+    return new NodeReplication({
       env: this.env,
-      nodeId: this.nodeId,
+      nodeId,
       cluster: this.cluster,
-      logLevel: this.options.logLevel ?? 'silent',
-      clusterId: () => this.clusterId,
-      handlers: new Map([
-        [LinkKind.control, (peer: number, body: Uint8Array) => this.control!.router.handle(peer, body)],
-        [LinkKind.quorum, () => this.quorum.answer()],
-      ]),
-      onWorkerPort: (worker, port) => workers.caller(worker).notify('link', { id: worker, port } satisfies PortMessage, [port]),
-    })
-    for (let worker = 0; worker < workers.count; worker++) this.links.attachWorker(worker)
-    for (const name of this.image.topics.keys()) this.placeLinks(name)
-    this.links.follow(this.image)
-  }
-
-  private placeLinks(name: string): void {
-    const id = this.image.topics.get(name)?.id
-    const owners = this.hosting.table.get(name)
-    if (id !== undefined) this.links?.place(id, owners ?? null)
-  }
-
-  private untilImage(holds: (image: MetadataImage) => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (!holds(this.image)) return
-        stop()
-        resolve()
-      }
-      const stop = this.control!.view.onChange(check)
-      check()
-    })
-  }
-
-  private async handOver(): Promise<void> {
-    const { control, configs, env, nodeId } = this
-    if (!control || !configs?.getBoolean('controlled.shutdown.enable')) return
-    await handOver({ env, nodeId, control })
-    // What was decided is in force here before the listeners close: clients hear who leads now.
-    await this.broadcast.settled
-  }
-
-  private leaseOf(control: ControllerNode, cell: LeaseCell): Lease {
-    return new Lease({
-      env: this.env,
-      brokerId: this.nodeId,
-      view: control.view,
-      client: () => control.client,
-      brokerEpoch: () => control.registration.epoch,
+      logLevel: logLevel ?? 'silent',
+      placement: () => this.hosting.table,
+      callers: () => this.workers!.callers,
       settled: () => this.broadcast.settled,
-      onDeadline: (until) => cell.set(until),
-      onLost: () => {
-        for (const caller of this.workers!.callers) caller.notify('lease-lost', null)
-      },
+      answerQuorum: () => this.quorum.answer(),
     })
-  }
-
-  private replicaReports(control: ControllerNode): ReplicaReports {
-    const reports = new ReplicaReports({
-      env: this.env,
-      nodeId: this.nodeId,
-      image: () => this.image,
-      brokerEpoch: () => control.registration.epoch,
-      send: (report) => control.api.reportReplicas(report),
-    })
-    control.registration.onHealth(() => reports.look())
-    return reports
   }
 
   private replicaMoves(dirs: DataDirs, workers: WorkerPool): ReplicaMoves {
@@ -408,12 +325,12 @@ class Node implements Broker {
         'log-failed',
         ({ topic, partition, dir, message }: LogFailure) => {
           this.env.logger.error({ topic, partition, dir, error: message }, 'a log is out of service')
-          this.reports?.say(topic, partition, 'failed')
+          this.replication?.reports.say(topic, partition, 'failed')
         },
       ],
-      ['log-full', ({ topic, partition }: TopicPartition) => this.reports?.full(topic, partition)],
-      ['log-damaged', ({ topic, partition }: LogDamage) => this.reports?.say(topic, partition, 'damaged')],
-      ['log-sound', ({ topic, partition }: TopicPartition) => this.reports?.say(topic, partition, 'sound')],
+      ['log-full', ({ topic, partition }: TopicPartition) => this.replication?.reports.full(topic, partition)],
+      ['log-damaged', ({ topic, partition }: LogDamage) => this.replication?.reports.say(topic, partition, 'damaged')],
+      ['log-sound', ({ topic, partition }: TopicPartition) => this.replication?.reports.say(topic, partition, 'sound')],
       ['recovery', (progress: { topic: string; partition: number; done: number; total: number }) => this.reportRecovery(progress)],
     ])
     return new WorkerPool({
@@ -428,8 +345,8 @@ class Node implements Broker {
         image: this.image,
         placement: this.hosting.table,
         logDirs: this.dirs!.status(),
-        replicates: this.replicates,
-        lease: this.leaseCell?.buffer ?? null,
+        replicates: this.replication !== null,
+        lease: this.replication?.leaseMemory ?? null,
         throttles: this.throttles,
         connectionCounts: this.connectionCounts,
       }),
@@ -452,7 +369,7 @@ class Node implements Broker {
     const caller = this.workers!.caller(worker)
     this.connections.workerGone(worker)
     this.moves!.settle(worker)
-    this.links?.attachWorker(worker)
+    this.replication?.attachWorker(worker)
     await caller.call('open', this.hosting.partitionsOf(worker, this.image, false))
     await Promise.all(this.listeners.map((command) => caller.call('listen', command)))
     await this.moves!.resume(worker)
@@ -467,9 +384,7 @@ class Node implements Broker {
   }
 
   private followed(changes: readonly MetadataChange[], placement: HostingChange['placement']): void {
-    for (const change of changes) if (change.kind === 'topic-deleted') this.links?.place(change.id, null)
-    for (const [name] of placement) this.placeLinks(name)
-    this.links?.follow(this.image)
+    this.replication?.follow(changes, placement)
     if (changes.some((change) => change.kind === 'config' && change.resource === 'broker')) this.connections.reconfigure()
   }
 
