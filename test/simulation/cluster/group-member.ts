@@ -4,7 +4,7 @@
 //
 //   joining ──generation──▶ syncing ──assignment──▶ owning ──(rebalance, leave, restart, silence)──▶ joining
 
-import type { GroupAnswer } from '../../../src/broker/handlers/group-requests.js'
+import type { GroupAnswer, GroupArgument, Unreached } from '../../../src/broker/handlers/group-requests.js'
 import { errors } from '../../../src/model/errors.js'
 import { LOOK_ELSEWHERE } from './group-link.js'
 import { type Committer, GroupOffsets, type GroupOffsetsOptions, REQUEST_TIMEOUT_MS } from './group-offsets.js'
@@ -89,9 +89,25 @@ export class GroupMember {
     this.#joinSoon()
   }
 
-  #join(): void {
-    const { link, ledger, groupId, name, instance } = this.#options
+  /** Whatever the answer, this goes on: with what was granted, or from the start. `newest`: the group's newest generation when it was asked. */
+  #ask<M extends 'joinGroup' | 'syncGroup'>(
+    method: M,
+    argument: GroupArgument<M>,
+    granted: (answer: GroupAnswer<M>, newest: number) => void,
+  ): void {
+    const { link, ledger, groupId } = this.#options
     const newest = ledger.newestGeneration(groupId)
+    const heard = this.#hear<GroupAnswer<M> | Unreached | undefined>((answer) => {
+      if (answer === undefined || answer.unreached) return this.#joinSoon()
+      if (answer.errorCode === errors.NONE.code) return granted(answer, newest)
+      if ('memberId' in answer && answer.errorCode === errors.MEMBER_ID_REQUIRED.code) this.#memberId = answer.memberId
+      this.#failed(answer.errorCode)
+    })
+    link.call(method, argument, JOIN_TIMEOUT_MS, heard)
+  }
+
+  #join(): void {
+    const { groupId, name, instance } = this.#options
     const argument = {
       groupId,
       memberId: this.#memberId,
@@ -106,17 +122,7 @@ export class GroupMember {
       requireKnownMemberId: true,
       supportsSkippingAssignment: true,
     }
-    link.call(
-      'joinGroup',
-      argument,
-      JOIN_TIMEOUT_MS,
-      this.#hear((answer) => {
-        if (answer === undefined || answer.unreached) return this.#joinSoon()
-        if (answer.errorCode === errors.NONE.code) return this.#joined(answer, newest)
-        if (answer.errorCode === errors.MEMBER_ID_REQUIRED.code) this.#memberId = answer.memberId
-        this.#failed(answer.errorCode)
-      }),
-    )
+    this.#ask('joinGroup', argument, (answer, newest) => this.#joined(answer, newest))
   }
 
   #joined(answer: GroupAnswer<'joinGroup'>, newest: number): void {
@@ -131,8 +137,7 @@ export class GroupMember {
   }
 
   #sync(members: readonly string[]): void {
-    const { link, ledger, groupId, instance, partitions } = this.#options
-    const newest = ledger.newestGeneration(groupId)
+    const { groupId, instance, partitions } = this.#options
     const all = Array.from({ length: partitions }, (_, partition) => partition)
     const assignments = members.map((memberId, i) => ({
       memberId,
@@ -147,22 +152,18 @@ export class GroupMember {
       protocolName: PROTOCOL,
       assignments,
     }
-    link.call(
-      'syncGroup',
-      argument,
-      JOIN_TIMEOUT_MS,
-      this.#hear((answer) => {
-        if (answer === undefined || answer.unreached) return this.#joinSoon()
-        if (answer.errorCode !== errors.NONE.code) return this.#failed(answer.errorCode)
-        this.#owned = [...answer.assignment]
-        ledger.assigned(groupId, this.#generation, instance ?? this.#memberId, this.#owned, newest)
-        this.#options.log(`${this.#memberId} has ${this.#owned.join()} in generation ${this.#generation}`)
-        this.#turn++
-        for (const partition of this.#owned) this.offsets.fetch(partition)
-        this.#heartbeatSoon()
-        this.#commitSoon()
-      }),
-    )
+    this.#ask('syncGroup', argument, (answer, newest) => this.#assigned(answer, newest))
+  }
+
+  #assigned(answer: GroupAnswer<'syncGroup'>, newest: number): void {
+    const { ledger, groupId, instance } = this.#options
+    this.#owned = [...answer.assignment]
+    ledger.assigned(groupId, this.#generation, instance ?? this.#memberId, this.#owned, newest)
+    this.#options.log(`${this.#memberId} has ${this.#owned.join()} in generation ${this.#generation}`)
+    this.#turn++
+    for (const partition of this.#owned) this.offsets.fetch(partition)
+    this.#heartbeatSoon()
+    this.#commitSoon()
   }
 
   #failed(errorCode: number): void {

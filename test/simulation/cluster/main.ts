@@ -50,11 +50,9 @@ const common = {
   ...(values.planted ? { planted: values.planted } : {}),
 }
 await runSeeds({
-  from: Number(values.from),
-  seeds: Number(values.seeds),
+  values,
   run: (seed) => runSeed({ ...common, seed, ...(values.log ? { log: (line: string) => console.log(line) } : {}) }),
-  failed: async (seed, { message, cause }, isStopped) => {
-    console.log(values.log ? (cause as Error).stack : message)
+  failed: async (seed, message, isStopped) => {
     if (values.log || values['no-shrink'] || isStopped()) return
     const smaller = await shrink({ ...common, seed }, durationMs, message, isStopped)
     console.log(`smaller, after ${smaller.runs} runs: ${commandOf(smaller.options)}\n  ${smaller.message.slice(0, 300)}`)

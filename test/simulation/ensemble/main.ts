@@ -31,9 +31,4 @@ const options = {
   ...(values.log ? { log: (line: string) => console.log(line) } : {}),
   ...(values.planted ? { planted: { [values.planted]: true } } : {}),
 }
-await runSeeds({
-  from: Number(values.from),
-  seeds: Number(values.seeds),
-  run: (seed) => runSeed({ ...options, seed }),
-  failed: (_, { message, cause }) => console.log(values.log ? (cause as Error).stack : message),
-})
+await runSeeds({ values, run: (seed) => runSeed({ ...options, seed }) })

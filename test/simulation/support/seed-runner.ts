@@ -4,15 +4,16 @@
 import { Counts } from './world.js'
 
 export interface SeedRunnerOptions {
-  readonly from: number
-  readonly seeds: number
+  /** As the command line has them: see SEED_OPTIONS. */
+  readonly values: { readonly from: string; readonly seeds: string; readonly log: boolean }
   run(seed: number): Promise<Counts>
-  /** Says what failed. `isStopped`: not to begin with anything long. */
-  failed(seed: number, error: Error, isStopped: () => boolean): void | Promise<void>
+  /** It has been said what failed. `isStopped`: not to begin with anything long. */
+  failed?(seed: number, message: string, isStopped: () => boolean): Promise<void>
 }
 
 /** Sets the exit code: 1 where a seed failed. */
-export async function runSeeds({ from, seeds, run, failed }: SeedRunnerOptions): Promise<void> {
+export async function runSeeds({ values, run, failed }: SeedRunnerOptions): Promise<void> {
+  const [from, seeds] = [Number(values.from), Number(values.seeds)]
   let signal: NodeJS.Signals | undefined
   for (const each of ['SIGINT', 'SIGTERM'] as const) process.once(each, () => (signal ??= each))
   const total = new Counts()
@@ -24,7 +25,9 @@ export async function runSeeds({ from, seeds, run, failed }: SeedRunnerOptions):
       clean++
     } catch (error) {
       broken++
-      await failed(seed, error as Error, () => signal !== undefined)
+      const { message, cause } = error as Error
+      console.log(values.log ? (cause as Error).stack : message)
+      await failed?.(seed, message, () => signal !== undefined)
     }
   }
   const stopped = signal === undefined ? '' : `stopped by ${signal}: `
