@@ -4,7 +4,8 @@
 // poisons the store: it is never retried, every later append fails, and only a restart reads what the disk has (`recovery.ts`).
 // A full disk is different: the log is cut back to what was reported. An ensemble of one refuses what was queued and takes later
 // appends again. A member of several has said already what its log will hold: what was queued keeps its place and is tried
-// again, with a pause, until there is space; until then the member stands aside (`whenFull`).
+// again, with a pause, until there is space; until then the member stands aside (`whenFull`). What changes in the directory beside the
+// log is `store-directory.ts`'.
 
 import path from 'node:path'
 import type { Clock, Logger } from '../../env/env.js'
@@ -16,9 +17,10 @@ import { ActiveLog, isFull, mayPass, type LogEnd } from './active-log.js'
 import { EPOCHS_FILE, EpochsFile, type StoredEpochs } from './epochs-file.js'
 import { realDisk, type StoreDisk } from './disk.js'
 import { Gathering } from './gathering.js'
-import { framed, LOG_VERSION, scanLog, writeFrame } from './frames.js'
-import { EnsembleStoreError, finishInstall, INSTALL_FILE, listFiles, recover, RefusedWriteError } from './recovery.js'
+import { framed, writeFrame } from './frames.js'
+import { EnsembleStoreError, recover, RefusedWriteError } from './recovery.js'
 import { encodeInSlices } from './snapshot.js'
+import { StoreDirectory } from './store-directory.js'
 
 type Pending =
   | { readonly kind: 'append'; readonly zxid: bigint; readonly frame: Buffer; readonly done: (error: Error | null) => void }
@@ -66,6 +68,7 @@ type Fixed = Required<Omit<StoreOptions, 'write' | 'disk' | 'clock' | 'whenFull'
 export class MemberStore {
   readonly #options: Fixed
   readonly #disk: StoreDisk
+  readonly #directory: StoreDirectory
   readonly #clock: Clock | null
   readonly #gathering = new Gathering()
   /** Ends the wait for more. */
@@ -94,6 +97,7 @@ export class MemberStore {
   private constructor(options: Fixed, disk: StoreDisk, logEnd: LogEnd | null, replayedBytes: number) {
     this.#options = options
     this.#disk = disk
+    this.#directory = new StoreDirectory(disk, options.dir, options.keepSnapshots)
     this.#clock = options.clock ?? null
     this.#log = new ActiveLog(disk, options.dir, logEnd)
     this.#bytesSinceSnapshot = replayedBytes
@@ -165,7 +169,7 @@ export class MemberStore {
   }
 
   saveEpochs(epochs: StoredEpochs, done: (error: Error | null) => void): void {
-    this.#queue({ kind: 'other', act: () => this.#epochs!.save(epochs, (name, bytes) => this.#replaceFile(name, bytes)), done })
+    this.#queue({ kind: 'other', act: () => this.#epochs!.save(epochs, (name, bytes) => this.#directory.replaceFile(name, bytes)), done })
   }
 
   #queue(pending: Pending): void {
@@ -243,60 +247,17 @@ export class MemberStore {
   }
 
   async #truncate(after: bigint): Promise<void> {
-    const { dir } = this.#options
     this.#endLog()
-    // From the newest on, each gone for good before the next: a stop in between leaves a shorter log, never one with a hole.
-    for (const { zxid, file } of listFiles(this.#disk, dir, 'log').reverse()) {
-      if (zxid > after) {
-        await this.#disk.unlink(file)
-        await this.#disk.syncDir(dir)
-        continue
-      }
-      let size = 0
-      const verdict = scanLog(this.#disk.read(file), (entry, _, end) => {
-        if (entry.zxid <= after) size = end
-      })
-      this.#disk.truncateNow(file, size)
-      if (verdict.kind === 'clean' && verdict.version === LOG_VERSION) this.#log.resume({ file, size, reserved: size })
-      return
-    }
+    const end = await this.#directory.truncate(after)
+    if (end) this.#log.resume(end)
   }
 
   async #install(zxid: bigint, snapshot: Uint8Array): Promise<void> {
-    const { dir } = this.#options
     await this.#snapshotting
     this.#endLog()
-    // Named already: a try before this one came so far, and what it wrote must stay as it is.
-    if (!this.#disk.list(dir).includes(INSTALL_FILE)) {
-      await this.#writeWhole(path.join(dir, `incoming.${zxid.toString(16)}`), snapshot)
-      await this.#disk.syncDir(dir)
-      await this.#replaceFile(INSTALL_FILE, Buffer.from(`${zxid.toString(16)}\n`))
-    }
-    finishInstall(this.#disk, dir)
+    await this.#directory.install(zxid, snapshot)
     this.#bytesSinceSnapshot = 0
     this.#lastSnapshotBytes = snapshot.length
-  }
-
-  async #replaceFile(name: string, bytes: Buffer): Promise<void> {
-    const file = path.join(this.#options.dir, name)
-    await this.#writeWhole(`${file}.tmp`, bytes)
-    await this.#disk.rename(`${file}.tmp`, file)
-    await this.#syncDirs()
-  }
-
-  async #writeWhole(file: string, bytes: Uint8Array): Promise<void> {
-    try {
-      await this.#disk.writeFile(file, bytes)
-    } catch (error) {
-      // On a full disk the part of it is what others lack.
-      if (isFull(error)) await this.#disk.unlink(file).catch(() => undefined)
-      throw error
-    }
-  }
-
-  async #syncDirs(): Promise<void> {
-    const { dir } = this.#options
-    await Promise.all([this.#disk.syncDir(dir), this.#disk.syncDir(path.dirname(dir))])
   }
 
   async #write(batch: readonly Extract<Pending, { kind: 'append' }>[]): Promise<Error | null> {
@@ -363,20 +324,8 @@ export class MemberStore {
   async #writeSnapshot(image: TreeImage): Promise<void> {
     const bytes = await encodeInSlices(image, () => this.#disk.breathe())
     this.#lastSnapshotBytes = bytes.length
-    await this.#replaceFile(`snapshot.${image.lastZxid.toString(16)}`, bytes)
-    await this.#purge()
-  }
-
-  /** Deletes snapshots beyond the kept ones, and logs that no kept snapshot needs. */
-  async #purge(): Promise<void> {
-    const snapshots = listFiles(this.#disk, this.#options.dir, 'snapshot')
-    const kept = snapshots.slice(-this.#options.keepSnapshots)
-    for (const { file } of snapshots.slice(0, -this.#options.keepSnapshots)) await this.#disk.unlink(file)
-    if (kept.length < this.#options.keepSnapshots) return
-    const logs = listFiles(this.#disk, this.#options.dir, 'log')
-    for (let i = 0; i + 1 < logs.length; i++) {
-      if (logs[i + 1]!.zxid <= kept[0]!.zxid + 1n) await this.#disk.unlink(logs[i]!.file)
-    }
+    await this.#directory.replaceFile(`snapshot.${image.lastZxid.toString(16)}`, bytes)
+    await this.#directory.purge()
   }
 
   /** Waits for what is queued, then closes the files. A snapshot of `tree` spares the next start a long replay. */
