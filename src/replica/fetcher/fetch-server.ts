@@ -1,16 +1,17 @@
 // A partition leader's side of replication on one worker: takes the parts of followers' fetches, notes how far they are, and answers each part
 // when there is something for it, or when its time is up. Records are read from the file to where they leave from. Single-threaded, on the owner.
 //
-// A fetch is judged first (leader? epoch? which life of the broker? same history?), and only one that passes counts as progress. A newer fetch of the
-// same replica and partition ends the older one. Parts of one frame wait together for `minBytes`.
+// A fetch is judged first (`fetch-judgement.ts`), and only one that passes counts as progress. A newer fetch of the same replica and partition
+// ends the older one. Parts of one frame wait together for `minBytes`.
 
 import type { Env, Timer } from '../../env/env.js'
 import { errors } from '../../model/errors.js'
 import type { HostedPartition } from '../hosted-partition.js'
 import type { ReplicationSettings } from '../settings.js'
 import { type ByteBudget, LONGEST_PAUSE_MS } from './byte-budget.js'
+import { answerHead, divergence, judge, refusal, refusalOf } from './fetch-judgement.js'
 import { fetchKey } from './fetcher-state.js'
-import { decodeFetchPart, encodeFetchAnswer, type FetchAnswerBody, type FetchAnswerFields, type ReplicaFetchPart } from './messages.js'
+import { decodeFetchPart, encodeFetchAnswer, type FetchAnswerBody, type ReplicaFetchPart } from './messages.js'
 import { Outflow } from './outflow.js'
 import type { FetchPart } from './replica-link.js'
 
@@ -159,10 +160,10 @@ export class FetchServer {
       reply(encodeFetchAnswer(refusal(errors.NOT_LEADER_OR_FOLLOWER.code)))
       return undefined
     }
-    const errorCode = this.judge(hosted, replica, part)
+    const errorCode = judge(hosted, replica, part, this.options.liveEpochOf(replica))
     if (errorCode !== errors.NONE.code) {
       this.counters.fenced++
-      reply(encodeFetchAnswer(this.refusalOf(hosted, errorCode)))
+      reply(encodeFetchAnswer(refusalOf(hosted, errorCode)))
       return undefined
     }
     const diverging = divergence(hosted, part)
@@ -173,25 +174,13 @@ export class FetchServer {
     }
     this.note(hosted, replica, part)
     if (isReport) {
-      reply(encodeFetchAnswer(this.head(hosted, 0)))
+      reply(encodeFetchAnswer(answerHead(hosted, 0)))
       return undefined
     }
     const groupKey = `${part.maxWaitMs}/${part.minBytes}`
     let group = groups.get(groupKey)
     if (!group) groups.set(groupKey, (group = { minBytes: part.minBytes, parked: new Set(), timer: undefined }))
     return { key, replica, part, hosted, group, answer: reply }
-  }
-
-  private judge(hosted: HostedPartition, replica: number, part: ReplicaFetchPart): number {
-    const { state, log } = hosted
-    const leader = state.checkLeader(part.currentLeaderEpoch)
-    if (leader !== errors.NONE.code) return leader
-    if (log.failure !== undefined) return errors.KAFKA_STORAGE_ERROR.code
-    if (state.follower(replica) === undefined) return errors.NOT_LEADER_OR_FOLLOWER.code
-    const live = this.options.liveEpochOf(replica)
-    // An older life of the broker; a newer one than our metadata knows may go on, it only cannot join the ISR yet.
-    if (live !== undefined && live >= 0n && part.replicaEpoch >= 0n && part.replicaEpoch < live) return errors.STALE_BROKER_EPOCH.code
-    return part.fetchOffset < log.logStartOffset ? errors.OFFSET_OUT_OF_RANGE.code : errors.NONE.code
   }
 
   private note(hosted: HostedPartition, replica: number, part: ReplicaFetchPart): void {
@@ -353,7 +342,7 @@ export class FetchServer {
 
   private refuse(one: Parked, errorCode: number): void {
     this.unpark(one)
-    one.answer(encodeFetchAnswer(this.refusalOf(one.hosted, errorCode)))
+    one.answer(encodeFetchAnswer(refusalOf(one.hosted, errorCode)))
   }
 
   /** Answers with up to `maxBytes` of records; 0: with none. */
@@ -361,44 +350,27 @@ export class FetchServer {
     this.unpark(one)
     const { hosted, part } = one
     if (maxBytes === 0 || !hasData(one)) {
-      one.answer(encodeFetchAnswer(this.head(hosted, 0)))
+      one.answer(encodeFetchAnswer(answerHead(hosted, 0)))
       return
     }
     const { log } = hosted
     const plan = log.planRead(part.fetchOffset, maxBytes, Infinity, true)
     if (plan.kind === 'error') {
-      one.answer(encodeFetchAnswer(this.refusalOf(hosted, plan.errorCode)))
+      one.answer(encodeFetchAnswer(refusalOf(hosted, plan.errorCode)))
       return
     }
     this.counters.bytes += plan.size
     this.peer(one.replica).outflow.sent(one.key, part.fetchOffset, plan.size, this.isCatchUp(one))
     this.spend(hosted, plan.size)
     try {
-      one.answer(encodeFetchAnswer(this.head(hosted, plan.size), (target, at) => log.readInto(plan, target, at)))
+      one.answer(encodeFetchAnswer(answerHead(hosted, plan.size), (target, at) => log.readInto(plan, target, at)))
     } catch (error) {
       this.options.env.logger.error(
         { topic: hosted.topic, partition: hosted.partition, error: (error as Error).message },
         'records for a follower could not be read',
       )
-      one.answer(encodeFetchAnswer(this.refusalOf(hosted, errors.KAFKA_STORAGE_ERROR.code)))
+      one.answer(encodeFetchAnswer(refusalOf(hosted, errors.KAFKA_STORAGE_ERROR.code)))
     }
-  }
-
-  private head({ log, state }: HostedPartition, recordsSize: number): FetchAnswerFields {
-    return {
-      errorCode: 0,
-      leaderEpoch: state.leaderEpoch,
-      highWatermark: state.highWatermark,
-      logStartOffset: log.logStartOffset,
-      logEndOffset: log.writtenOffset,
-      divergingEpoch: -1,
-      divergingEndOffset: -1,
-      recordsSize,
-    }
-  }
-
-  private refusalOf({ log, state }: HostedPartition, errorCode: number): FetchAnswerFields {
-    return { ...refusal(errorCode), leaderEpoch: state.leaderEpoch, logStartOffset: log.logStartOffset, logEndOffset: log.writtenOffset }
   }
 }
 
@@ -413,35 +385,4 @@ function tryDecode(body: Uint8Array): ReplicaFetchPart | undefined {
 
 function hasData({ hosted, part }: Parked): boolean {
   return hosted.log.writtenOffset > part.fetchOffset
-}
-
-function refusal(errorCode: number): FetchAnswerFields {
-  return {
-    errorCode,
-    leaderEpoch: -1,
-    highWatermark: -1,
-    logStartOffset: -1,
-    logEndOffset: -1,
-    divergingEpoch: -1,
-    divergingEndOffset: -1,
-    recordsSize: 0,
-  }
-}
-
-/** What to answer to a follower whose history is not this log's; undefined: it is. */
-function divergence({ log, state }: HostedPartition, part: ReplicaFetchPart): FetchAnswerFields | undefined {
-  const bounds = { leaderEpoch: state.leaderEpoch, logStartOffset: log.logStartOffset, logEndOffset: log.writtenOffset }
-  const outOfRange = { ...refusal(errors.OFFSET_OUT_OF_RANGE.code), ...bounds }
-  // Without an epoch (an empty log, or one from before epochs) only the range can be judged.
-  if (part.lastFetchedEpoch < 0) return part.fetchOffset > log.logEndOffset ? outOfRange : undefined
-  const end = log.epochEndOffset(part.lastFetchedEpoch)
-  if (end.leaderEpoch < 0 || end.endOffset < 0) return outOfRange
-  if (end.leaderEpoch === part.lastFetchedEpoch && end.endOffset >= part.fetchOffset) return undefined
-  return {
-    ...refusal(0),
-    ...bounds,
-    highWatermark: state.highWatermark,
-    divergingEpoch: end.leaderEpoch,
-    divergingEndOffset: end.endOffset,
-  }
 }
