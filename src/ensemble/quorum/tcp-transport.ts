@@ -1,16 +1,16 @@
 // Members over TCP (or TLS): one listening port per member, one connection per pair, dialed by the one with the higher id.
-// After the handshake (`handshake.ts`) frames `length u32 | crc32c u32 | payload`; a frame that is too long or damaged ends the
-// connection. What a peer does not take in time is bounded: its connection is closed, and it starts over. A broken connection is dialed
+// After the handshake (`handshake.ts`) there are frames (`peer-frames.ts`); one that is too long or damaged ends the connection. What a
+// peer does not take in time is bounded: its connection is closed, and it starts over. A broken connection is dialed
 // again at once, then with a growing pause. One whose peer is silent is broken: after a host was cut off the system tries what it has not
 // delivered ever more rarely, so that an old connection would carry nothing for as long again. Runs on the thread that made it.
 
 import net from 'node:net'
 import tls from 'node:tls'
-import { crc32c } from '@node-rs/crc32'
 import type { Env, Timer } from '../../env/env.js'
 import type { ServerSpec } from './config.js'
 import { commonVersion, decodeHello, encodeHello, HELLO_BYTES, isProof, proof, PROOF_BYTES, type Hello } from './handshake.js'
 import { PROTOCOL_VERSION } from './message-codec.js'
+import { frameHeader, PeerFrames } from './peer-frames.js'
 import type { PeerHandler, PeerTransport } from './transport.js'
 
 export interface TcpTransportOptions {
@@ -28,9 +28,6 @@ export interface TcpTransportOptions {
   readonly deadAfterMs?: number
 }
 
-const FRAME_HEADER = 8
-/** A snapshot chunk is 256 KiB, a batch of proposals at most a few requests of 1 MiB. */
-const MAX_FRAME_BYTES = 256 * 1024 * 1024
 const HANDSHAKE_MS = 5000
 const REDIAL_MIN_MS = 20
 const REDIAL_MAX_MS = 1000
@@ -142,15 +139,12 @@ export class TcpTransport implements PeerTransport {
   send(to: number, bytes: Buffer): void {
     const socket = this.#peers.get(to)?.socket
     if (!socket || socket.destroyed) return
-    const header = Buffer.allocUnsafe(FRAME_HEADER)
-    header.writeUInt32BE(bytes.length, 0)
-    header.writeUInt32BE(crc32c(bytes), 4)
     if (!socket.writableCorked) {
       socket.cork()
       // What a turn says to a peer is one write.
       queueMicrotask(() => socket.uncork())
     }
-    socket.write(header)
+    socket.write(frameHeader(bytes))
     socket.write(bytes)
     const limit = this.#options.maxBufferedBytes ?? 64 * 1024 * 1024
     if (socket.writableLength <= limit) return
@@ -283,7 +277,7 @@ export class TcpTransport implements PeerTransport {
     const target = this.#targets.get(peer)
     if (target) target.pauseMs = REDIAL_MIN_MS
     socket.once('close', () => this.#gone(socket, peer))
-    const frames = new Frames((bytes) => {
+    const frames = new PeerFrames((bytes) => {
       if (bytes.length > 0 && this.#peers.get(peer) === connected) handler.onMessage(peer, bytes)
     })
     const read = (bytes: Buffer): void => {
@@ -317,35 +311,5 @@ export class TcpTransport implements PeerTransport {
     }
     for (const socket of this.#strangers) socket.destroy()
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))
-  }
-}
-
-/** Cuts a stream into checked frames. A frame is copied out of the stream's buffer: whoever gets it may keep it. */
-class Frames {
-  readonly #deliver: (payload: Buffer) => void
-  #parts: Buffer[] = []
-  #length = 0
-
-  constructor(deliver: (payload: Buffer) => void) {
-    this.#deliver = deliver
-  }
-
-  /** Null, or what is wrong with the stream. */
-  read(bytes: Buffer): string | null {
-    this.#parts.push(bytes)
-    this.#length += bytes.length
-    while (this.#length >= FRAME_HEADER) {
-      if (this.#parts[0]!.length < FRAME_HEADER) this.#parts = [Buffer.concat(this.#parts)]
-      const size = this.#parts[0]!.readUInt32BE(0)
-      if (size > MAX_FRAME_BYTES) return `a frame of ${size} bytes; the limit is ${MAX_FRAME_BYTES}`
-      if (this.#length < FRAME_HEADER + size) return null
-      const whole = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts)
-      const payload = Buffer.from(whole.subarray(FRAME_HEADER, FRAME_HEADER + size))
-      this.#parts = [whole.subarray(FRAME_HEADER + size)]
-      this.#length -= FRAME_HEADER + size
-      if (crc32c(payload) !== whole.readUInt32BE(4)) return 'a frame with a wrong checksum'
-      this.#deliver(payload)
-    }
-    return null
   }
 }

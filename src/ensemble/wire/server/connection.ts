@@ -113,7 +113,7 @@ export class Connection implements Asker {
       statistics: this.statistics,
       sessionId: this.sessionId,
       timeoutMs: this.timeoutMs,
-      lastOperation: OPERATIONS[this.#lastOpcode] ?? 'NA',
+      lastOpcode: this.#lastOpcode,
       establishedAt: this.#establishedAt,
       lastXid: this.#lastXid,
       lastZxid: this.#lastZxid,
@@ -456,26 +456,4 @@ function codeOf(error: unknown): number {
   if (error instanceof Refusal) return error.zkCode
   if ((error as { code?: unknown }).code === 'ERR_MILLRACE_PROTOCOL') return ZkCode.marshallingError
   throw error
-}
-
-/** As `cons` shows them. */
-const OPERATIONS: Readonly<Record<number, string>> = {
-  [Opcode.create]: 'CREA',
-  [Opcode.create2]: 'CREA',
-  [Opcode.createContainer]: 'CREA',
-  [Opcode.createTtl]: 'CREA',
-  [Opcode.delete]: 'DELE',
-  [Opcode.exists]: 'EXIS',
-  [Opcode.getData]: 'GETD',
-  [Opcode.setData]: 'SETD',
-  [Opcode.getAcl]: 'GETA',
-  [Opcode.setAcl]: 'SETA',
-  [Opcode.getChildren]: 'GETC',
-  [Opcode.getChildren2]: 'GETC',
-  [Opcode.sync]: 'SYNC',
-  [Opcode.ping]: 'PING',
-  [Opcode.multi]: 'MULT',
-  [Opcode.setWatches]: 'SETW',
-  [Opcode.setWatches2]: 'SETW',
-  [Opcode.closeSession]: 'CLOS',
 }

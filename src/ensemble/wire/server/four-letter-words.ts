@@ -2,6 +2,7 @@
 
 import { availableParallelism, hostname, release } from 'node:os'
 import type { EnsembleServer } from '../../ensemble-server.js'
+import { Opcode } from '../../tree/codes.js'
 import type { Statistics } from './statistics.js'
 import type { Settings } from './options.js'
 
@@ -10,13 +11,35 @@ export const COMPATIBLE_VERSION = '3.9.6'
 /** The date in the form that the Go client's `srvr` parser knows. */
 const VERSION_LINE = `${COMPATIBLE_VERSION}-millrace, built on 11/28/2026 00:00 UTC`
 
+/** As `cons` shows them. */
+const OPERATIONS: Readonly<Record<number, string>> = {
+  [Opcode.create]: 'CREA',
+  [Opcode.create2]: 'CREA',
+  [Opcode.createContainer]: 'CREA',
+  [Opcode.createTtl]: 'CREA',
+  [Opcode.delete]: 'DELE',
+  [Opcode.exists]: 'EXIS',
+  [Opcode.getData]: 'GETD',
+  [Opcode.setData]: 'SETD',
+  [Opcode.getAcl]: 'GETA',
+  [Opcode.setAcl]: 'SETA',
+  [Opcode.getChildren]: 'GETC',
+  [Opcode.getChildren2]: 'GETC',
+  [Opcode.sync]: 'SYNC',
+  [Opcode.ping]: 'PING',
+  [Opcode.multi]: 'MULT',
+  [Opcode.setWatches]: 'SETW',
+  [Opcode.setWatches2]: 'SETW',
+  [Opcode.closeSession]: 'CLOS',
+}
+
 export interface ConnectionView {
   readonly remote: string
   readonly queued: number
   readonly statistics: Statistics
   readonly sessionId: bigint
   readonly timeoutMs: number
-  readonly lastOperation: string
+  readonly lastOpcode: number
   readonly establishedAt: number
   readonly lastXid: number
   readonly lastZxid: bigint
@@ -89,7 +112,7 @@ function connection(each: ConnectionView): string {
   const session =
     each.sessionId === 0n
       ? ''
-      : `,sid=${hex(each.sessionId)},lop=${each.lastOperation},est=${each.establishedAt},to=${each.timeoutMs},lcxid=0x${(each.lastXid >>> 0).toString(16)}` +
+      : `,sid=${hex(each.sessionId)},lop=${OPERATIONS[each.lastOpcode] ?? 'NA'},est=${each.establishedAt},to=${each.timeoutMs},lcxid=0x${(each.lastXid >>> 0).toString(16)}` +
         `,lzxid=${hex(each.lastZxid)},lresp=${each.lastResponseAt},llat=${Math.floor(each.lastLatencyMs)},minlat=${min},avglat=${Math.floor(avg)},maxlat=${max}`
   return ` /${each.remote}[1](${traffic(each)}${session})\n`
 }
