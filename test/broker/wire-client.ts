@@ -11,7 +11,7 @@ import { patience, STEP_MS } from '../support/patience.js'
 
 /** Ends a test in which something never comes; what comes late is no failure. */
 const WAIT_MS = 60_000
-/** For a request that is to be parked: a test that depends on its end has failed before. */
+/** For what is parked, or must not be given up by the server: a test that depends on its end has failed before. */
 export const LONGER_THAN_A_TEST_WAITS_MS = 5 * WAIT_MS
 
 export class WireClient {
@@ -136,7 +136,7 @@ export function produceBody(
 ) {
   return {
     acks: -1,
-    timeoutMs: 10_000,
+    timeoutMs: LONGER_THAN_A_TEST_WAITS_MS,
     topicData: [{ name: topic, partitionData: partitions.map(([index, records]) => ({ index, records })) }],
     ...over,
   }
@@ -186,7 +186,7 @@ export async function createTopic(
         configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
       },
     ],
-    timeoutMs: 10_000,
+    timeoutMs: LONGER_THAN_A_TEST_WAITS_MS,
     validateOnly: false,
   })
   if (topics[0]!.errorCode !== 0) throw new Error(`creating ${name}: ${topics[0]!.errorCode} ${topics[0]!.errorMessage}`)
