@@ -14,9 +14,9 @@ use std::sync::Arc;
 use crate::batch::{self, Header};
 use crate::codec;
 use crate::error::{Error, Result};
+use crate::files::{index_path, log_path, time_index_path};
 use crate::index::{Indexer, Indexes};
 use crate::recovery::{marker, Reader};
-use crate::segment::{index_path, log_path, time_index_path};
 use crate::storage::{write_all, File, Mode, Storage};
 use crate::walk::{put_varint, put_varlong, Record, Records};
 

@@ -9,6 +9,7 @@ pub mod codec;
 pub mod compaction;
 pub mod crc;
 pub mod error;
+pub mod files;
 mod header_walk;
 pub mod index;
 #[cfg(any(test, feature = "lossy"))]
@@ -19,6 +20,7 @@ pub mod pack;
 mod preallocation;
 pub mod recovery;
 pub mod scrub;
+mod search;
 pub mod segment;
 #[cfg(any(test, feature = "lossy"))]
 pub mod simulated;

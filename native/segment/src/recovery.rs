@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::batch::{self, Header};
 use crate::error::{Error, Result};
+use crate::files::{index_path, log_path, store_indexes, time_index_path};
 use crate::index::{Indexer, Indexes};
-use crate::segment::{index_path, log_path, store_indexes, time_index_path};
 use crate::storage::{read_file, read_full, File, Mode, Storage};
 use crate::walk::Records;
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::batch::Header;
 use crate::error::{Error, Result};
+use crate::files::log_path;
 use crate::recovery::{CorruptRange, Reader};
-use crate::segment::log_path;
 use crate::storage::{Mode, Storage};
 
 /// What to look at.

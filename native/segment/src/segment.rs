@@ -10,16 +10,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use crate::batch::{self, Header};
-use crate::codec;
 use crate::error::{Error, Result};
-use crate::header_walk::{self, HeaderWalk, Hole};
+use crate::files::{self, log_path};
+use crate::header_walk::{HeaderWalk, Hole};
 use crate::index::{Indexer, Indexes, OFFSET_ENTRY};
 use crate::newest::{self, Newest};
 use crate::preallocation::Preallocation;
+use crate::search::{Place, Search};
 use crate::staging::{Staging, STAGE_BELOW};
-use crate::storage::{read_file, read_full, write_all, File, Mode, Storage};
-use crate::walk::Records;
+use crate::storage::{read_full, write_all, File, Mode, Storage};
 use crate::writeback;
+
+pub use crate::search::Found;
 
 /// Write-back of dirty pages is started every so many bytes. Over 4 GB of 256 KiB writes on a shared machine: an
 /// fdatasync afterwards took 0.01 s instead of 1.0, writes above 10 ms fell from 21 to 9, for 0.05 CPU s per GB more.
@@ -30,17 +32,6 @@ const WRITEBACK_EVERY: u64 = 8 << 20;
 const WRITEBACK_BEHIND: u64 = 4 << 20;
 /// Ranges end on this boundary, so that no page is written back twice.
 const WRITEBACK_STEP: u64 = 1 << 20;
-pub fn log_path(dir: &Path, base_offset: i64) -> PathBuf {
-    dir.join(format!("{base_offset:020}.log"))
-}
-
-pub fn index_path(dir: &Path, base_offset: i64) -> PathBuf {
-    dir.join(format!("{base_offset:020}.index"))
-}
-
-pub fn time_index_path(dir: &Path, base_offset: i64) -> PathBuf {
-    dir.join(format!("{base_offset:020}.timeindex"))
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
@@ -52,23 +43,6 @@ pub struct Plan {
     /// What held the offset is damaged: the offsets that it may have held, to the segment's end where the last is i64::MAX - 1.
     /// `position` and `size` are then the damage's.
     pub damaged: Option<(i64, i64)>,
-}
-
-/// Where an offset is.
-enum Place {
-    /// Position, size, base offset.
-    Batch(u64, u64, i64),
-    /// In damage that ends at this position, and before this offset.
-    Damage(Hole, u64, i64),
-    None,
-}
-
-/// A record found by timestamp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
-    pub offset: i64,
-    pub timestamp: i64,
-    pub leader_epoch: i32,
 }
 
 /// What one append is to do to its block.
@@ -245,15 +219,7 @@ impl Segment {
             return Ok(());
         }
         if self.written > 0 {
-            let offsets = index_path(&self.dir, self.base_offset);
-            let times = time_index_path(&self.dir, self.base_offset);
-            let stored = match (
-                self.io(read_file(self.storage.as_ref(), &offsets), "cannot read the index of")?,
-                self.io(read_file(self.storage.as_ref(), &times), "cannot read the time index of")?,
-            ) {
-                (Some(o), Some(t)) => Indexes::decode(&o, &t, self.written),
-                _ => None,
-            };
+            let stored = files::load_indexes(self.storage.as_ref(), &self.dir, self.base_offset, self.written)?;
             // A log longer than an index interval without a single entry was not closed cleanly.
             let stored = stored.filter(|i| !i.offsets.is_empty() || self.written <= self.interval);
             self.indexes = stored.unwrap_or_default();
@@ -277,7 +243,8 @@ impl Segment {
         let mut next_offset = self.indexes.offsets.last().map_or(self.base_offset, |e| self.base_offset + e.relative as i64 + 1);
         let mut indexes = std::mem::take(&mut self.indexes);
         let mut first = true;
-        let hole = self.walk(start, self.written, |position, header| {
+        let file = self.file()?;
+        let hole = self.search(file.as_ref()).walk(start, |position, header| {
             let size = header.size as u64;
             if first && had_entry {
                 // The entry for this one exists; what it left behind counts towards the next.
@@ -316,13 +283,6 @@ impl Segment {
         self.indexes.times.truncate(self.mark.times);
         self.next_offset = self.mark.next_offset;
         self.newest.clear();
-    }
-
-    /// See `HeaderWalk::all`.
-    fn walk(&mut self, start: u64, limit: u64, visit: impl FnMut(u64, &Header) -> bool) -> Result<Option<Hole>> {
-        let file = self.file()?;
-        let walk = HeaderWalk { file: file.as_ref(), indexes: &self.indexes, base_offset: self.base_offset };
-        self.io(walk.all(start, limit, visit), "cannot read")
     }
 
     /// Appends whole batches. Returns the bytes staged afterwards.
@@ -502,40 +462,8 @@ impl Segment {
         if let Some(place) = self.newest.find(offset, self.written) {
             return Ok(Place::Batch(place.position, place.size, place.base_offset));
         }
-        let from = self.indexes.lookup(offset - self.base_offset);
-        if let Some(found) = self.find_in_next_entry(from, offset)? {
-            return Ok(found);
-        }
-        let mut found = None;
-        let hole = self.walk(from, self.written, |position, header| {
-            if header.last_offset() >= offset {
-                found = Some((position, header.size as u64, header.base_offset));
-            }
-            found.is_none()
-        })?;
-        Ok(match (found, hole) {
-            (Some((position, _, base_offset)), Some(hole)) if base_offset > offset => Place::Damage(hole, position, base_offset),
-            (Some((position, size, base_offset)), _) => Place::Batch(position, size, base_offset),
-            (None, Some(hole)) => Place::Damage(hole, self.written, i64::MAX),
-            (None, None) => Place::None,
-        })
-    }
-
-    /// Where every batch has an entry, the one that holds `offset` is that of the next entry: one pread, no walk.
-    fn find_in_next_entry(&mut self, from: u64, offset: i64) -> Result<Option<Place>> {
-        let Some(next) = self.indexes.next_position(from).filter(|next| next - from > header_walk::CHUNK as u64) else {
-            return Ok(None);
-        };
-        let mut found = None;
         let file = self.file()?;
-        let walk = HeaderWalk { file: file.as_ref(), indexes: &self.indexes, base_offset: self.base_offset };
-        let done = walk.one(next, self.written, |position, header| {
-            if header.base_offset <= offset && header.last_offset() >= offset {
-                found = Some(Place::Batch(position, header.size as u64, header.base_offset));
-            }
-        });
-        self.io(done, "cannot read")?;
-        Ok(found)
+        self.search(file.as_ref()).batch(offset)
     }
 
     /// Position of the first batch whose base offset is at least `offset`; the written size when there is none.
@@ -543,17 +471,13 @@ impl Segment {
         if let Some(end) = self.newest.end_below(offset) {
             return Ok(end.min(self.written));
         }
-        let from = self.indexes.lookup(offset - 1 - self.base_offset).max(not_before);
-        let (mut end, mut result) = (from, None);
-        self.walk(from, self.written, |position, header| {
-            if header.base_offset >= offset {
-                result = Some(position.min(end.max(from)));
-                return false;
-            }
-            end = position + header.size as u64;
-            true
-        })?;
-        Ok(result.unwrap_or(end))
+        let file = self.file()?;
+        self.search(file.as_ref()).base(offset, not_before)
+    }
+
+    fn search<'a>(&'a self, file: &'a dyn File) -> Search<'a> {
+        let walk = HeaderWalk { file, indexes: &self.indexes, base_offset: self.base_offset };
+        Search { walk, written: self.written, path: &self.path }
     }
 
     pub fn read(&mut self, position: u64, target: &mut [u8]) -> Result<usize> {
@@ -592,7 +516,8 @@ impl Segment {
         }
         let by_time = self.indexes.lookup_time(timestamp);
         let from = self.indexes.lookup(by_time.max(start_offset - self.base_offset));
-        self.first_record(
+        let file = self.file()?;
+        self.search(file.as_ref()).record(
             from,
             limit,
             |h| h.max_timestamp >= timestamp && h.last_offset() >= start_offset,
@@ -608,35 +533,8 @@ impl Segment {
             return Ok(None);
         }
         let from = self.indexes.lookup(offset - self.base_offset);
-        self.first_record(from, limit, |h| h.last_offset() >= offset, |f| f.timestamp >= largest)
-    }
-
-    fn first_record(
-        &mut self,
-        from: u64,
-        limit: usize,
-        batch_fits: impl Fn(&Header) -> bool,
-        record_fits: impl Fn(&Found) -> bool,
-    ) -> Result<Option<Found>> {
-        let mut position = from;
-        loop {
-            let mut candidate = None;
-            self.walk(from, self.written, |at, header| {
-                if at >= position && batch_fits(header) {
-                    candidate = Some((at, *header));
-                }
-                candidate.is_none()
-            })?;
-            let Some((at, header)) = candidate else { return Ok(None) };
-            let mut bytes = vec![0; header.size];
-            let n = self.read(at, &mut bytes)?;
-            if n == header.size {
-                if let Some(found) = search_batch(&bytes, &header, limit, &record_fits)? {
-                    return Ok(Some(found));
-                }
-            }
-            position = at + header.size as u64;
-        }
+        let file = self.file()?;
+        self.search(file.as_ref()).record(from, limit, |h| h.last_offset() >= offset, |f| f.timestamp >= largest)
     }
 
     /// Cuts right behind the last whole batch below `offset`: no batch that holds an offset at or after it remains, and no
@@ -646,11 +544,11 @@ impl Segment {
             return Err(Error::new("ERR_MILLRACE_READ_ONLY", format!("{} is open for reading", self.path.display())));
         }
         self.flush()?;
-        let position = self.end_below(offset)?;
+        let file = self.file()?;
+        let position = self.search(file.as_ref()).end_below(offset)?;
         if position == self.written {
             return Ok(self.written);
         }
-        let file = self.file()?;
         self.io(file.truncate(position), "cannot truncate")?;
         self.preallocation.cut();
         self.written = position;
@@ -660,28 +558,6 @@ impl Segment {
         self.resume_indexer()?;
         self.set_mark();
         Ok(position)
-    }
-
-    /// Where the last whole batch ends that lies below `offset`. Not where the next one begins: what is between them is
-    /// no batch, and there may be no next one.
-    fn end_below(&mut self, offset: i64) -> Result<u64> {
-        let mut from = self.indexes.lookup(offset - 1 - self.base_offset);
-        loop {
-            let mut end = None;
-            self.walk(from, self.written, |position, header| {
-                let below = header.last_offset() < offset;
-                if below {
-                    end = Some(position + header.size as u64);
-                }
-                below
-            })?;
-            match end {
-                Some(end) => return Ok(end),
-                None if from == 0 => return Ok(0),
-                // The batch of the entry itself is damaged.
-                None => from = self.indexes.position_before(from),
-            }
-        }
     }
 
     /// For a segment that is full, or closed: writes both indexes out, with the largest timestamp as the last time entry,
@@ -698,7 +574,7 @@ impl Segment {
         self.load()?;
         self.indexer.finish(&mut self.indexes);
         self.set_mark();
-        store_indexes(self.storage.as_ref(), &self.dir, self.base_offset, &self.indexes)
+        files::store_indexes(self.storage.as_ref(), &self.dir, self.base_offset, &self.indexes)
     }
 
     /// Makes a job that syncs what is written now.
@@ -719,50 +595,7 @@ impl Segment {
     }
 }
 
-/// Writes both index files whole; returns them open, to be synced.
-pub fn store_indexes(storage: &dyn Storage, dir: &Path, base_offset: i64, indexes: &Indexes) -> Result<Vec<Arc<dyn File>>> {
-    let files =
-        [(index_path(dir, base_offset), indexes.encode_offsets()), (time_index_path(dir, base_offset), indexes.encode_times())];
-    let mut open = Vec::with_capacity(2);
-    for (path, bytes) in files {
-        let file = storage.open(&path, Mode::Write).map_err(|e| Error::io(&e, "cannot open", &path))?;
-        write_all(file.as_ref(), &[&bytes], 0)
-            .and_then(|()| file.truncate(bytes.len() as u64))
-            .map_err(|e| Error::io(&e, "cannot write", &path))?;
-        open.push(file);
-    }
-    Ok(open)
-}
-
 #[cold]
 fn not_batches(path: &Path) -> Error {
     Error::new("ERR_MILLRACE_NOT_A_BATCH", format!("the bytes for {} are not whole record batches", path.display()))
-}
-
-fn search_batch(bytes: &[u8], header: &Header, limit: usize, fits: &impl Fn(&Found) -> bool) -> Result<Option<Found>> {
-    let plain;
-    let records = if header.codec() == codec::NONE {
-        &bytes[batch::OVERHEAD..]
-    } else {
-        plain = codec::decompress(header.codec(), &bytes[batch::OVERHEAD..], limit).map_err(|e| {
-            Error::new("ERR_MILLRACE_CORRUPT", format!("the batch at offset {} does not decompress: {e:?}", header.base_offset))
-        })?;
-        &plain
-    };
-    for record in Records::new(records, header.count) {
-        let timestamp = if header.is_log_append_time() {
-            header.max_timestamp
-        } else {
-            header.base_timestamp.wrapping_add(record.fields.timestamp_delta)
-        };
-        let found = Found {
-            offset: header.base_offset + record.fields.offset_delta as i64,
-            timestamp,
-            leader_epoch: header.leader_epoch,
-        };
-        if fits(&found) {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use segment::batch::{self, Header};
 use segment::crc::crc32c;
+use segment::files::{index_path, log_path, time_index_path};
 use segment::lossy::{LossyStorage, Seeded};
 use segment::recovery::recover;
-use segment::segment::{index_path, log_path, time_index_path, Append, Segment};
+use segment::segment::{Append, Segment};
 use segment::storage::Storage;
 use segment::walk::{put_varint, put_varlong, Records};
 

@@ -5,8 +5,8 @@ use super::build::*;
 use crate::batch::{self, Header};
 use crate::codec;
 use crate::compaction::{compact, Options, Outcome};
+use crate::files::log_path;
 use crate::lossy::{LossyStorage, Seeded};
-use crate::segment::log_path;
 use crate::verify::{verify, Rules, Verdict};
 use crate::walk::Records;
 

@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use super::build::*;
 use crate::batch::{self, Header};
+use crate::files::{index_path, log_path, time_index_path};
 use crate::index::Indexes;
 use crate::lossy::{LossyStorage, Seeded};
 use crate::recovery::{recover, Report};
-use crate::segment::{index_path, log_path, time_index_path, Append, Segment};
+use crate::segment::{Append, Segment};
 
 const DIR: &str = "/t";
 

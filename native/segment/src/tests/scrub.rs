@@ -2,9 +2,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::build::*;
+use crate::files::log_path;
 use crate::lossy::LossyStorage;
 use crate::scrub::{scrub, Part, Scrubbed};
-use crate::segment::{log_path, Append, Segment};
+use crate::segment::{Append, Segment};
 
 const DIR: &str = "/t";
 const BATCHES: i64 = 12;

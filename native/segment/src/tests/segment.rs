@@ -3,8 +3,9 @@ use std::sync::Arc;
 
 use super::build::*;
 use crate::batch::{self, Header};
+use crate::files::{index_path, log_path, time_index_path};
 use crate::lossy::{Faults, LossyStorage, Seeded};
-use crate::segment::{index_path, log_path, time_index_path, Append, Plan, Segment};
+use crate::segment::{Append, Plan, Segment};
 
 const DIR: &str = "/t";
 const INTERVAL: u64 = 4096;
