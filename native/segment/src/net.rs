@@ -10,6 +10,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
+#[cfg(target_os = "linux")]
+use crate::storage::uninterrupted;
 
 /// SO_SNDBUF and SO_RCVBUF of the sockets that are accepted; 0 leaves them to the system, whose tuning is usually better.
 #[derive(Clone, Copy, Default)]
@@ -170,17 +172,8 @@ pub fn send(descriptor: RawFd, bytes: &[u8]) -> usize {
 #[cfg(target_os = "linux")]
 pub fn try_send(descriptor: RawFd, bytes: &[u8], more: bool) -> io::Result<usize> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | if more { libc::MSG_MORE } else { 0 };
-    loop {
-        // SAFETY: pointer and length describe `bytes`, which outlive the call; the kernel checks the descriptor.
-        let n = unsafe { libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), flags) };
-        if n >= 0 {
-            return Ok(n as usize);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
+    // SAFETY: pointer and length describe `bytes`, which outlive the call; the kernel checks the descriptor.
+    uninterrupted(|| unsafe { libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), flags) })
 }
 
 #[cfg(not(target_os = "linux"))]

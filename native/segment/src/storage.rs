@@ -17,6 +17,10 @@ pub trait File: Send + Sync {
     fn send_to(&self, _descriptor: i32, _position: u64, _length: usize) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
+    /// As `send_to`, to a pipe that takes references to the file's pages (splice).
+    fn splice_to(&self, _pipe: i32, _position: u64, _length: usize) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     fn truncate(&self, length: u64) -> io::Result<()>;
     /// fdatasync: data and the length are durable when it returned.
     fn sync(&self) -> io::Result<()>;
@@ -116,17 +120,17 @@ impl File for DiskFile {
     #[cfg(target_os = "linux")]
     fn send_to(&self, descriptor: i32, position: u64, length: usize) -> io::Result<usize> {
         let mut offset = position as libc::off_t;
-        loop {
-            // SAFETY: both descriptors are numbers the kernel checks; `offset` outlives the call.
-            let n = unsafe { libc::sendfile(descriptor, self.0.as_raw_fd(), &mut offset, length) };
-            if n >= 0 {
-                return Ok(n as usize);
-            }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-        }
+        // SAFETY: both descriptors are numbers the kernel checks; `offset` outlives the call.
+        uninterrupted(|| unsafe { libc::sendfile(descriptor, self.0.as_raw_fd(), &mut offset, length) })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn splice_to(&self, pipe: i32, position: u64, length: usize) -> io::Result<usize> {
+        let mut offset = position as libc::loff_t;
+        // SAFETY: as above.
+        uninterrupted(|| unsafe {
+            libc::splice(self.0.as_raw_fd(), &mut offset, pipe, std::ptr::null_mut(), length, libc::SPLICE_F_NONBLOCK)
+        })
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
@@ -183,6 +187,21 @@ impl File for DiskFile {
             if metadata.blocks() * 512 > metadata.len() + SLACK {
                 let _ = self.0.set_len(metadata.len());
             }
+        }
+    }
+}
+
+/// The result of a system call that is made again where a signal came between.
+#[cfg(target_os = "linux")]
+pub(crate) fn uninterrupted(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
+    loop {
+        let n = call();
+        if n >= 0 {
+            return Ok(n as usize);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
         }
     }
 }
