@@ -306,16 +306,18 @@ test('a client that goes away in the middle of a large answer leaves the others 
 })
 
 test('a connection whose large answer is read slowly is not idle, one that reads nothing is', async (t) => {
-  const { range } = fileOf(t, 16 * MIB)
-  const { client, listener, sweep } = await start(t, {}, (_size, respond) => respond([range(0, 16 * MIB)]))
+  const { range } = fileOf(t, 32 * MIB)
+  const { client, listener, sweep, env } = await start(t, {}, (_size, respond) => respond([range(0, 32 * MIB)]))
   const socket = await client()
   socket.pause()
   socket.write(frame(10))
   await until('it is being answered', () => socket.readableLength > 0)
+  const [connection] = [...listener.all()]
   for (let i = 0; i < 5; i++) {
-    await collect(socket, MIB, MIB)
     await sweep(45_000)
     assert.equal(listener.connectionCount, 1)
+    await collect(socket, 2 * MIB, MIB)
+    await until('more of it was sent', () => connection!.lastActive === env.clock.monotonic())
   }
   socket.removeAllListeners('error')
   const closed = new Promise((resolve) => socket.on('error', resolve).on('close', resolve))
