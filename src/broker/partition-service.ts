@@ -1,6 +1,7 @@
 // The one door to partitions for handlers: does the work here when this worker owns the partition, or groups it by owner and crosses
 // the mailbox once per owner. Runs on every worker.
 
+import type { Env } from '../env/env.js'
 import { errors } from '../model/errors.js'
 import { failedFetch, type FetchItem, type FetchOutcome, type FetchReader } from '../replica/fetch-plan.js'
 import { type AppendTerms, failedAppend } from '../replica/hosted-partition.js'
@@ -10,8 +11,10 @@ import * as operations from '../replica/partition-operations.js'
 import type { ReplicaManager } from '../replica/replica-manager.js'
 import { type Caller, type MailboxHandler } from '../threads/mailbox.js'
 import { ownerOf, type PlacementTable } from '../threads/placement.js'
+import { KeptLooks } from './kept-looks.js'
 import { type ProduceItem, ProduceLane } from './produce-lane.js'
-import { isEnough, type LookRequest, SpreadPlans, type SpreadPlansDoors } from './spread-plans.js'
+import { SpreadPlans, type SpreadPlansDoors } from './spread-plans.js'
+import { isEnough, type LookRequest } from './standing-look.js'
 
 /** A question's name → question → answer. */
 export interface PartitionQuestions {
@@ -39,6 +42,7 @@ interface RemoteLook {
 }
 
 export interface PartitionServiceOptions {
+  readonly env: Pick<Env, 'clock' | 'timers'>
   readonly worker: number
   readonly replicas: ReplicaManager
   placement(): PlacementTable
@@ -61,14 +65,17 @@ export class PartitionService {
   private turnEnds = false
 
   private readonly spreadDoors: SpreadPlansDoors
+  private readonly keptLooks: KeptLooks
 
   constructor(options: PartitionServiceOptions) {
     this.options = options
+    this.keptLooks = new KeptLooks(options.env)
     this.spreadDoors = {
       owner: (topic, partition) => this.owner(topic, partition),
       isHere: (owner) => owner === options.worker || owner === -1,
       peer: (owner) => options.peer(owner),
       newId: () => this.nextLook++ + options.worker * 2 ** 40,
+      now: () => options.env.clock.monotonic(),
       planHere: (items, reader, maxBytes) => this.planLocal(items, reader, maxBytes, true),
       watchHere: (items, wake) => this.watchTurns(items, wake),
     }
@@ -212,9 +219,15 @@ export class PartitionService {
     })
   }
 
-  /** For a fetch of what several workers own. `minBytes` 0: it does not wait. */
-  spreadPlans(items: readonly FetchItem[], reader: FetchReader, maxBytes: number, minBytes: number): SpreadPlans {
-    return new SpreadPlans(this.spreadDoors, items, reader, maxBytes, minBytes)
+  /** For a fetch of what several workers own. `minBytes` 0: it does not wait. `connection`: it came by this one. */
+  spreadPlans(items: readonly FetchItem[], reader: FetchReader, maxBytes: number, minBytes: number, connection?: object): SpreadPlans {
+    const kept = connection ? this.keptLooks.take(connection) : []
+    return new SpreadPlans(this.spreadDoors, items, reader, maxBytes, minBytes, kept)
+  }
+
+  /** The fetch is answered; what other workers watch for it is there for the next one of the connection. */
+  keepLooks(plans: SpreadPlans, connection: object): void {
+    this.keptLooks.keep(connection, plans.leave())
   }
 
   /** Calls `wake` at every move of any of these partitions' high watermarks, as far as they are here. Returns how to stop. */

@@ -110,6 +110,7 @@ function contextOf(header: RequestHeader, peer: Peer): RequestContext {
     localAddress: peer.localAddress,
     localPort: peer.localPort,
     isOpen: () => peer.isOpen,
+    connection: peer,
     affinity: peer.affinity,
   }
 }

@@ -1,29 +1,11 @@
 // The plans of one fetch whose partitions belong to several workers, kept as new as their owners tell while the fetch waits. An owner that has too
 // little says so at once, and later, unasked, what it has by then: news cost one message, not a word that there are some, a question and
-// its answer; and what this worker has itself waits for nobody. Runs on the worker that holds the connection.
+// its answer; and what this worker has itself waits for nobody. What an owner watches is left to the next fetch of the connection, which mostly asks
+// it the same (`kept-looks`). Runs on the worker that holds the connection.
 
-import { errors } from '../model/errors.js'
-import { failedFetch, type FetchItem, type FetchOutcome, type FetchReader } from '../replica/fetch-plan.js'
+import type { FetchItem, FetchOutcome, FetchReader } from '../replica/fetch-plan.js'
 import type { Caller } from '../threads/mailbox.js'
-
-/** Worker to owner: what has this worker's fetch `id` there? With less than `minBytes` its next move is to be told to `news`. */
-export interface LookRequest {
-  readonly id: number
-  readonly items: readonly FetchItem[]
-  readonly reader: FetchReader
-  readonly maxBytes: number
-  readonly minBytes: number
-}
-
-/** Whether a fetch that wants `minBytes` need not wait for more. */
-export function isEnough(outcomes: readonly FetchOutcome[], minBytes: number): boolean {
-  let bytes = 0
-  for (const outcome of outcomes) {
-    if (outcome.errorCode !== 0 || outcome.divergingEpoch || outcome.preferredReadReplica !== -1) return true
-    bytes += outcome.plan?.size ?? 0
-  }
-  return bytes >= minBytes
-}
+import { goneOutcomes, type LookTerms, StandingLook } from './standing-look.js'
 
 export interface SpreadPlansDoors {
   /** -1: nobody. */
@@ -32,6 +14,7 @@ export interface SpreadPlansDoors {
   peer(owner: number): Caller | undefined
   /** Never the same twice, on any worker. */
   newId(): number
+  now(): number
   planHere(items: readonly FetchItem[], reader: FetchReader, maxBytes: number): FetchOutcome[]
   /** Wakes once for all that a turn moves. */
   watchHere(items: readonly FetchItem[], wake: () => void): () => void
@@ -42,8 +25,12 @@ interface Share {
   readonly owner: number
   readonly indexes: number[]
   readonly items: FetchItem[]
-  /** Ends what the owner watches for this fetch. */
+  /** Ends what this worker watches of its own for this fetch. */
   stop: (() => void) | undefined
+  /** At another worker. */
+  look: StandingLook | undefined
+  /** One of the fetch before, which serves in place of the first. */
+  kept: StandingLook | undefined
 }
 
 export class SpreadPlans {
@@ -59,7 +46,15 @@ export class SpreadPlans {
   private readonly shares = new Map<number, Share>()
   private stopped = false
 
-  constructor(doors: SpreadPlansDoors, items: readonly FetchItem[], reader: FetchReader, maxBytes: number, minBytes: number) {
+  /** `kept`: what the fetch before has left, which is this one's to use or to end. */
+  constructor(
+    doors: SpreadPlansDoors,
+    items: readonly FetchItem[],
+    reader: FetchReader,
+    maxBytes: number,
+    minBytes: number,
+    kept: readonly StandingLook[],
+  ) {
     this.doors = doors
     this.reader = reader
     this.maxBytes = maxBytes
@@ -69,10 +64,11 @@ export class SpreadPlans {
     items.forEach((item, i) => {
       const owner = doors.owner(item.topic, item.partition)
       let share = this.shares.get(owner)
-      if (!share) this.shares.set(owner, (share = { owner, indexes: [], items: [], stop: undefined }))
+      if (!share) this.shares.set(owner, (share = { owner, indexes: [], items: [], stop: undefined, look: undefined, kept: undefined }))
       share.indexes.push(i)
       share.items.push(item)
     })
+    for (const look of kept) this.takeOver(look)
   }
 
   /** Owner → how many of the partitions are its own. */
@@ -88,19 +84,42 @@ export class SpreadPlans {
   /** Nobody needs to tell any more. */
   stop(): void {
     this.stopped = true
+    for (const share of this.shares.values()) this.end(share)
+  }
+
+  /** As `stop`, but for what other workers watch: that is the caller's to keep or to end. */
+  leave(): StandingLook[] {
+    const looks: StandingLook[] = []
     for (const share of this.shares.values()) {
-      share.stop?.()
-      share.stop = undefined
+      const { look } = share
+      if (!look?.stands) continue
+      look.onNews = () => undefined
+      looks.push(look)
+      share.look = undefined
     }
+    this.stop()
+    return looks
   }
 
   private get watches(): boolean {
     return this.minBytes > 0 && !this.stopped
   }
 
-  private async lookAt(share: Share): Promise<void> {
+  private takeOver(look: StandingLook): void {
+    const share = this.shares.get(look.owner)
+    if (share && look.serves(this.doors.peer(look.owner), this.termsOf(share))) share.kept = look
+    else look.end()
+  }
+
+  private end(share: Share): void {
     share.stop?.()
     share.stop = undefined
+    share.look?.end()
+    share.look = undefined
+  }
+
+  private async lookAt(share: Share): Promise<void> {
+    this.end(share)
     if (this.doors.isHere(share.owner)) this.lookHere(share)
     else await this.lookThere(share)
   }
@@ -117,35 +136,34 @@ export class SpreadPlans {
   }
 
   private async lookThere(share: Share): Promise<void> {
-    const { reader, watches } = this
-    const minBytes = watches ? this.minBytes : 0
-    const peer = this.doors.peer(share.owner)
-    const gone = (): FetchOutcome[] => share.items.map(() => failedFetch(errors.NOT_LEADER_OR_FOLLOWER.code))
-    if (!peer) {
-      this.fill(share, gone())
+    const look = share.kept ?? this.ask(share)
+    share.kept = undefined
+    share.look = look
+    if (!look) {
+      this.fill(share, goneOutcomes(share.items))
       return
     }
-    const id = this.doors.newId()
-    const question: LookRequest = { id, items: share.items, reader, maxBytes: this.maxBytesOf(share), minBytes }
-    const looked = peer.call<FetchOutcome[]>('look', question)
-    const stop = (): void => peer.notify('unwatch', id)
-    if (watches) {
-      share.stop = stop
-      const told = (outcomes: FetchOutcome[] | null): void => {
-        if (outcomes === null || share.stop !== stop) return
-        share.stop = undefined
-        this.fill(share, outcomes)
-        this.onNews()
-        // Not enough for whom it was told: on to the next.
-        if (!this.stopped) void this.lookThere(share).then(() => this.stopped || this.onNews())
-      }
-      peer.call<FetchOutcome[] | null>('news', id).then(told, () => told(gone()))
+    look.onNews = () => {
+      share.look = undefined
+      this.fill(share, look.outcomes)
+      this.onNews()
+      // Not enough for whom it was told: on to the next.
+      if (!this.stopped) void this.lookThere(share).then(() => this.stopped || this.onNews())
     }
-    const outcomes = await looked.catch(gone)
-    if (watches && share.stop !== stop) return
-    // Then it watches nothing.
-    if (isEnough(outcomes, minBytes)) share.stop = undefined
-    this.fill(share, outcomes)
+    await look.answered
+    if (share.look === look) this.fill(share, look.outcomes)
+  }
+
+  /** Undefined: there is no such worker. */
+  private ask(share: Share): StandingLook | undefined {
+    const { doors } = this
+    const peer = doors.peer(share.owner)
+    return peer && new StandingLook(share.owner, peer, doors.newId(), this.termsOf(share), doors.now())
+  }
+
+  private termsOf(share: Share): LookTerms {
+    const { reader, watches } = this
+    return { items: share.items, reader, maxBytes: this.maxBytesOf(share), minBytes: watches ? this.minBytes : 0 }
   }
 
   /** Each owner may fill its share; the caller cuts the sum. A single batch over its share still goes out whole. */

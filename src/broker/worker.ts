@@ -92,6 +92,7 @@ export class BrokerWorker {
     })
     this.groups = new GroupCoordinators({ env, replicas: this.replicas, configs: this.configs, image: () => this.image })
     this.partitions = new PartitionService({
+      env,
       worker: init.worker,
       replicas: this.replicas,
       placement: () => this.placement,

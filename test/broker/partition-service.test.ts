@@ -9,6 +9,7 @@ import { errors } from '../../src/model/errors.js'
 import { type AppendTerms, failedAppend } from '../../src/replica/hosted-partition.js'
 import type { ProduceSink } from '../../src/replica/purgatory/produce-queue.js'
 import type { ReplicaManager } from '../../src/replica/replica-manager.js'
+import { SimEnv } from '../support/sim-env.js'
 
 const RING_BYTES = 4 << 20
 const TERMS: AppendTerms = { acks: -1, disk: false, apiVersion: 11, origin: 'client' }
@@ -50,6 +51,7 @@ class Pair {
     const lanes: ProduceLane[] = []
     const service = (worker: number): PartitionService =>
       new PartitionService({
+        env: new SimEnv(),
         worker,
         replicas: worker === 0 ? ({ hasStaged: false, flush: () => undefined } as unknown as ReplicaManager) : replicas,
         placement: () => new Map(),

@@ -180,6 +180,36 @@ for (const workers of [0, 1, 2, 8]) {
       }
     })
 
+    test('who fetches on and on has each record once, whichever partition it comes to', async (t) => {
+      await createTopic(client, 'onward', PARTITIONS)
+      const reader = await WireClient.open(t, broker.bootstrap)
+      const expected: string[] = []
+      const got: string[] = []
+      const offsets = Array.from({ length: PARTITIONS }, () => 0)
+      const produced = (async () => {
+        for (let i = 0; i < 300; i++) {
+          expected.push(`r${i}`)
+          await produce(client, 'onward', (i * 7 + Math.floor(i / 5)) % PARTITIONS, [`r${i}`])
+        }
+      })()
+      while (got.length < 300) {
+        const body = fetchBody(
+          'onward',
+          offsets.map((offset, p) => [p, offset] as const),
+          { maxWaitMs: LONGER_THAN_A_TEST_WAITS_MS },
+        )
+        const { responses } = await reader.call(apis.fetch, FETCH, body)
+        for (const { partitionIndex, errorCode, records } of responses[0]!.partitions) {
+          assert.equal(errorCode, 0)
+          const values = valuesOf(records)
+          offsets[partitionIndex]! += values.length
+          got.push(...values)
+        }
+      }
+      await produced
+      assert.deepEqual(got.toSorted(), expected.toSorted())
+    })
+
     test('a long poll waits for min bytes through records that are not enough, without spinning', async (t) => {
       await createTopic(client, 'enough', PARTITIONS)
       const reader = await WireClient.open(t, broker.bootstrap)

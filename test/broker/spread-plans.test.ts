@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { KEPT_LOOK_LIFE_MS } from '../../src/broker/kept-looks.js'
 import { PartitionService } from '../../src/broker/partition-service.js'
 import type { SpreadPlans } from '../../src/broker/spread-plans.js'
 import type { ReadPlan } from '../../src/log/types.js'
@@ -9,8 +10,26 @@ import { errors } from '../../src/model/errors.js'
 import { failedFetch, type FetchItem, type FetchOutcome, type FetchReader } from '../../src/replica/fetch-plan.js'
 import type { ReplicaManager } from '../../src/replica/replica-manager.js'
 import { type Caller, LocalCaller } from '../../src/threads/mailbox.js'
+import { SimEnv } from '../support/sim-env.js'
 
 const READER: FetchReader = { readCommitted: false, rackId: null, rackAware: false }
+
+const ITEMS: readonly FetchItem[] = [0, 1, 2, 3].map((partition) => ({
+  topic: 't',
+  partition,
+  fetchOffset: 0,
+  maxBytes: 1000,
+  currentLeaderEpoch: -1,
+  lastFetchedEpoch: -1,
+}))
+const CONNECTION: object = {}
+
+interface Asked {
+  readonly connection?: object
+  readonly items?: readonly FetchItem[]
+  readonly reader?: FetchReader
+  readonly maxBytes?: number
+}
 
 /** A partition that has `size` bytes for whoever asks. */
 class FakePartition {
@@ -37,31 +56,36 @@ class FakePartition {
 class TwoWorkers {
   readonly partitions = [0, 1, 2, 3].map(() => new FakePartition())
   readonly calls: string[] = []
+  readonly env = new SimEnv()
   private readonly asking: PartitionService
+  private readonly services: PartitionService[]
   private gone: ((error: Error) => void)[] = []
-  private isGone = false
+  private other: Caller | undefined
 
   constructor() {
     const services: PartitionService[] = []
     const service = (worker: number): PartitionService =>
       new PartitionService({
+        env: this.env,
         worker,
         replicas: {
           find: (_topic: string, partition: number) => (partition % 2 === worker ? this.partitions[partition] : undefined),
           missingCode: () => errors.NOT_LEADER_OR_FOLLOWER.code,
         } as unknown as ReplicaManager,
-        placement: () => new Map([['t', Int16Array.of(0, 1, 0, 1)]]),
-        peer: () => (this.isGone ? undefined : this.toOther(services)),
+        placement: () => new Map(['t', 'u'].map((topic) => [topic, Int16Array.of(0, 1, 0, 1)])),
+        peer: () => this.other,
         lane: () => undefined,
         peers: () => [1 - worker],
         maxForwardedBytes: () => 1,
       })
     services.push(service(0), service(1))
+    this.services = services
     this.asking = services[0]!
+    this.other = this.toOther()
   }
 
-  private toOther(services: PartitionService[]): Caller {
-    const other = new LocalCaller(new Map(services[1]!.handlers()))
+  private toOther(): Caller {
+    const other = new LocalCaller(new Map(this.services[1]!.handlers()))
     return {
       call: <Result>(method: string, argument: unknown) => {
         this.calls.push(method)
@@ -74,21 +98,34 @@ class TwoWorkers {
     }
   }
 
-  plans(minBytes: number): SpreadPlans {
-    const items: FetchItem[] = [0, 1, 2, 3].map((partition) => ({
-      topic: 't',
-      partition,
-      fetchOffset: 0,
-      maxBytes: 1000,
-      currentLeaderEpoch: -1,
-      lastFetchedEpoch: -1,
-    }))
-    return this.asking.spreadPlans(items, READER, 1000, minBytes)
+  plans(minBytes: number, { connection, items = ITEMS, reader = READER, maxBytes = 1000 }: Asked = {}): SpreadPlans {
+    return this.asking.spreadPlans(items, reader, maxBytes, minBytes, connection)
+  }
+
+  keep(plans: SpreadPlans, connection = CONNECTION): void {
+    this.asking.keepLooks(plans, connection)
+  }
+
+  /** A fetch that waits until partition 0 has something, and is answered with that. */
+  async answeredHere(connection = CONNECTION): Promise<void> {
+    const plans = this.plans(1, { connection })
+    await plans.look()
+    this.partitions[0]!.grow(1)
+    await turn()
+    assert.equal(sizes(plans)[0], 1)
+    this.keep(plans, connection)
+    this.partitions[0]!.size = 0
   }
 
   loseOther(): void {
-    this.isGone = true
+    this.other = undefined
     for (const reject of this.gone) reject(new Error('gone'))
+  }
+
+  /** Another thread with the same partitions. What the one before watched went with it; nobody has heard of that yet. */
+  replaceOther(): void {
+    for (const partition of [1, 3]) this.partitions[partition]!.watchers.clear()
+    this.other = this.toOther()
   }
 
   get watched(): number[] {
@@ -190,4 +227,200 @@ test('a worker that goes while a fetch waits is news: its partitions have no lea
   await late.look()
   assert.deepEqual(errorCodes(late), [0, code, 0, code])
   late.stop()
+})
+
+test('the next fetch of a connection that asks the other worker just the same sends it nothing, and hears of news', async () => {
+  const workers = new TwoWorkers()
+  for (let i = 0; i < 3; i++) {
+    await workers.answeredHere()
+    assert.deepEqual(workers.calls, ['look', 'news'])
+    assert.deepEqual(workers.watched, [0, 1, 0, 1])
+  }
+  const plans = workers.plans(1, { connection: CONNECTION })
+  await plans.look()
+  assert.deepEqual(sizes(plans), [0, 0, 0, 0])
+  const seen = newsOf(plans, sizes)
+  workers.partitions[1]!.grow(5)
+  workers.partitions[3]!.grow(7)
+  await turn()
+  assert.deepEqual(seen, [[0, 5, 0, 7]])
+  assert.deepEqual(workers.calls, ['look', 'news'])
+  assert.deepEqual(workers.watched, [0, 0, 0, 0])
+})
+
+test('news between two fetches count for the second at once, and not for the third', async () => {
+  const workers = new TwoWorkers()
+  const first = workers.plans(1, { connection: CONNECTION })
+  await first.look()
+  workers.keep(first)
+  first.onNews = () => assert.fail('it is answered')
+  workers.partitions[3]!.grow(7)
+  await turn()
+  assert.deepEqual(sizes(first), [0, 0, 0, 0])
+  const second = workers.plans(1, { connection: CONNECTION })
+  await second.look()
+  assert.deepEqual(sizes(second), [0, 0, 0, 7])
+  workers.keep(second)
+  assert.deepEqual(workers.calls, ['look', 'news'])
+  workers.partitions[3]!.size = 0
+  const third = workers.plans(1, { connection: CONNECTION })
+  await third.look()
+  assert.deepEqual(sizes(third), [0, 0, 0, 0])
+  assert.deepEqual(workers.calls, ['look', 'news', 'look', 'news'])
+})
+
+test('news between two fetches that are too little for the second are watched on', async () => {
+  const workers = new TwoWorkers()
+  const first = workers.plans(100, { connection: CONNECTION })
+  await first.look()
+  workers.keep(first)
+  workers.partitions[3]!.grow(7)
+  await turn()
+  const second = workers.plans(100, { connection: CONNECTION })
+  await second.look()
+  assert.deepEqual(sizes(second), [0, 0, 0, 7])
+  assert.deepEqual(workers.calls, ['look', 'news', 'look', 'news'])
+  assert.deepEqual(workers.watched, [1, 1, 1, 1])
+  second.stop()
+})
+
+const changed = (change: Partial<FetchItem>): FetchItem[] => ITEMS.map((item) => (item.partition === 3 ? { ...item, ...change } : item))
+const others: Record<string, Asked & { readonly minBytes?: number }> = {
+  'another offset': { items: changed({ fetchOffset: 1 }) },
+  'other bytes of a partition': { items: changed({ maxBytes: 1 }) },
+  'another leader epoch': { items: changed({ currentLeaderEpoch: 1 }) },
+  'another fetched epoch': { items: changed({ lastFetchedEpoch: 1 }) },
+  'fewer partitions of each worker': { items: ITEMS.slice(0, 2) },
+  'another topic': { items: changed({ topic: 'u' }) },
+  'another order': { items: ITEMS.toReversed() },
+  'another limit of the answer': { maxBytes: 999 },
+  'more to wait for': { minBytes: 2 },
+  'another reader': { reader: { ...READER, readCommitted: true } },
+  'another rack': { reader: { ...READER, rackId: 'a' } },
+  'reading from the nearest replica': { reader: { ...READER, rackAware: true } },
+}
+for (const [what, { minBytes = 1, ...asked }] of Object.entries(others)) {
+  test(`a fetch with ${what} asks again, and ends what was kept`, async () => {
+    const workers = new TwoWorkers()
+    await workers.answeredHere()
+    const plans = workers.plans(minBytes, { connection: CONNECTION, ...asked })
+    await plans.look()
+    assert.deepEqual(workers.calls, ['look', 'news', 'unwatch', 'look', 'news'])
+    plans.stop()
+    assert.deepEqual(workers.watched, [0, 0, 0, 0])
+  })
+}
+
+test('a fetch that does not wait asks again, and leaves nothing watched', async () => {
+  const workers = new TwoWorkers()
+  await workers.answeredHere()
+  const plans = workers.plans(0, { connection: CONNECTION })
+  await plans.look()
+  workers.keep(plans)
+  assert.deepEqual(workers.calls, ['look', 'news', 'unwatch', 'look'])
+  assert.deepEqual(workers.watched, [0, 0, 0, 0])
+})
+
+test('a fetch session may change its partitions with the next request: what was asked is remembered as it was', async () => {
+  const workers = new TwoWorkers()
+  const items = ITEMS.map((item) => ({ ...item }))
+  const first = workers.plans(1, { connection: CONNECTION, items })
+  await first.look()
+  workers.keep(first)
+  items[3]!.fetchOffset = 1
+  const second = workers.plans(1, { connection: CONNECTION, items })
+  await second.look()
+  assert.deepEqual(workers.calls, ['look', 'news', 'unwatch', 'look', 'news'])
+  second.stop()
+})
+
+test('partitions of this worker that come in another order and at other offsets change nothing for the other one', async () => {
+  const workers = new TwoWorkers()
+  await workers.answeredHere()
+  const [zero, one, two, three] = ITEMS as [FetchItem, FetchItem, FetchItem, FetchItem]
+  const plans = workers.plans(1, { connection: CONNECTION, items: [one, two, three, { ...zero, fetchOffset: 9 }] })
+  await plans.look()
+  const seen = newsOf(plans, sizes)
+  workers.partitions[3]!.grow(7)
+  await turn()
+  assert.deepEqual(seen, [[0, 0, 7, 0]])
+  assert.deepEqual(workers.calls, ['look', 'news'])
+})
+
+test('a fetch may be answered while the other worker is asked once more, and its next one has that answer', async () => {
+  const workers = new TwoWorkers()
+  const first = workers.plans(1, { connection: CONNECTION })
+  await first.look()
+  let next: Promise<SpreadPlans> | undefined
+  first.onNews = () => {
+    first.onNews = () => undefined
+    workers.partitions[3]!.size = 7
+    queueMicrotask(() => {
+      workers.keep(first)
+      const plans = workers.plans(1, { connection: CONNECTION })
+      next = plans.look().then(() => plans)
+    })
+  }
+  workers.partitions[1]!.grow(0)
+  await turn()
+  assert.deepEqual(sizes((await next)!), [0, 0, 0, 7])
+  assert.deepEqual(workers.calls, ['look', 'news', 'look', 'news'])
+})
+
+test('two fetches of a connection at a time do not share, and one of them is kept', async () => {
+  const workers = new TwoWorkers()
+  await workers.answeredHere()
+  const both = [workers.plans(1, { connection: CONNECTION }), workers.plans(1, { connection: CONNECTION })]
+  await Promise.all(both.map((plans) => plans.look()))
+  assert.deepEqual(workers.calls, ['look', 'news', 'look', 'news'])
+  assert.deepEqual(workers.watched, [2, 2, 2, 2])
+  for (const plans of both) workers.keep(plans)
+  assert.deepEqual(workers.watched, [0, 1, 0, 1])
+})
+
+test('another connection has nothing of it', async () => {
+  const workers = new TwoWorkers()
+  await workers.answeredHere()
+  const plans = workers.plans(1, { connection: {} })
+  await plans.look()
+  assert.deepEqual(workers.calls, ['look', 'news', 'look', 'news'])
+  plans.stop()
+  assert.deepEqual(workers.watched, [0, 1, 0, 1])
+})
+
+test('what was asked long ago is asked again', async () => {
+  const workers = new TwoWorkers()
+  const plans = workers.plans(1, { connection: CONNECTION })
+  await plans.look()
+  await workers.env.advance(KEPT_LOOK_LIFE_MS)
+  workers.keep(plans)
+  await workers.answeredHere()
+  assert.deepEqual(workers.calls, ['look', 'news', 'unwatch', 'look', 'news'])
+})
+
+test('nothing is watched for long for a client that does not come again', async () => {
+  const workers = new TwoWorkers()
+  await workers.answeredHere()
+  await workers.env.advance(KEPT_LOOK_LIFE_MS / 2)
+  await workers.answeredHere()
+  await workers.answeredHere({})
+  assert.deepEqual(workers.watched, [0, 2, 0, 2])
+  await workers.env.advance(KEPT_LOOK_LIFE_MS / 2)
+  assert.deepEqual(workers.watched, [0, 1, 0, 1])
+  await workers.env.advance(KEPT_LOOK_LIFE_MS)
+  assert.deepEqual(workers.watched, [0, 0, 0, 0])
+  assert.deepEqual(workers.calls, ['look', 'news', 'look', 'news', 'unwatch', 'unwatch'])
+})
+
+test('the successor of a worker that died is asked, whether its end was heard of or not', async () => {
+  const workers = new TwoWorkers()
+  await workers.answeredHere()
+  workers.replaceOther()
+  await workers.answeredHere()
+  assert.deepEqual(workers.watched, [0, 1, 0, 1])
+  workers.loseOther()
+  await turn()
+  workers.replaceOther()
+  await workers.answeredHere()
+  assert.deepEqual(workers.watched, [0, 1, 0, 1])
 })

@@ -8,7 +8,8 @@ import { errors } from '../../model/errors.js'
 import type { FetchRequest, FetchResponse } from '../../protocol/schema/fetch.js'
 import { failedFetch, type FetchOutcome, type FetchReader } from '../../replica/fetch-plan.js'
 import { isRackAware } from '../replication-settings.js'
-import { isEnough, type SpreadPlans } from '../spread-plans.js'
+import type { SpreadPlans } from '../spread-plans.js'
+import { isEnough } from '../standing-look.js'
 import { currentLeader, NO_LEADER } from './cluster-view.js'
 import { type FetchContext, hasNews, remember, rotate, type WantedPartition } from './fetch-session.js'
 import type { HandlerContext, RequestContext } from './handler.js'
@@ -74,12 +75,20 @@ class FetchJob {
   async runAcrossWorkers(): Promise<FetchResponse> {
     const { maxWaitMs, minBytes } = this.request
     const waits = maxWaitMs > 0 ? minBytes : 0
-    const plans = this.broker.services.partitions.spreadPlans(this.items(), this.reader, this.maxBytes, waits)
-    for (const [owner, count] of plans.owners()) this.context.affinity?.asked(owner, count)
+    const { affinity, connection } = this.context
+    const plans = this.broker.services.partitions.spreadPlans(this.items(), this.reader, this.maxBytes, waits, connection)
+    for (const [owner, count] of plans.owners()) affinity?.asked(owner, count)
     await plans.look()
     if (!this.isEnough(plans.outcomes)) return this.waitForNews(plans)
-    plans.stop()
+    this.leave(plans)
     return this.answerWith(plans)
+  }
+
+  /** What other workers watch is there for the next fetch of the connection. */
+  private leave(plans: SpreadPlans): void {
+    const { connection } = this.context
+    if (connection && this.context.isOpen()) this.broker.services.partitions.keepLooks(plans, connection)
+    else plans.stop()
   }
 
   private answerWith({ outcomes }: SpreadPlans): FetchResponse {
@@ -124,9 +133,11 @@ class FetchJob {
       const finish = async (): Promise<void> => {
         over = true
         timer.cancel()
-        plans.stop()
-        // Files that were planned a while ago may have been replaced since.
-        if (this.context.isOpen() && this.request.minBytes > 1) await plans.look()
+        if (this.request.minBytes > 1) {
+          plans.stop()
+          // Files that were planned a while ago may have been replaced since.
+          if (this.context.isOpen()) await plans.look()
+        } else this.leave(plans)
         resolve(this.context.isOpen() ? this.answerWith(plans) : this.answer([]))
       }
       plans.onNews = () => {

@@ -22,6 +22,8 @@ export interface RequestContext {
   readonly localPort: number
   /** False once the connection is gone: a parked request may be dropped. */
   isOpen(): boolean
+  /** The same object for all requests of a connection; undefined: each stands for itself. */
+  readonly connection?: object | undefined
   /** Told of which workers partitions are asked for; undefined: nobody wants to know. */
   readonly affinity?: ConnectionAffinity | undefined
 }
