@@ -38,9 +38,9 @@ impl Transfers {
 
     #[napi]
     pub fn add_segment(&mut self, socket: f64, handle: f64, position: f64, length: f64) -> Result<bool> {
-        let (file, length) = handles::with(handle, |s| s.share(position as u64, length as usize))
+        let file = handles::with(handle, |s| s.share(position as u64, length as usize))
             .map_err(|e| napi::Error::new(e.code.into_owned(), e.message))?;
-        Ok(self.inner.add_file(socket as u64, file, position as u64, length))
+        Ok(file.is_some_and(|file| self.inner.add_file(socket as u64, file, position as u64, length as usize)))
     }
 
     #[napi]

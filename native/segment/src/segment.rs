@@ -502,10 +502,11 @@ impl Segment {
         }
     }
 
-    /// The file, and how many of `length` bytes from `position` are in it, to be sent on another thread.
-    pub fn share(&mut self, position: u64, length: usize) -> Result<(Arc<dyn File>, usize)> {
-        let left = if self.writable { self.written.saturating_sub(position) } else { u64::MAX };
-        Ok((self.file()?, (length as u64).min(left) as usize))
+    /// The file, for `length` bytes from `position` on to be sent from on another thread. `None`: not all of them are written.
+    pub fn share(&mut self, position: u64, length: usize) -> Result<Option<Arc<dyn File>>> {
+        let file = self.file()?;
+        let is_written = !self.writable || position + length as u64 <= self.written;
+        Ok(is_written.then_some(file))
     }
 
     /// First record at or after `start_offset` whose timestamp is at least `timestamp`.

@@ -74,6 +74,8 @@ export class ResponseWriter {
   private filePosition = 0
   private memoryBytes = 0
   private waiting = false
+  /** A transfer is under way. Not `waiting`: callbacks of writes that were taken long ago end that. */
+  private transferring = false
   private yielding = false
   private corked = false
   private ended = false
@@ -111,7 +113,8 @@ export class ResponseWriter {
   /** Every request has its answer, and the kernel has them all. */
   get isIdle(): boolean {
     const { slots, output, outputHead } = this
-    return slots.length === 0 && outputHead === output.length && !this.waiting && !this.yielding && this.socket.writableLength === 0
+    const isBusy = this.waiting || this.transferring || this.yielding
+    return slots.length === 0 && outputHead === output.length && !isBusy && this.socket.writableLength === 0
   }
 
   /** The socket has taken bytes of a transfer since this was asked the last time. */
@@ -148,7 +151,7 @@ export class ResponseWriter {
 
   /** Writes as much as the socket takes. Called at the end of a turn and when the socket has drained. */
   pump(): void {
-    if (this.waiting || this.yielding || this.ended) return
+    if (this.waiting || this.transferring || this.yielding || this.ended) return
     const files = this.fileBytes()
     if (files >= TRANSFER_BYTES && !this.byHand && this.handOver()) return
     // Fields and file ranges in turn would each begin a packet, and wake the reader.
@@ -187,7 +190,7 @@ export class ResponseWriter {
       return true
     }
     if (this.transferBytes === 0) return false
-    this.waiting = true
+    this.transferring = true
     transfer.begin((bytes) => this.transferred(bytes))
     return true
   }
@@ -210,7 +213,7 @@ export class ResponseWriter {
   }
 
   private transferred(bytes: number): void {
-    this.waiting = false
+    this.transferring = false
     this.byHand = bytes < this.transferBytes
     this.advance(bytes)
     this.pump()

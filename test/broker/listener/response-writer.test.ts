@@ -393,6 +393,22 @@ test('an answer that a socket does not hold leaves by the transfer, and what com
   assert.equal(setUp.drained, 1)
 })
 
+test('the callback of a write that was taken before a transfer began does not let others past it', async () => {
+  const { socket, writer, way, transfer } = transferSetup()
+  writer.complete(writer.reserve(), [Buffer.from('before')])
+  writer.pump()
+  writer.complete(writer.reserve(), [new MovableFile('1', MIB, way)])
+  writer.pump()
+  assert.ok(transfer.isUnderWay)
+  writer.complete(writer.reserve(), [Buffer.from('after')])
+  await turn()
+  writer.pump()
+  assert.equal(socket.text, 'before')
+  assert.equal(writer.isIdle, false)
+  transfer.end()
+  assert.ok(socket.text === `before${'1'.repeat(MIB)}after`)
+})
+
 test('answers that a socket holds do not change threads', () => {
   const { socket, writer, way, transfer } = transferSetup()
   writer.complete(writer.reserve(), [Buffer.from('<'), new MovableFile('1', 100_000, way), Buffer.from('>')])
