@@ -55,6 +55,8 @@ const PROBE_BYTES = 32 * 1024
 const TURN_BYTES = 4 * 1024 * 1024
 /** Answers with so many bytes of files leave by a transfer: a socket's buffer does not hold them. */
 const TRANSFER_BYTES = 256 * 1024
+/** Pieces that have been sent leave the output once they are so many, and half of it. */
+const FORGET_PIECES = 64
 /** Memory pieces up to this size are joined into one write. */
 const JOIN_BYTES = 64 * 1024
 
@@ -152,6 +154,7 @@ export class ResponseWriter {
   /** Writes as much as the socket takes. Called at the end of a turn and when the socket has drained. */
   pump(): void {
     if (this.waiting || this.transferring || this.yielding || this.ended) return
+    this.forgetSent()
     const files = this.fileBytes()
     if (files >= TRANSFER_BYTES && !this.byHand && this.handOver()) return
     // Fields and file ranges in turn would each begin a packet, and wake the reader.
@@ -166,6 +169,13 @@ export class ResponseWriter {
     this.corked = false
     // Asked again: a connection that was closed meanwhile has given its descriptor back.
     if (this.direct.descriptor() === descriptor) this.direct.cork(descriptor, false)
+  }
+
+  /** A client that always has more on the way never lets the output run empty. */
+  private forgetSent(): void {
+    if (this.outputHead < FORGET_PIECES || this.outputHead * 2 < this.output.length) return
+    this.output = this.output.slice(this.outputHead)
+    this.outputHead = 0
   }
 
   private fileBytes(): number {

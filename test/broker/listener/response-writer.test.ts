@@ -483,3 +483,16 @@ test('a slow transfer counts as activity', () => {
   assert.equal(writer.hasMoved, true)
   assert.equal(writer.hasMoved, false)
 })
+
+test('a client that always has more on the way leaves little of what it got', () => {
+  const { writer, way, transfer } = transferSetup()
+  writer.complete(writer.reserve(), [new MovableFile('1', 300_000, way)])
+  writer.pump()
+  for (let i = 0; i < 1000; i++) {
+    writer.complete(writer.reserve(), [Buffer.from('head'), new MovableFile('1', 300_000, way)])
+    transfer.end()
+    assert.ok(transfer.isUnderWay)
+  }
+  const { output } = writer as unknown as { output: unknown[] }
+  assert.ok(output.length < 200, `${output.length} pieces`)
+})
