@@ -147,12 +147,8 @@ function newsOf(plans: SpreadPlans, see: (plans: SpreadPlans) => number[]): numb
   return seen
 }
 
-test('what another worker has by now comes by itself, once, with all that a turn wrote', async () => {
-  const workers = new TwoWorkers()
-  const plans = workers.plans(1)
-  await plans.look()
-  assert.deepEqual(sizes(plans), [0, 0, 0, 0])
-  assert.deepEqual(workers.watched, [1, 1, 1, 1])
+/** Both partitions of the other worker grow in one turn: it tells that once, unasked, and nobody watches any more. */
+async function assertNewsOfBoth(workers: TwoWorkers, plans: SpreadPlans): Promise<void> {
   const seen = newsOf(plans, sizes)
   workers.partitions[1]!.grow(5)
   workers.partitions[3]!.grow(7)
@@ -160,6 +156,15 @@ test('what another worker has by now comes by itself, once, with all that a turn
   assert.deepEqual(seen, [[0, 5, 0, 7]])
   assert.deepEqual(workers.calls, ['look', 'news'])
   assert.deepEqual(workers.watched, [0, 0, 0, 0])
+}
+
+test('what another worker has by now comes by itself, once, with all that a turn wrote', async () => {
+  const workers = new TwoWorkers()
+  const plans = workers.plans(1)
+  await plans.look()
+  assert.deepEqual(sizes(plans), [0, 0, 0, 0])
+  assert.deepEqual(workers.watched, [1, 1, 1, 1])
+  await assertNewsOfBoth(workers, plans)
 })
 
 test('what this worker has itself asks nobody; the other is told that nobody waits any more', async () => {
@@ -239,13 +244,7 @@ test('the next fetch of a connection that asks the other worker just the same se
   const plans = workers.plans(1, { connection: CONNECTION })
   await plans.look()
   assert.deepEqual(sizes(plans), [0, 0, 0, 0])
-  const seen = newsOf(plans, sizes)
-  workers.partitions[1]!.grow(5)
-  workers.partitions[3]!.grow(7)
-  await turn()
-  assert.deepEqual(seen, [[0, 5, 0, 7]])
-  assert.deepEqual(workers.calls, ['look', 'news'])
-  assert.deepEqual(workers.watched, [0, 0, 0, 0])
+  await assertNewsOfBoth(workers, plans)
 })
 
 test('news between two fetches count for the second at once, and not for the third', async () => {

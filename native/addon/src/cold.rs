@@ -16,9 +16,9 @@ use serde_json::Value;
 use crate::handles::{self, Slab};
 use crate::storage::storage_of;
 
-type Result<T> = std::result::Result<T, napi::Error<String>>;
+pub(crate) type Result<T> = std::result::Result<T, napi::Error<String>>;
 
-fn thrown(error: segment::Error) -> napi::Error<String> {
+pub(crate) fn thrown(error: segment::Error) -> napi::Error<String> {
     napi::Error::new(error.code.into_owned(), error.message)
 }
 

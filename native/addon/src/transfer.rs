@@ -4,9 +4,8 @@ use napi::bindgen_prelude::{FnArgs, Function, Uint8Array};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
+use crate::cold::{thrown, Result};
 use crate::handles;
-
-type Result<T> = std::result::Result<T, napi::Error<String>>;
 
 #[napi]
 pub struct Transfers {
@@ -38,8 +37,7 @@ impl Transfers {
 
     #[napi]
     pub fn add_segment(&mut self, socket: f64, handle: f64, position: f64, length: f64) -> Result<bool> {
-        let file = handles::with(handle, |s| s.share(position as u64, length as usize))
-            .map_err(|e| napi::Error::new(e.code.into_owned(), e.message))?;
+        let file = handles::with(handle, |s| s.share(position as u64, length as usize)).map_err(thrown)?;
         Ok(file.is_some_and(|file| self.inner.add_file(socket as u64, file, position as u64, length as usize)))
     }
 

@@ -56,7 +56,7 @@ fn shown(host: &str, port: u16) -> String {
     }
 }
 
-fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+pub(crate) fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 {
         Err(io::Error::last_os_error())
     } else {
@@ -139,16 +139,18 @@ pub fn close(fd: RawFd) -> Result<()> {
     check(unsafe { libc::close(fd) }).map(drop).map_err(|e| Error::os(&e, &format!("cannot close descriptor {fd}")))
 }
 
+/// A descriptor of its own for what `fd` is; a number that is not open is an error.
+pub(crate) fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: a plain call, which makes a descriptor that nobody else owns.
+    unsafe { check(libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0)).map(|copy| OwnedFd::from_raw_fd(copy)) }
+}
+
 /// Descriptors on their way from one thread to another, by numbers that are never used again.
 static PARKED: Mutex<(u64, BTreeMap<u64, OwnedFd>)> = Mutex::new((0, BTreeMap::new()));
 
 /// Keeps a duplicate of `fd` until somebody takes it by the number returned.
 pub fn park(fd: RawFd) -> Result<u64> {
-    // SAFETY: makes a descriptor of its own; a number that is not open is an error.
-    let copy = check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) })
-        .map_err(|e| Error::os(&e, &format!("cannot duplicate descriptor {fd}")))?;
-    // SAFETY: `copy` is open and owned by nobody else.
-    let copy = unsafe { OwnedFd::from_raw_fd(copy) };
+    let copy = duplicate(fd).map_err(|e| Error::os(&e, &format!("cannot duplicate descriptor {fd}")))?;
     let mut parked = PARKED.lock().unwrap_or_else(PoisonError::into_inner);
     parked.0 += 1;
     let number = parked.0;
@@ -210,7 +212,7 @@ pub fn lock(path: &Path) -> Result<OwnedFd> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::net::{TcpListener, TcpStream};
 
@@ -247,7 +249,7 @@ mod tests {
 
     /// Two ends of a connection over loopback.
     #[cfg(target_os = "linux")]
-    fn pair() -> (TcpStream, TcpStream) {
+    pub(crate) fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         (client, listener.accept().unwrap().0)

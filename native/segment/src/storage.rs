@@ -96,25 +96,16 @@ impl File for DiskFile {
     }
 
     fn write_at(&self, parts: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
-        loop {
-            // SAFETY: IoSlice has the layout of iovec on Unix (its documented guarantee); `parts` outlives the
-            // call, and the descriptor is open because `self` owns it.
-            let n = unsafe {
-                libc::pwritev(
-                    self.0.as_raw_fd(),
-                    parts.as_ptr().cast::<libc::iovec>(),
-                    parts.len() as libc::c_int,
-                    position as libc::off_t,
-                )
-            };
-            if n >= 0 {
-                return Ok(n as usize);
-            }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-        }
+        // SAFETY: IoSlice has the layout of iovec on Unix (its documented guarantee); `parts` outlives the
+        // call, and the descriptor is open because `self` owns it.
+        uninterrupted(|| unsafe {
+            libc::pwritev(
+                self.0.as_raw_fd(),
+                parts.as_ptr().cast::<libc::iovec>(),
+                parts.len() as libc::c_int,
+                position as libc::off_t,
+            )
+        })
     }
 
     #[cfg(target_os = "linux")]
@@ -192,7 +183,6 @@ impl File for DiskFile {
 }
 
 /// The result of a system call that is made again where a signal came between.
-#[cfg(target_os = "linux")]
 pub(crate) fn uninterrupted(mut call: impl FnMut() -> libc::ssize_t) -> io::Result<usize> {
     loop {
         let n = call();

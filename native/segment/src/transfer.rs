@@ -58,8 +58,7 @@ impl Transfers {
 
     /// Takes a duplicate of a connected socket's descriptor, until `close`, to one of the first `threads` threads. Returns the number it goes by.
     pub fn open(&mut self, descriptor: RawFd, threads: usize) -> io::Result<u64> {
-        // SAFETY: makes a descriptor of its own; a number that is not open is an error.
-        let descriptor = unsafe { owned(libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 0)) }?;
+        let descriptor = net::duplicate(descriptor)?;
         let number = LAST_SOCKET.fetch_add(1, Ordering::Relaxed) + 1;
         let queue = thread_of(number, threads)?;
         let moved = Arc::new(AtomicU64::new(0));
@@ -178,22 +177,14 @@ fn start_thread() -> io::Result<Arc<Queue>> {
 /// # Safety
 /// `fd` is a new descriptor that nobody else owns, or negative after a failed call.
 unsafe fn owned(fd: RawFd) -> io::Result<OwnedFd> {
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
     // SAFETY: as the caller promises.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    net::check(fd).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn watch(poll: &OwnedFd, fd: &OwnedFd, number: u64, events: i32) -> io::Result<()> {
     let mut event = libc::epoll_event { events: events as u32, u64: number };
     // SAFETY: `event` outlives the call; both descriptors are open.
-    let result = unsafe { libc::epoll_ctl(poll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event) };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    net::check(unsafe { libc::epoll_ctl(poll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &raw mut event) }).map(drop)
 }
 
 /// A socket on its thread.
@@ -298,15 +289,11 @@ impl Pipe {
         let mut ends = [-1; 2];
         // SAFETY: the two descriptors are written to `ends`; nothing else has them yet.
         let (from, to) = unsafe {
-            if libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) < 0 {
-                return Err(io::Error::last_os_error());
-            }
+            net::check(libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK))?;
             (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1]))
         };
         // SAFETY: a plain call on an open descriptor.
-        if unsafe { libc::fcntl(to.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE_BYTES as libc::c_int) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        net::check(unsafe { libc::fcntl(to.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE_BYTES as libc::c_int) })?;
         Ok(Pipe { from, to, filled: 0 })
     }
 

@@ -1,20 +1,20 @@
 //! Real files to real sockets over loopback.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{channel, Receiver};
 use std::sync::Arc;
 use std::thread;
 
+use crate::net;
 use crate::storage::{Disk, File, Mode, Storage};
 use crate::transfer::Transfers;
 
+/// The second end is the node's, which never waits.
 fn pair() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (server, _) = listener.accept().unwrap();
+    let (client, server) = net::tests::pair();
     server.set_nonblocking(true).unwrap();
     (client, server)
 }
