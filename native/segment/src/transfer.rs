@@ -51,7 +51,8 @@ enum Piece {
 }
 
 impl Transfers {
-    /// `ended(socket, bytes)` is called once for each transfer that comes to an end by itself, on one of the threads.
+    /// `ended(socket, bytes)` is called once for each transfer that comes to an end by itself, on one of the threads, which it must not
+    /// hold up or end: others' sockets are on it. It may come while this is being dropped.
     pub fn new(ended: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
         Transfers { ended: Arc::new(ended), sockets: HashMap::new() }
     }
@@ -252,6 +253,7 @@ impl Outgoing {
                 }
             };
             match result {
+                // Only this is followed by an event when there is room: a signal ends a call early too, with a socket that has room.
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock && self.watched => return Step::Full,
                 Err(_) => return Step::Ended,
                 // The file is shorter than it was said to be.
@@ -264,10 +266,6 @@ impl Outgoing {
                     if self.position >= size {
                         self.pieces.pop_front();
                         self.position = 0;
-                    }
-                    // Not asked twice: what took less than there was is full, and the poll set tells when there is room (epoll(7)).
-                    if self.watched && self.pipe.as_ref().is_some_and(|pipe| pipe.filled > 0) {
-                        return Step::Full;
                     }
                 }
             }

@@ -3,25 +3,35 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{channel, Receiver};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use crate::net;
 use crate::storage::{Disk, File, Mode, Storage};
 use crate::transfer::Transfers;
 
+/// For what comes at once; a test whose thread has died fails, and waits for nothing for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The second end is the node's, which never waits.
 fn pair() -> (TcpStream, TcpStream) {
     let (client, server) = net::tests::pair();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
     server.set_nonblocking(true).unwrap();
     (client, server)
 }
 
 fn transfers() -> (Transfers, Receiver<(u64, u64)>) {
     let (sender, ends) = channel();
-    (Transfers::new(move |socket, bytes| sender.send((socket, bytes)).unwrap()), ends)
+    // A transfer may end after the test that began it. All tests share the threads: a panic there would be theirs.
+    (Transfers::new(move |socket, bytes| drop(sender.send((socket, bytes)))), ends)
+}
+
+fn next(ends: &Receiver<(u64, u64)>) -> (u64, u64) {
+    ends.recv_timeout(PATIENCE).expect("a transfer ends")
 }
 
 /// A file of `size` bytes, which is gone once it is closed, and what is in it.
@@ -65,7 +75,7 @@ fn pieces_arrive_in_order_on_every_socket_however_many_share_a_thread() {
     for reader in readers {
         reader.join().unwrap();
     }
-    let mut ended: Vec<_> = ends.iter().take(expected.len()).collect();
+    let mut ended: Vec<_> = expected.iter().map(|_| next(&ends)).collect();
     ended.sort_unstable();
     assert_eq!(ended, expected);
     assert!(expected.iter().all(|(socket, bytes)| transfers.moved(*socket) == *bytes));
@@ -83,7 +93,7 @@ fn one_transfer_after_another_on_a_socket() {
         let mut got = vec![0; 1000 * round as usize];
         client.read_exact(&mut got).unwrap();
         assert!(got == bytes[round as usize..][..got.len()]);
-        assert_eq!(ends.recv().unwrap(), (socket, 1000 * round));
+        assert_eq!(next(&ends), (socket, 1000 * round));
     }
 }
 
@@ -99,7 +109,7 @@ fn a_file_that_is_shorter_than_was_said_ends_the_transfer_where_it_ends() {
     let mut got = vec![0; 200_000];
     client.read_exact(&mut got).unwrap();
     assert!(got == bytes[100_000..]);
-    assert_eq!(ends.recv().unwrap(), (socket, 200_000));
+    assert_eq!(next(&ends), (socket, 200_000));
     transfers.add_bytes(socket, b"next");
     transfers.begin(socket);
     let mut next = [0; 4];
@@ -121,12 +131,12 @@ fn a_reader_that_goes_away_ends_the_transfer_and_no_other() {
         transfers.begin(socket);
     }
     drop(gone);
-    let (socket, bytes) = ends.recv().unwrap();
+    let (socket, bytes) = next(&ends);
     assert_eq!(socket, leaving);
     assert!(bytes < 20 << 20);
     let mut got = vec![0; 20 << 20];
     there.read_exact(&mut got).unwrap();
-    assert_eq!(ends.recv().unwrap(), (staying, 20 << 20));
+    assert_eq!(next(&ends), (staying, 20 << 20));
 }
 
 #[test]
@@ -153,7 +163,7 @@ fn what_is_closed_is_told_to_nobody_and_lets_go_of_its_file_and_its_socket() {
     assert!(!transfers.begin(socket) && !transfers.add_bytes(socket, b"late"));
     assert_eq!(transfers.moved(socket), 0);
     drop(transfers);
-    assert!(ends.recv().is_err());
+    assert_eq!(ends.recv_timeout(PATIENCE), Err(RecvTimeoutError::Disconnected));
 }
 
 #[test]
@@ -174,4 +184,48 @@ fn a_descriptor_that_is_not_open_is_refused() {
     let (mut transfers, _ends) = transfers();
     assert!(transfers.open(-1, 1).is_err());
     assert!(!transfers.begin(12_345));
+}
+
+/// Every thread that moves answers, by its name.
+fn interrupt_transfers(process: libc::pid_t) {
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let path = task.unwrap().path();
+        if std::fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == "transfer") {
+            let thread: libc::pid_t = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+            // SAFETY: a plain call; the signal has a handler, which does nothing.
+            unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGUSR2) };
+        }
+    }
+}
+
+extern "C" fn do_nothing(_signal: libc::c_int) {}
+
+#[test]
+fn a_signal_in_the_middle_of_a_move_holds_nothing_up() {
+    // SAFETY: the handler is a function of this signature that does nothing, and no other test takes this signal.
+    unsafe { libc::signal(libc::SIGUSR2, do_nothing as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+    let (file, _) = file_of(1 << 20);
+    let (mut transfers, ends) = transfers();
+    let (mut client, server) = pair();
+    let socket = transfers.open(server.as_raw_fd(), 1).unwrap();
+    for _ in 0..400 {
+        transfers.add_file(socket, file.clone(), 0, 1 << 20);
+    }
+    transfers.begin(socket);
+    let process = std::process::id() as libc::pid_t;
+    let done = Arc::new(AtomicBool::new(false));
+    let interrupting = thread::spawn({
+        let done = done.clone();
+        move || {
+            while !done.load(Ordering::Relaxed) {
+                interrupt_transfers(process);
+            }
+        }
+    });
+    let mut got = vec![0; 1 << 20];
+    let read = (0..400).try_for_each(|_| client.read_exact(&mut got));
+    done.store(true, Ordering::Relaxed);
+    interrupting.join().unwrap();
+    read.unwrap();
+    assert_eq!(next(&ends), (socket, 400 << 20));
 }
