@@ -2,6 +2,7 @@
 // range chunk by chunk as the socket takes it. Runs on the worker that holds the connection, which may not be the partition's owner:
 // then it reads the immutable bytes through a handle of its own.
 
+import type { Env, Timer } from '../env/env.js'
 import { native } from '../log/native.js'
 import { assertPlanned } from '../log/planned.js'
 import type { ReadPlan, SegmentTransfer } from '../log/types.js'
@@ -36,7 +37,7 @@ export class FileRecords implements FilePiece {
   }
 
   release(): void {
-    this.source.release(this.plan)
+    this.source.release()
   }
 }
 
@@ -46,7 +47,8 @@ export interface RecordSource {
   send(plan: ReadPlan, position: number, length: number, descriptor: number): number
   /** Adds bytes to what a transfer moves to its socket. False: read and write them instead. */
   handOver(plan: ReadPlan, position: number, length: number, transfer: SegmentTransfer): boolean
-  release(plan: ReadPlan): void
+  /** One user less. */
+  release(): void
 }
 
 /** Of a partition that lives on this worker. */
@@ -82,58 +84,93 @@ export class OwnRecords implements RecordSource {
 /** Where the header that begins a range is looked at before the range is sent. */
 const header = new Uint8Array(HEADER_SIZE)
 
-interface SharedHandle {
-  readonly handle: number
-  users: number
+/** Files kept open for the next answer: at the end of a partition one follows the other, and opening costs as much as sending. */
+const IDLE_MS = 1000
+const IDLE_FILES = 256
+
+/** Of partitions that other workers own: files opened for reading when an answer is planned, and closed a while after their last user. */
+export class ForeignRecords {
+  private readonly env: Pick<Env, 'timers'>
+  private readonly open = new Map<string, ForeignFile>()
+  private timer: Timer | undefined
+
+  constructor(env: Pick<Env, 'timers'>) {
+    this.env = env
+  }
+
+  /** The file of a plan, until it is released. */
+  acquire(plan: ReadPlan): RecordSource {
+    const key = `${plan.dir}/${plan.segmentBaseOffset}/${plan.generation}/${plan.openedMs}`
+    let file = this.open.get(key)
+    if (!file) {
+      if (this.open.size >= IDLE_FILES) this.closeIdle(() => true)
+      this.open.set(key, (file = new ForeignFile(plan)))
+      this.timer ??= this.env.timers.after(IDLE_MS, () => this.sweep())
+    }
+    file.users++
+    file.isRecent = true
+    return file
+  }
+
+  close(): void {
+    this.timer?.cancel()
+    this.closeIdle(() => true)
+  }
+
+  private sweep(): void {
+    this.timer = undefined
+    this.closeIdle((file) => !file.isRecent)
+    for (const file of this.open.values()) file.isRecent = false
+    if (this.open.size > 0) this.timer = this.env.timers.after(IDLE_MS, () => this.sweep())
+  }
+
+  private closeIdle(isDue: (file: ForeignFile) => boolean): void {
+    for (const [key, file] of this.open) {
+      if (file.users > 0 || !isDue(file)) continue
+      this.open.delete(key)
+      file.close()
+    }
+  }
 }
 
-/** Of partitions that other workers own: read-only handles opened when an answer is planned, closed with its last user. */
-export class ForeignRecords implements RecordSource {
-  private readonly open = new Map<string, SharedHandle>()
+class ForeignFile implements RecordSource {
+  users = 0
+  isRecent = true
+  private readonly handle: number
 
-  acquire(plan: ReadPlan): void {
-    const key = keyOf(plan)
-    let shared = this.open.get(key)
-    if (!shared)
-      this.open.set(key, (shared = { handle: native().segmentOpen(plan.dir, plan.segmentBaseOffset, false, -1, 4096, 0), users: 0 }))
-    shared.users++
+  constructor(plan: ReadPlan) {
+    this.handle = native().segmentOpen(plan.dir, plan.segmentBaseOffset, false, -1, 4096, 0)
   }
 
   read(plan: ReadPlan, position: number, length: number, target: Buffer): void {
-    const read = native().segmentRead(this.open.get(keyOf(plan))!.handle, plan.position + position, length, target, 0)
+    const read = native().segmentRead(this.handle, plan.position + position, length, target, 0)
     if (read !== length) throw new Error(`${plan.dir}: ${read} bytes where ${length} were planned`)
     if (position === 0) assertPlanned(plan, target, 0, length)
   }
 
   send(plan: ReadPlan, position: number, length: number, descriptor: number): number {
-    const { handle } = this.open.get(keyOf(plan))!
-    if (position === 0 && !this.beginsAsPlanned(plan, handle)) return 0
-    return native().segmentSend(handle, plan.position + position, length, descriptor)
+    if (position === 0 && !this.beginsAsPlanned(plan)) return 0
+    return native().segmentSend(this.handle, plan.position + position, length, descriptor)
   }
 
   handOver(plan: ReadPlan, position: number, length: number, transfer: SegmentTransfer): boolean {
-    const { handle } = this.open.get(keyOf(plan))!
-    if (position === 0 && !this.beginsAsPlanned(plan, handle)) return false
-    return transfer.addSegment(handle, plan.position + position, length)
+    if (position === 0 && !this.beginsAsPlanned(plan)) return false
+    return transfer.addSegment(this.handle, plan.position + position, length)
+  }
+
+  release(): void {
+    this.users--
+  }
+
+  close(): void {
+    native().segmentClose(this.handle)
   }
 
   /** Throws LogError for other bytes than the planned ones. False: too few to tell, `read` finds out why. */
-  private beginsAsPlanned(plan: ReadPlan, handle: number): boolean {
+  private beginsAsPlanned(plan: ReadPlan): boolean {
     if (plan.size < HEADER_SIZE) return false
-    if (native().segmentRead(handle, plan.position, HEADER_SIZE, header, 0) < HEADER_SIZE) return false
+    if (native().segmentRead(this.handle, plan.position, HEADER_SIZE, header, 0) < HEADER_SIZE) return false
     assertPlanned(plan, header, 0, HEADER_SIZE)
     return true
   }
-
-  release(plan: ReadPlan): void {
-    const key = keyOf(plan)
-    const shared = this.open.get(key)
-    if (!shared || --shared.users > 0) return
-    this.open.delete(key)
-    native().segmentClose(shared.handle)
-  }
-}
-
-function keyOf(plan: ReadPlan): string {
-  return `${plan.dir}/${plan.segmentBaseOffset}/${plan.generation}`
 }

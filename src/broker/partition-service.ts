@@ -3,6 +3,7 @@
 
 import type { Env } from '../env/env.js'
 import { errors } from '../model/errors.js'
+import type { TopicPartition } from '../model/topic-partition.js'
 import { failedFetch, type FetchItem, type FetchOutcome, type FetchReader } from '../replica/fetch-plan.js'
 import { type AppendTerms, failedAppend } from '../replica/hosted-partition.js'
 import type { DeleteRecordsAnswer } from '../replica/purgatory/delete-queue.js'
@@ -14,7 +15,8 @@ import { ownerOf, type PlacementTable } from '../threads/placement.js'
 import { KeptLooks } from './kept-looks.js'
 import { type ProduceItem, ProduceLane } from './produce-lane.js'
 import { SpreadPlans, type SpreadPlansDoors } from './spread-plans.js'
-import { isEnough, type LookRequest } from './standing-look.js'
+import { type LookNews, type LookTerms, StandingLook } from './standing-look.js'
+import { WatchedLooks } from './watched-looks.js'
 
 /** A question's name → question → answer. */
 export interface PartitionQuestions {
@@ -35,12 +37,6 @@ const answers: { [Name in QuestionName]: Answering<Name> } = {
   deleteRecords: operations.deleteRecords,
 }
 
-/** A fetch of another worker that waits for what this one owns. */
-interface RemoteLook {
-  stop(): void
-  tell: (outcomes: FetchOutcome[] | null) => void
-}
-
 export interface PartitionServiceOptions {
   readonly env: Pick<Env, 'clock' | 'timers'>
   readonly worker: number
@@ -57,7 +53,8 @@ export interface PartitionServiceOptions {
 
 export class PartitionService {
   private readonly options: PartitionServiceOptions
-  private readonly remoteLooks = new Map<number, RemoteLook>()
+  /** What other workers watch for fetches here. */
+  private readonly looks = new Map<number, StandingLook>()
   private nextLook = 1
   private forwardedBytes = 0
   /** Lanes that have something to send. */
@@ -74,8 +71,7 @@ export class PartitionService {
       owner: (topic, partition) => this.owner(topic, partition),
       isHere: (owner) => owner === options.worker || owner === -1,
       peer: (owner) => options.peer(owner),
-      newId: () => this.nextLook++ + options.worker * 2 ** 40,
-      now: () => options.env.clock.monotonic(),
+      ask: (owner, peer, terms) => this.look(owner, peer, terms),
       planHere: (items, reader, maxBytes) => this.planLocal(items, reader, maxBytes, true),
       watchHere: (items, wake) => this.watchTurns(items, wake),
     }
@@ -231,12 +227,16 @@ export class PartitionService {
   }
 
   /** Calls `wake` at every move of any of these partitions' high watermarks, as far as they are here. Returns how to stop. */
-  watch(items: readonly { readonly topic: string; readonly partition: number }[], wake: () => void): () => void {
+  watch(items: readonly TopicPartition[], wake: () => void): () => void {
+    return this.watchEach(items, wake)
+  }
+
+  private watchEach(items: readonly TopicPartition[], moved: (place: number) => void): () => void {
     const stops: (() => void)[] = []
-    for (const { topic, partition } of items) {
+    items.forEach(({ topic, partition }, place) => {
       const hosted = this.replicas.find(topic, partition)
-      if (hosted) stops.push(hosted.watch(wake))
-    }
+      if (hosted) stops.push(hosted.watch(() => moved(place)))
+    })
     return () => {
       for (const stop of stops) stop()
     }
@@ -260,6 +260,23 @@ export class PartitionService {
     }
   }
 
+  private look(owner: number, peer: Caller, terms: LookTerms): StandingLook {
+    const id = this.nextLook++
+    const now = (): number => this.options.env.clock.monotonic()
+    const look = new StandingLook({ owner, peer, id, now, ended: () => this.looks.delete(id) }, terms)
+    if (look.stands) this.looks.set(id, look)
+    return look
+  }
+
+  /** What another worker's fetches wait for here, until that is gone. */
+  watchedLooks(tell: (news: LookNews) => void): WatchedLooks {
+    return new WatchedLooks({
+      plan: (items, reader, maxBytes) => this.planLocal(items, reader, maxBytes, true),
+      watch: (items, moved) => this.watchEach(items, moved),
+      tell,
+    })
+  }
+
   /** What other workers may ask of this one. */
   handlers(): [string, MailboxHandler][] {
     return [
@@ -268,33 +285,8 @@ export class PartitionService {
         ({ name, questions }: { name: QuestionName; questions: never[] }) =>
           Promise.all(questions.map(async (question) => answers[name](this.replicas, question))),
       ],
-      ['look', (request: LookRequest) => this.lookedElsewhere(request)],
-      ['news', (id: number) => this.newsFor(id)],
+      ['told', (news: LookNews) => this.looks.get(news.id)?.told(news)],
       ['describeLogs', () => operations.describeLogs(this.replicas)],
-      ['unwatch', (id: number) => this.endLook(id, null)],
     ]
-  }
-
-  private lookedElsewhere({ id, items, reader, maxBytes, minBytes }: LookRequest): FetchOutcome[] {
-    const plan = (): FetchOutcome[] => this.planLocal(items, reader, maxBytes, true)
-    const outcomes = plan()
-    if (minBytes <= 0 || isEnough(outcomes, minBytes)) return outcomes
-    const stop = this.watchTurns(items, () => this.endLook(id, plan()))
-    this.remoteLooks.set(id, { stop, tell: () => undefined })
-    return outcomes
-  }
-
-  /** What was too little a moment ago, once it moved; null: it was enough, or nobody waits any more. */
-  private newsFor(id: number): Promise<FetchOutcome[] | null> | null {
-    const look = this.remoteLooks.get(id)
-    return look ? new Promise((resolve) => (look.tell = resolve)) : null
-  }
-
-  private endLook(id: number, outcomes: FetchOutcome[] | null): void {
-    const look = this.remoteLooks.get(id)
-    if (!look) return
-    this.remoteLooks.delete(id)
-    look.stop()
-    look.tell(outcomes)
   }
 }

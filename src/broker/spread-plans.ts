@@ -1,20 +1,19 @@
 // The plans of one fetch whose partitions belong to several workers, kept as new as their owners tell while the fetch waits. An owner that has too
 // little says so at once, and later, unasked, what it has by then: news cost one message, not a word that there are some, a question and
-// its answer; and what this worker has itself waits for nobody. What an owner watches is left to the next fetch of the connection, which mostly asks
-// it the same (`kept-looks`). Runs on the worker that holds the connection.
+// its answer. What an owner watches is left to the next fetch of the connection, which mostly asks it the same or goes on from there
+// (`kept-looks`). Runs on the worker that holds the connection.
 
 import type { FetchItem, FetchOutcome, FetchReader } from '../replica/fetch-plan.js'
 import type { Caller } from '../threads/mailbox.js'
-import { goneOutcomes, type LookTerms, StandingLook } from './standing-look.js'
+import { goneOutcomes, type LookTerms, type StandingLook } from './standing-look.js'
 
 export interface SpreadPlansDoors {
   /** -1: nobody. */
   owner(topic: string, partition: number): number
   isHere(owner: number): boolean
   peer(owner: number): Caller | undefined
-  /** Never the same twice, on any worker. */
-  newId(): number
-  now(): number
+  /** Asks another worker at once. */
+  ask(owner: number, peer: Caller, terms: LookTerms): StandingLook
   planHere(items: readonly FetchItem[], reader: FetchReader, maxBytes: number): FetchOutcome[]
   /** Wakes once for all that a turn moves. */
   watchHere(items: readonly FetchItem[], wake: () => void): () => void
@@ -31,6 +30,8 @@ interface Share {
   look: StandingLook | undefined
   /** One of the fetch before, which serves in place of the first. */
   kept: StandingLook | undefined
+  /** What `look` has is among the outcomes. */
+  isShown: boolean
 }
 
 export class SpreadPlans {
@@ -64,7 +65,10 @@ export class SpreadPlans {
     items.forEach((item, i) => {
       const owner = doors.owner(item.topic, item.partition)
       let share = this.shares.get(owner)
-      if (!share) this.shares.set(owner, (share = { owner, indexes: [], items: [], stop: undefined, look: undefined, kept: undefined }))
+      if (!share) {
+        share = { owner, indexes: [], items: [], stop: undefined, look: undefined, kept: undefined, isShown: false }
+        this.shares.set(owner, share)
+      }
       share.indexes.push(i)
       share.items.push(item)
     })
@@ -87,13 +91,12 @@ export class SpreadPlans {
     for (const share of this.shares.values()) this.end(share)
   }
 
-  /** As `stop`, but for what other workers watch: that is the caller's to keep or to end. */
+  /** As `stop`, but for what other workers watch or have told since: that is the caller's to keep or to end. */
   leave(): StandingLook[] {
     const looks: StandingLook[] = []
     for (const share of this.shares.values()) {
-      const { look } = share
-      if (!look?.stands) continue
-      look.onNews = () => undefined
+      const { look, isShown } = share
+      if (!look?.leave(isShown)) continue
       looks.push(look)
       share.look = undefined
     }
@@ -107,7 +110,7 @@ export class SpreadPlans {
 
   private takeOver(look: StandingLook): void {
     const share = this.shares.get(look.owner)
-    if (share && look.serves(this.doors.peer(look.owner), this.termsOf(share))) share.kept = look
+    if (share && look.goesOnWith(this.doors.peer(look.owner), this.termsOf(share))) share.kept = look
     else look.end()
   }
 
@@ -139,26 +142,31 @@ export class SpreadPlans {
     const look = share.kept ?? this.ask(share)
     share.kept = undefined
     share.look = look
+    share.isShown = false
     if (!look) {
       this.fill(share, goneOutcomes(share.items))
       return
     }
     look.onNews = () => {
-      share.look = undefined
-      this.fill(share, look.outcomes)
+      this.show(share, look)
+      if (!look.stands) share.look = undefined
       this.onNews()
       // Not enough for whom it was told: on to the next.
-      if (!this.stopped) void this.lookThere(share).then(() => this.stopped || this.onNews())
+      if (!this.stopped && !look.stands) void this.lookThere(share).then(() => this.stopped || this.onNews())
     }
     await look.answered
-    if (share.look === look) this.fill(share, look.outcomes)
+    if (share.look === look) this.show(share, look)
+  }
+
+  private show(share: Share, look: StandingLook): void {
+    share.isShown = true
+    this.fill(share, look.outcomes)
   }
 
   /** Undefined: there is no such worker. */
   private ask(share: Share): StandingLook | undefined {
-    const { doors } = this
-    const peer = doors.peer(share.owner)
-    return peer && new StandingLook(share.owner, peer, doors.newId(), this.termsOf(share), doors.now())
+    const peer = this.doors.peer(share.owner)
+    return peer && this.doors.ask(share.owner, peer, this.termsOf(share))
   }
 
   private termsOf(share: Share): LookTerms {

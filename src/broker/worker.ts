@@ -52,7 +52,7 @@ export class BrokerWorker {
   private readonly configs: ConfigStore
   private readonly groups: GroupCoordinators
   private readonly partitions: PartitionService
-  private readonly foreign = new ForeignRecords()
+  private readonly foreign: ForeignRecords
   private readonly connections: WorkerConnections
   private readonly endMaintenance: () => void
   private readonly fetchSessions: FetchSessions
@@ -90,6 +90,7 @@ export class BrokerWorker {
       onMoveEnded: (request, moved) => main.notify('move-ended', { request, moved }),
       onRecoveryProgress: (topic, partition, done, total) => main.notify('recovery', { topic, partition, done, total }),
     })
+    this.foreign = new ForeignRecords(env)
     this.groups = new GroupCoordinators({ env, replicas: this.replicas, configs: this.configs, image: () => this.image })
     this.partitions = new PartitionService({
       env,
@@ -178,11 +179,13 @@ export class BrokerWorker {
 
   addPeer(worker: number, port: PortMessage['port']): void {
     const lane = this.partitions.newLane((method, message) => mailbox.notify(method, message))
+    const looks = this.partitions.watchedLooks((news) => mailbox.notify('told', news))
     const mailbox = new Mailbox(
       port,
       new Map<string, MailboxHandler>([
         ...this.partitions.handlers(),
         ...lane.handlers(),
+        ...looks.handlers(),
         ...this.connections.peerHandlers(),
         ['group', (call: GroupCall) => this.callGroupHere(call)],
       ]),
@@ -191,6 +194,7 @@ export class BrokerWorker {
     this.lanes.set(worker, lane)
     port.on('close', () => {
       lane.close()
+      looks.endAll()
       if (this.peers.get(worker) !== mailbox) return
       this.peers.delete(worker)
       this.lanes.delete(worker)
@@ -246,6 +250,7 @@ export class BrokerWorker {
     await this.updates.catch(() => {})
     const checkpoints = await this.replicas.close(clean)
     this.replication?.close()
+    this.foreign.close()
     return checkpoints
   }
 
@@ -324,8 +329,7 @@ export class BrokerWorker {
     if (this.partitions.owner(topic, partition) === this.init.worker) {
       return new FileRecords(plan, new OwnRecords(this.replicas, topic, partition)) as unknown as Uint8Array
     }
-    this.foreign.acquire(plan)
-    return new FileRecords(plan, this.foreign) as unknown as Uint8Array
+    return new FileRecords(plan, this.foreign.acquire(plan)) as unknown as Uint8Array
   }
 
   private async callGroup(call: GroupCall): Promise<object> {

@@ -55,6 +55,7 @@ export class LogState {
   closed = false
   lastFlushMs: number
   unflushedRecords = 0
+  readonly openedMs: number
   /** Number of the last file that was replaced or cut. */
   generation = 0
   cleanerOffset: number
@@ -71,6 +72,7 @@ export class LogState {
   constructor(options: LogOptions, state: OpenedState) {
     this.options = options
     this.env = options.env
+    this.openedMs = options.env.clock.now()
     this.dir = options.dir
     this.config = options.config
     this.segments = state.segments

@@ -47,6 +47,7 @@ export function planRead(log: LogState, offset: number, maxBytes: number, upperB
         firstBaseOffset: planned[PlanOut.firstBaseOffset]!,
         offset,
         generation: segment.generation,
+        openedMs: log.openedMs,
       }
     }
     return emptyPlan(log, offset)
@@ -82,6 +83,7 @@ function emptyPlan(log: LogState, offset: number): ReadPlan {
     firstBaseOffset: -1,
     offset,
     generation: log.active.generation,
+    openedMs: log.openedMs,
   }
 }
 

@@ -53,6 +53,8 @@ export interface ReadPlan {
   readonly offset: number
   /** Changes when the file behind `segmentBaseOffset` is replaced or cut: cached handles of older numbers are stale. */
   readonly generation: number
+  /** When its log was opened, ms: a partition that was deleted and made again has the same names for other files. */
+  readonly openedMs: number
 }
 
 /** Takes ranges of segments, by handle, to where they are moved later. False: not this one. */

@@ -31,13 +31,14 @@ interface Asked {
   readonly maxBytes?: number
 }
 
-/** A partition that has `size` bytes for whoever asks. */
+/** A partition that has `size` bytes, each a record. */
 class FakePartition {
   size = 0
   readonly watchers = new Set<() => void>()
 
-  planFetch(): FetchOutcome {
-    const plan = this.size > 0 ? ({ size: this.size } as ReadPlan) : null
+  planFetch({ fetchOffset }: FetchItem): FetchOutcome {
+    const size = this.size - fetchOffset
+    const plan = size > 0 ? ({ size } as ReadPlan) : null
     return { ...failedFetch(0), highWatermark: this.size, plan }
   }
 
@@ -55,7 +56,10 @@ class FakePartition {
 /** Worker 0 holds the connection and owns partition 0 and 2, worker 1 owns 1 and 3. */
 class TwoWorkers {
   readonly partitions = [0, 1, 2, 3].map(() => new FakePartition())
+  /** What the other worker was asked, and told of. */
   readonly calls: string[] = []
+  /** News of the other worker after which it went on. */
+  told = 0
   readonly env = new SimEnv()
   private readonly asking: PartitionService
   private readonly services: PartitionService[]
@@ -85,7 +89,12 @@ class TwoWorkers {
   }
 
   private toOther(): Caller {
-    const other = new LocalCaller(new Map(this.services[1]!.handlers()))
+    const back = new LocalCaller(new Map(this.services[0]!.handlers()))
+    const looks = this.services[1]!.watchedLooks((news) => {
+      this.told++
+      back.notify('told', news)
+    })
+    const other = new LocalCaller(new Map(looks.handlers()))
     return {
       call: <Result>(method: string, argument: unknown) => {
         this.calls.push(method)
@@ -147,14 +156,14 @@ function newsOf(plans: SpreadPlans, see: (plans: SpreadPlans) => number[]): numb
   return seen
 }
 
-/** Both partitions of the other worker grow in one turn: it tells that once, unasked, and nobody watches any more. */
+/** Both partitions of the other worker grow in one turn: it tells that once, unasked, and watches until it hears that nobody waits any more. */
 async function assertNewsOfBoth(workers: TwoWorkers, plans: SpreadPlans): Promise<void> {
   const seen = newsOf(plans, sizes)
   workers.partitions[1]!.grow(5)
   workers.partitions[3]!.grow(7)
   await turn()
   assert.deepEqual(seen, [[0, 5, 0, 7]])
-  assert.deepEqual(workers.calls, ['look', 'news'])
+  assert.deepEqual(workers.calls, ['look', 'news', 'unwatch'])
   assert.deepEqual(workers.watched, [0, 0, 0, 0])
 }
 
@@ -180,14 +189,15 @@ test('what this worker has itself asks nobody; the other is told that nobody wai
   assert.deepEqual(workers.watched, [0, 0, 0, 0])
 })
 
-test('who has enough at the first look watches nothing, and who does not wait has nobody watch', async () => {
+test('who has enough at the first look has what follows watched until it stops, and who does not wait has nobody watch', async () => {
   const workers = new TwoWorkers()
   workers.partitions[3]!.size = 9
   const plans = workers.plans(1)
   await plans.look()
   assert.deepEqual(sizes(plans), [0, 0, 0, 9])
+  assert.deepEqual(workers.watched, [1, 1, 1, 1])
   plans.stop()
-  assert.deepEqual(workers.calls, ['look', 'news'])
+  assert.deepEqual(workers.calls, ['look', 'news', 'unwatch'])
   workers.partitions[3]!.size = 0
   const patient = workers.plans(0)
   await patient.look()
@@ -261,11 +271,156 @@ test('news between two fetches count for the second at once, and not for the thi
   assert.deepEqual(sizes(second), [0, 0, 0, 7])
   workers.keep(second)
   assert.deepEqual(workers.calls, ['look', 'news'])
+  // From the same place once more.
   workers.partitions[3]!.size = 0
   const third = workers.plans(1, { connection: CONNECTION })
   await third.look()
   assert.deepEqual(sizes(third), [0, 0, 0, 0])
-  assert.deepEqual(workers.calls, ['look', 'news', 'look', 'news'])
+  assert.deepEqual(workers.calls, ['look', 'news', 'unwatch', 'look', 'news'])
+})
+
+/** As a consumer asks that has taken all that was there. */
+const from = (...offsets: number[]): FetchItem[] => ITEMS.map((item, i) => ({ ...item, fetchOffset: offsets[i]! }))
+
+test('a consumer that takes all it is told hears of more without a question', async () => {
+  const workers = new TwoWorkers()
+  for (let round = 0; round < 5; round++) {
+    const plans = workers.plans(1, { connection: CONNECTION, items: from(0, 5 * round, 0, 7 * round) })
+    await plans.look()
+    assert.deepEqual(sizes(plans), [0, 0, 0, 0])
+    const seen: number[][] = []
+    plans.onNews = () => {
+      seen.push(sizes(plans))
+      workers.keep(plans)
+    }
+    workers.partitions[1]!.grow(5)
+    workers.partitions[3]!.grow(7)
+    await turn()
+    assert.deepEqual(seen, [[0, 5, 0, 7]])
+    assert.equal(workers.told, round + 1)
+  }
+  assert.deepEqual(workers.calls, ['look', 'news'])
+})
+
+test('a consumer that finds something at its first look hears of more without another', async () => {
+  const workers = new TwoWorkers()
+  workers.partitions[1]!.size = 5
+  const first = workers.plans(1, { connection: CONNECTION })
+  await first.look()
+  assert.deepEqual(sizes(first), [0, 5, 0, 0])
+  workers.keep(first)
+  const second = workers.plans(1, { connection: CONNECTION, items: from(0, 5, 0, 0) })
+  await second.look()
+  assert.deepEqual(sizes(second), [0, 0, 0, 0])
+  assert.deepEqual(
+    second.outcomes.map(({ highWatermark }) => highWatermark),
+    [0, 5, 0, 0],
+  )
+  const seen = newsOf(second, sizes)
+  workers.partitions[1]!.grow(1)
+  await turn()
+  assert.deepEqual(seen, [[0, 1, 0, 0]])
+  assert.deepEqual(workers.calls, ['look', 'news', 'unwatch'])
+})
+
+test('one answer lies ready for a consumer that is slow, and more is told when it comes: nothing is lost, and nothing told twice', async () => {
+  const workers = new TwoWorkers()
+  const fetch = async (offset: number): Promise<number> => {
+    const plans = workers.plans(1, { connection: CONNECTION, items: from(0, offset, 0, 0) })
+    await plans.look()
+    await turn()
+    workers.keep(plans)
+    return sizes(plans)[1]!
+  }
+  workers.partitions[1]!.size = 1
+  assert.equal(await fetch(0), 1)
+  for (let i = 0; i < 10; i++) {
+    workers.partitions[1]!.grow(1)
+    await turn()
+  }
+  // The first of ten; the next fetch sets the rest going.
+  assert.equal(workers.told, 1)
+  assert.equal(await fetch(1), 1)
+  assert.equal(workers.told, 2)
+  assert.equal(await fetch(2), 9)
+  assert.equal(await fetch(11), 0)
+  assert.deepEqual(workers.calls, ['look', 'news', 'go-on'])
+  workers.partitions[1]!.grow(3)
+  await turn()
+  assert.equal(await fetch(11), 3)
+  assert.deepEqual(workers.calls, ['look', 'news', 'go-on'])
+})
+
+test('news in the same message as the answer come after it', async () => {
+  const workers = new TwoWorkers()
+  const plans = workers.plans(1)
+  const looking = plans.look()
+  const seen = newsOf(plans, sizes)
+  workers.partitions[1]!.grow(5)
+  await looking
+  await turn()
+  assert.deepEqual(seen, [[0, 5, 0, 0]])
+})
+
+test('a consumer that was not told all there is, or goes elsewhere, asks', async () => {
+  const cases: Record<string, Asked> = {
+    'as much as it takes of a partition': { items: ITEMS.map((item) => ({ ...item, maxBytes: 5 })) },
+    'another place than where it was told to': { items: ITEMS },
+  }
+  for (const [what, asked] of Object.entries(cases)) {
+    const workers = new TwoWorkers()
+    workers.partitions[1]!.size = 5
+    const first = workers.plans(1, { connection: CONNECTION, ...asked })
+    await first.look()
+    workers.keep(first)
+    const second = workers.plans(1, {
+      connection: CONNECTION,
+      items: asked.items!.map((item) => ({ ...item, fetchOffset: item.partition === 1 ? (asked.items === ITEMS ? 4 : 5) : 0 })),
+    })
+    await second.look()
+    assert.deepEqual(
+      workers.calls.filter((method) => method !== 'unwatch'),
+      ['look', 'news', 'look', 'news'],
+      what,
+    )
+    second.stop()
+    assert.deepEqual(workers.watched, [0, 0, 0, 0])
+  }
+})
+
+test('a consumer of committed records goes on from the last stable offset, without the aborted transactions it was told', async () => {
+  const workers = new TwoWorkers()
+  const reader = { ...READER, readCommitted: true }
+  const partition = workers.partitions[1]!
+  partition.planFetch = () => ({
+    ...failedFetch(0),
+    highWatermark: 9,
+    lastStableOffset: 5,
+    plan: { size: 5 } as ReadPlan,
+    abortedTransactions: [{ producerId: 1, firstOffset: 2 }],
+  })
+  const first = workers.plans(1, { connection: CONNECTION, reader })
+  await first.look()
+  workers.keep(first)
+  const second = workers.plans(1, { connection: CONNECTION, reader, items: from(0, 5, 0, 0) })
+  await second.look()
+  assert.deepEqual(workers.calls, ['look', 'news'])
+  assert.deepEqual([second.outcomes[1]!.plan, second.outcomes[1]!.abortedTransactions], [null, []])
+  second.stop()
+})
+
+test('an end of another worker is news for a consumer that it told before', async () => {
+  const workers = new TwoWorkers()
+  workers.partitions[1]!.size = 5
+  const first = workers.plans(1, { connection: CONNECTION })
+  await first.look()
+  workers.keep(first)
+  workers.loseOther()
+  await turn()
+  const second = workers.plans(1, { connection: CONNECTION, items: from(0, 5, 0, 0) })
+  await second.look()
+  const { code } = errors.NOT_LEADER_OR_FOLLOWER
+  assert.deepEqual(errorCodes(second), [0, code, 0, code])
 })
 
 test('news between two fetches that are too little for the second are watched on', async () => {
@@ -291,7 +446,6 @@ const others: Record<string, Asked & { readonly minBytes?: number }> = {
   'another fetched epoch': { items: changed({ lastFetchedEpoch: 1 }) },
   'fewer partitions of each worker': { items: ITEMS.slice(0, 2) },
   'another topic': { items: changed({ topic: 'u' }) },
-  'another order': { items: ITEMS.toReversed() },
   'another limit of the answer': { maxBytes: 999 },
   'more to wait for': { minBytes: 2 },
   'another reader': { reader: { ...READER, readCommitted: true } },
@@ -333,22 +487,22 @@ test('a fetch session may change its partitions with the next request: what was 
   second.stop()
 })
 
-test('partitions of this worker that come in another order and at other offsets change nothing for the other one', async () => {
+test('partitions that come in another order, and this worker at other offsets, change nothing for the other one', async () => {
   const workers = new TwoWorkers()
   await workers.answeredHere()
   const [zero, one, two, three] = ITEMS as [FetchItem, FetchItem, FetchItem, FetchItem]
-  const plans = workers.plans(1, { connection: CONNECTION, items: [one, two, three, { ...zero, fetchOffset: 9 }] })
+  const plans = workers.plans(1, { connection: CONNECTION, items: [three, two, one, { ...zero, fetchOffset: 9 }] })
   await plans.look()
   const seen = newsOf(plans, sizes)
   workers.partitions[3]!.grow(7)
   await turn()
-  assert.deepEqual(seen, [[0, 0, 7, 0]])
-  assert.deepEqual(workers.calls, ['look', 'news'])
+  assert.deepEqual(seen, [[7, 0, 0, 0]])
+  assert.deepEqual(workers.calls, ['look', 'news', 'unwatch'])
 })
 
 test('a fetch may be answered while the other worker is asked once more, and its next one has that answer', async () => {
   const workers = new TwoWorkers()
-  const first = workers.plans(1, { connection: CONNECTION })
+  const first = workers.plans(5, { connection: CONNECTION })
   await first.look()
   let next: Promise<SpreadPlans> | undefined
   first.onNews = () => {
@@ -356,13 +510,13 @@ test('a fetch may be answered while the other worker is asked once more, and its
     workers.partitions[3]!.size = 7
     queueMicrotask(() => {
       workers.keep(first)
-      const plans = workers.plans(1, { connection: CONNECTION })
+      const plans = workers.plans(5, { connection: CONNECTION })
       next = plans.look().then(() => plans)
     })
   }
-  workers.partitions[1]!.grow(0)
+  workers.partitions[1]!.grow(1)
   await turn()
-  assert.deepEqual(sizes((await next)!), [0, 0, 0, 7])
+  assert.deepEqual(sizes((await next)!), [0, 1, 0, 7])
   assert.deepEqual(workers.calls, ['look', 'news', 'look', 'news'])
 })
 
