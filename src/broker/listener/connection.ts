@@ -243,16 +243,21 @@ export class Connection {
     }
   }
 
-  /** Answers that became ready in one turn (a flush frees many at once) share a write. */
+  /**
+   * Answers that became ready in one turn (a flush frees many at once) share a write. After all microtasks: what another thread can go on with has left by
+   * then. A write wakes its reader, which may well take this core.
+   */
   private schedulePump(): void {
     if (this.pumpScheduled) return
     this.pumpScheduled = true
-    queueMicrotask(() => {
-      this.pumpScheduled = false
-      this.writer.pump()
-      this.reportHeld()
-      this.proceed()
-    })
+    queueMicrotask(() => process.nextTick(() => this.pumpNow()))
+  }
+
+  private pumpNow(): void {
+    this.pumpScheduled = false
+    this.writer.pump()
+    this.reportHeld()
+    this.proceed()
   }
 
   private proceed(): void {
