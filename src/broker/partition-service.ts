@@ -268,8 +268,8 @@ export class PartitionService {
 
   private look(owner: number, peer: Caller, terms: LookTerms): StandingLook {
     const id = this.nextLook++
-    const now = (): number => this.options.env.clock.monotonic()
-    const look = new StandingLook({ owner, peer, id, now, ended: () => this.looks.delete(id) }, terms)
+    const nowMs = this.options.env.clock.monotonic()
+    const look = new StandingLook({ owner, peer, id, nowMs, ended: () => this.looks.delete(id) }, terms)
     if (look.stands) this.looks.set(id, look)
     return look
   }

@@ -73,14 +73,14 @@ export interface LookDoors {
   readonly owner: number
   readonly peer: Caller
   readonly id: number
-  now(): number
+  readonly nowMs: number
   /** The owner tells nothing any more. */
   ended(): void
 }
 
 export class StandingLook {
-  /** When the owner said last how things are. */
-  askedMs: number
+  /** When all of it was asked: news are of what moved. */
+  readonly askedMs: number
   /** Settled when the owner has answered, or is gone. */
   readonly answered: Promise<void>
   /** Told when the owner had news for the fetch that waits, after its answer. */
@@ -103,7 +103,7 @@ export class StandingLook {
   /** Asks at once. The owner watches if the terms say that the fetch waits. */
   constructor(doors: LookDoors, terms: LookTerms) {
     this.doors = doors
-    this.askedMs = doors.now()
+    this.askedMs = doors.nowMs
     // A copy of just this: a fetch session changes its items with the next request.
     this.terms = { ...terms, items: terms.items.map(itemOf) }
     this.isWatched = terms.minBytes > 0
@@ -200,7 +200,6 @@ export class StandingLook {
   }
 
   private take(outcomes: readonly FetchOutcome[]): void {
-    this.askedMs = this.doors.now()
     if (this.hasNews) this.ahead = outcomes
     else {
       this.current = outcomes

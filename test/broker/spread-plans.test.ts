@@ -551,6 +551,23 @@ test('what was asked long ago is asked again', async () => {
   assert.deepEqual(workers.calls, ['look', 'news', 'unwatch', 'look', 'news'])
 })
 
+test('news of some partitions do not make what was said of the others younger', async () => {
+  const workers = new TwoWorkers()
+  for (let offset = 0; offset < 4; offset++) {
+    const plans = workers.plans(1, { connection: CONNECTION, items: from(0, offset, 0, 0) })
+    await plans.look()
+    workers.partitions[1]!.grow(1)
+    await turn()
+    assert.equal(sizes(plans)[1], 1)
+    workers.keep(plans)
+    await workers.env.advance(KEPT_LOOK_LIFE_MS / 2)
+  }
+  assert.deepEqual(
+    workers.calls.filter((method) => method === 'look'),
+    ['look', 'look'],
+  )
+})
+
 test('nothing is watched for long for a client that does not come again', async () => {
   const workers = new TwoWorkers()
   await workers.answeredHere()
