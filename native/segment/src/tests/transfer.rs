@@ -27,7 +27,10 @@ fn pair() -> (TcpStream, TcpStream) {
 fn transfers() -> (Transfers, Receiver<(u64, u64)>) {
     let (sender, ends) = channel();
     // A transfer may end after the test that began it. All tests share the threads: a panic there would be theirs.
-    (Transfers::new(move |socket, bytes| drop(sender.send((socket, bytes)))), ends)
+    let ended = move |socket, bytes| {
+        let _ = sender.send((socket, bytes));
+    };
+    (Transfers::new(ended), ends)
 }
 
 fn next(ends: &Receiver<(u64, u64)>) -> (u64, u64) {
