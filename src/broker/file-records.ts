@@ -105,7 +105,7 @@ export class ForeignRecords {
     if (!file) {
       if (this.open.size >= IDLE_FILES) this.closeIdle(() => true)
       this.open.set(key, (file = new ForeignFile(plan)))
-      this.timer ??= this.env.timers.after(IDLE_MS, () => this.sweep())
+      this.sweepLater()
     }
     file.users++
     file.isRecent = true
@@ -121,7 +121,11 @@ export class ForeignRecords {
     this.timer = undefined
     this.closeIdle((file) => !file.isRecent)
     for (const file of this.open.values()) file.isRecent = false
-    if (this.open.size > 0) this.timer = this.env.timers.after(IDLE_MS, () => this.sweep())
+    this.sweepLater()
+  }
+
+  private sweepLater(): void {
+    if (this.open.size > 0) this.timer ??= this.env.timers.after(IDLE_MS, () => this.sweep())
   }
 
   private closeIdle(isDue: (file: ForeignFile) => boolean): void {

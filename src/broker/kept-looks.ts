@@ -1,8 +1,7 @@
 // What other workers watch for a fetch that was answered, kept for the next one of its connection: a consumer at the end of its partitions mostly asks
-// each of the other owners just what it asked before, or goes on from what it was told. Its life is short. So a client that does not come again, and a connection
-// that closes or goes to another worker, need no care, and what wakes nobody is told at most that much
-// later. Runs on the worker that holds the
-// connections.
+// each of the other owners just what it asked before, or goes on from what it was told. Its life is short. So a client that does not come again, and a
+// connection that closes or goes to another worker, need no care, and what wakes nobody is told at most that much later. Runs on the worker that holds
+// the connections.
 
 import type { Env, Timer } from '../env/env.js'
 import type { StandingLook } from './standing-look.js'

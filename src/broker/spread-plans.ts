@@ -5,7 +5,7 @@
 
 import type { FetchItem, FetchOutcome, FetchReader } from '../replica/fetch-plan.js'
 import type { Caller } from '../threads/mailbox.js'
-import { goneOutcomes, type LookTerms, type StandingLook } from './standing-look.js'
+import { goneOutcomes, type LookTerms, putAt, type StandingLook } from './standing-look.js'
 
 export interface SpreadPlansDoors {
   /** -1: nobody. */
@@ -128,7 +128,7 @@ export class SpreadPlans {
   }
 
   private lookHere(share: Share): void {
-    const look = (): void => this.fill(share, this.doors.planHere(share.items, this.reader, this.maxBytesOf(share)))
+    const look = (): void => putAt(this.outcomes, share.indexes, this.doors.planHere(share.items, this.reader, this.maxBytesOf(share)))
     if (this.watches) {
       share.stop = this.doors.watchHere(share.items, () => {
         look()
@@ -144,7 +144,7 @@ export class SpreadPlans {
     share.look = look
     share.isShown = false
     if (!look) {
-      this.fill(share, goneOutcomes(share.items))
+      putAt(this.outcomes, share.indexes, goneOutcomes(share.items))
       return
     }
     look.onNews = () => {
@@ -160,7 +160,7 @@ export class SpreadPlans {
 
   private show(share: Share, look: StandingLook): void {
     share.isShown = true
-    this.fill(share, look.outcomes)
+    putAt(this.outcomes, share.indexes, look.outcomes)
   }
 
   /** Undefined: there is no such worker. */
@@ -177,9 +177,5 @@ export class SpreadPlans {
   /** Each owner may fill its share; the caller cuts the sum. A single batch over its share still goes out whole. */
   private maxBytesOf(share: Share): number {
     return Math.max(1, Math.floor((this.maxBytes * share.indexes.length) / this.count))
-  }
-
-  private fill({ indexes }: Share, outcomes: readonly FetchOutcome[]): void {
-    indexes.forEach((i, at) => (this.outcomes[i] = outcomes[at]!))
   }
 }

@@ -45,6 +45,11 @@ export function isEnough(outcomes: readonly FetchOutcome[], minBytes: number): b
   return bytes >= minBytes
 }
 
+/** Each of `values` to its place in `target`. */
+export function putAt<Value>(target: Value[], places: readonly number[], values: readonly Value[]): void {
+  places.forEach((place, i) => (target[place] = values[i]!))
+}
+
 /** What a worker has that is not there. */
 export function goneOutcomes(items: readonly FetchItem[]): FetchOutcome[] {
   return items.map(() => failedFetch(errors.NOT_LEADER_OR_FOLLOWER.code))
@@ -181,7 +186,7 @@ export class StandingLook {
   /** All that is known with `news`. */
   private with({ places, outcomes }: LookNews): FetchOutcome[] {
     const all = this.hasNews ? [...(this.ahead ?? this.afterCurrent())] : [...this.current]
-    places.forEach((place, i) => (all[place] = outcomes[i]!))
+    putAt(all, places, outcomes)
     return all
   }
 

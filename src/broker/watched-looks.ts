@@ -4,7 +4,7 @@
 
 import type { FetchItem, FetchOutcome, FetchReader } from '../replica/fetch-plan.js'
 import type { MailboxHandler } from '../threads/mailbox.js'
-import { following, isEnough, LookCells, type LookNews, type LookRequest, type LookTerms } from './standing-look.js'
+import { following, isEnough, LookCells, type LookNews, type LookRequest, type LookTerms, putAt } from './standing-look.js'
 
 export interface WatchedLooksDoors {
   plan(items: readonly FetchItem[], reader: FetchReader, maxBytes: number): FetchOutcome[]
@@ -87,7 +87,7 @@ export class WatchedLooks {
       return
     }
     const all = [...terms.items]
-    places.forEach((place, i) => (all[place] = next[i]!))
+    putAt(all, places, next)
     look.terms = { ...terms, items: all }
     if (isEnough(outcomes, terms.minBytes)) look.told++
     this.doors.tell({ id, places, outcomes })

@@ -21,8 +21,8 @@ function descriptorsOf(path: string): number {
   return count
 }
 
-function planAll(log: Log): ReadPlan {
-  const plan = log.planRead(0, 1 << 20, log.writtenOffset, true)
+function planFrom(log: Log, offset: number): ReadPlan {
+  const plan = log.planRead(offset, 1 << 20, log.writtenOffset, true)
   assert.ok(plan.kind === 'plan')
   return plan
 }
@@ -37,7 +37,7 @@ test('a worker that does not own the partition reads the planned bytes from the 
   const dir = tempDir(t)
   const log = await openLog(t, { dir })
   append(log, batch(4))
-  const plan = planAll(log)
+  const plan = planFrom(log, 0)
   const env = new TestEnv()
   const foreign = new ForeignRecords(env)
   t.after(() => foreign.close())
@@ -52,7 +52,7 @@ test('a worker that does not own the partition reads the planned bytes from the 
   two.release()
   // What was appended since is read by the same one.
   append(log, batch(4))
-  const longer = planAll(log)
+  const longer = planFrom(log, 0)
   const three = new FileRecords(longer, foreign.acquire(longer))
   assert.deepEqual(readWith(three), Buffer.from(readPlan(log, longer)))
   if (process.platform !== 'linux') return
@@ -72,7 +72,7 @@ test('a partition that was deleted and made again is read from its new file', as
   for (const value of ['old', 'new']) {
     const log = await openLog(t, { dir, env })
     append(log, batch([{ value }]))
-    const plan = planAll(log)
+    const plan = planFrom(log, 0)
     const records = new FileRecords(plan, foreign.acquire(plan))
     assert.ok(readWith(records).includes(value), value)
     records.release()
@@ -100,8 +100,7 @@ test('a worker that does not own the partition sends the range from its first by
   if (process.platform !== 'linux') return
   const log = await openLog(t, { dir: tempDir(t) })
   for (let i = 0; i < 3; i++) append(log, batch(1))
-  const plan = log.planRead(2, 1 << 20, log.writtenOffset, true)
-  assert.ok(plan.kind === 'plan')
+  const plan = planFrom(log, 2)
   const { client, accepted, descriptor } = await connection(t)
   const foreign = new ForeignRecords(new TestEnv())
   t.after(() => foreign.close())
@@ -119,8 +118,7 @@ test('a worker that does not own the partition sends the range from its first by
 test('a plan whose file was cut and written again since is refused by its first bytes', async (t) => {
   const log = await openLog(t, { dir: tempDir(t) })
   for (let i = 0; i < 3; i++) append(log, batch(1))
-  const plan = log.planRead(2, 1 << 20, log.writtenOffset, true)
-  assert.ok(plan.kind === 'plan')
+  const plan = planFrom(log, 2)
   const foreign = new ForeignRecords(new TestEnv())
   t.after(() => foreign.close())
   const stale = { ...plan, position: 0 }

@@ -363,20 +363,18 @@ test('news in the same message as the answer come after it', async () => {
 })
 
 test('a consumer that was not told all there is, or goes elsewhere, asks', async () => {
-  const cases: Record<string, Asked> = {
-    'as much as it takes of a partition': { items: ITEMS.map((item) => ({ ...item, maxBytes: 5 })) },
-    'another place than where it was told to': { items: ITEMS },
-  }
-  for (const [what, asked] of Object.entries(cases)) {
+  const cases = [
+    { what: 'as much as it takes of a partition', maxBytes: 5, next: 5 },
+    { what: 'another place than where it was told to', maxBytes: 1000, next: 4 },
+  ]
+  for (const { what, maxBytes, next } of cases) {
+    const items = (offset: number): FetchItem[] => from(0, offset, 0, 0).map((item) => ({ ...item, maxBytes }))
     const workers = new TwoWorkers()
     workers.partitions[1]!.size = 5
-    const first = workers.plans(1, { connection: CONNECTION, ...asked })
+    const first = workers.plans(1, { connection: CONNECTION, items: items(0) })
     await first.look()
     workers.keep(first)
-    const second = workers.plans(1, {
-      connection: CONNECTION,
-      items: asked.items!.map((item) => ({ ...item, fetchOffset: item.partition === 1 ? (asked.items === ITEMS ? 4 : 5) : 0 })),
-    })
+    const second = workers.plans(1, { connection: CONNECTION, items: items(next) })
     await second.look()
     assert.deepEqual(
       workers.calls.filter((method) => method !== 'unwatch'),

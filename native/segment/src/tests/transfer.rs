@@ -49,6 +49,14 @@ fn file_of(size: usize) -> (Arc<dyn File>, Vec<u8>) {
     (file, bytes)
 }
 
+/// Hands over so many times the file, which is of a MiB.
+fn begin_mebibytes(transfers: &mut Transfers, socket: u64, file: &Arc<dyn File>, count: usize) {
+    for _ in 0..count {
+        transfers.add_file(socket, file.clone(), 0, 1 << 20);
+    }
+    transfers.begin(socket);
+}
+
 #[test]
 fn pieces_arrive_in_order_on_every_socket_however_many_share_a_thread() {
     let (file, bytes) = file_of(5 << 20);
@@ -128,10 +136,7 @@ fn a_reader_that_goes_away_ends_the_transfer_and_no_other() {
     let leaving = transfers.open(first.as_raw_fd(), 1).unwrap();
     let staying = transfers.open(second.as_raw_fd(), 1).unwrap();
     for socket in [leaving, staying] {
-        for _ in 0..20 {
-            transfers.add_file(socket, file.clone(), 0, 1 << 20);
-        }
-        transfers.begin(socket);
+        begin_mebibytes(&mut transfers, socket, &file, 20);
     }
     drop(gone);
     let (socket, bytes) = next(&ends);
@@ -148,10 +153,7 @@ fn what_is_closed_is_told_to_nobody_and_lets_go_of_its_file_and_its_socket() {
     let (mut transfers, ends) = transfers();
     let (mut client, server) = pair();
     let socket = transfers.open(server.as_raw_fd(), 1).unwrap();
-    for _ in 0..20 {
-        transfers.add_file(socket, file.clone(), 0, 1 << 20);
-    }
-    transfers.begin(socket);
+    begin_mebibytes(&mut transfers, socket, &file, 20);
     let mut first = [0; 1000];
     client.read_exact(&mut first).unwrap();
     drop(server);
@@ -211,10 +213,7 @@ fn a_signal_in_the_middle_of_a_move_holds_nothing_up() {
     let (mut transfers, ends) = transfers();
     let (mut client, server) = pair();
     let socket = transfers.open(server.as_raw_fd(), 1).unwrap();
-    for _ in 0..400 {
-        transfers.add_file(socket, file.clone(), 0, 1 << 20);
-    }
-    transfers.begin(socket);
+    begin_mebibytes(&mut transfers, socket, &file, 400);
     let process = std::process::id() as libc::pid_t;
     let done = Arc::new(AtomicBool::new(false));
     let interrupting = thread::spawn({
