@@ -23,10 +23,9 @@ use crate::writeback;
 
 pub use crate::search::Found;
 
-/// Write-back of dirty pages is started every so many bytes. Over 4 GB of 256 KiB writes on a shared machine: an
-/// fdatasync afterwards took 0.01 s instead of 1.0, writes above 10 ms fell from 21 to 9, for 0.05 CPU s per GB more.
-/// At 1 MiB and at 32 MiB it took longer. The call itself blocks on a congested disk (3 ms of every 8 MiB were seen,
-/// 7 % of a saturated worker), so a thread of its own makes it.
+/// Write-back of dirty pages is asked for in pieces of so many bytes (`writeback.rs` says when it starts). In pieces of 1 MiB
+/// and of 32 MiB an fdatasync after 4 GB of 256 KiB writes took longer. The call blocks on a congested disk (3 ms of every
+/// 8 MiB were seen, 7 % of a saturated worker), so a thread of its own makes it.
 const WRITEBACK_EVERY: u64 = 8 << 20;
 /// The newest bytes are left out: the next append goes into their last page, and would wait while it is on its way.
 const WRITEBACK_BEHIND: u64 = 4 << 20;
@@ -406,7 +405,7 @@ impl Segment {
         self.set_mark();
         let ripe = self.written.saturating_sub(WRITEBACK_BEHIND) & !(WRITEBACK_STEP - 1);
         if ripe >= self.writeback_at + WRITEBACK_EVERY {
-            writeback::start(file, self.writeback_at, ripe - self.writeback_at);
+            writeback::appended(&file, self.writeback_at, ripe - self.writeback_at);
             self.writeback_at = ripe;
         }
         Ok(())
